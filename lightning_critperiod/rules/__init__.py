@@ -1,5 +1,10 @@
 """When the critical period is over: pure functions of a signal's history. Standard library only."""
 
 from lightning_critperiod.rules.base import History, Rule
+from lightning_critperiod.rules.fixed import AtEpoch, Never
+from lightning_critperiod.rules.forecast import Forecast
+from lightning_critperiod.rules.low_outlier import LowOutlier
+from lightning_critperiod.rules.plateau import Plateau
+from lightning_critperiod.rules.slope import Slope
 
-__all__ = ["History", "Rule"]
+__all__ = ["AtEpoch", "Forecast", "History", "LowOutlier", "Never", "Plateau", "Rule", "Slope"]

@@ -1,0 +1,144 @@
+"""A rule that looks ahead: little is left to gain on the saturating curve that the metric follows."""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist, linear_regression
+from typing import Literal, NamedTuple
+
+from lightning_critperiod.recipe import require_number
+from lightning_critperiod.rules.base import History, Rule
+from lightning_critperiod.rules.measured import may_judge, measured, require_min_epochs, require_mode
+
+Points = list[tuple[int, float]]
+
+# In Akaike's criterion a worse model by more than 10 has "essentially no support" (Burnham, Anderson 2002).
+_EVIDENCE = 10.0
+# A curve has three parameters and a variance: below six points the corrected criterion is not defined.
+_LEAST_POINTS = 6
+_CHI2_95 = NormalDist().inv_cdf(0.975) ** 2
+
+
+class _Curve(NamedTuple):
+    """a + b exp(-t / tau) with the best a and b; tau = inf is the limit, the straight line."""
+
+    tau: float
+    rises: bool
+    residual: float
+
+
+def _fit(points: Points, tau: float) -> _Curve:
+    start = points[0][0]
+    basis = [1.0 * t if tau == math.inf else -math.expm1((start - t) / tau) for t, _ in points]
+    values = [value for _, value in points]
+    slope, intercept = linear_regression(basis, values)
+    residual = math.fsum((y - intercept - slope * x) ** 2 for x, y in zip(basis, values, strict=True))
+    return _Curve(tau, slope > 0, residual)
+
+
+def _best_curve(points: Points) -> _Curve:
+    """The least residual: a geometric grid of time constants, narrowed four times around its best."""
+    low, high = 0.5, 10.0 * (points[-1][0] - points[0][0])
+    for _ in range(5):
+        step = (high / low) ** (1 / 16)
+        best = min((_fit(points, low * step**i) for i in range(17)), key=lambda curve: curve.residual)
+        low, high = best.tau / step, best.tau * step
+    return best
+
+
+def _penalty(points: Points, parameters: int) -> float:
+    """What Akaike's criterion, corrected for few points, adds to n ln(residual)."""
+    return 2 * parameters * len(points) / (len(points) - parameters - 1)
+
+
+def _saturating_curve(points: Points) -> _Curve | None:
+    """The best curve, or None where a straight line is as good, or there is too little to tell."""
+    values = [value for _, value in points]
+    if len(points) < _LEAST_POINTS or min(values) == max(values):
+        return None
+    curve, line = _best_curve(points), _fit(points, math.inf)
+    # Two fits that are exact up to float noise are equally good.
+    noise = 1e-12 * len(points) * (max(values) - min(values)) ** 2
+    gained = len(points) * math.log((line.residual + noise) / (curve.residual + noise))
+    return curve if gained - _penalty(points, 4) + _penalty(points, 3) > _EVIDENCE else None
+
+
+def _left(points: Points, tau: float, max_epochs: int) -> float:
+    """Gain on the curve from the last measured epoch to the last of the run, over the gain so far."""
+    so_far, rest = points[-1][0] - points[0][0], max_epochs - 1 - points[-1][0]
+    return math.exp(-so_far / tau) * math.expm1(-rest / tau) / math.expm1(-so_far / tau)
+
+
+def _edge(points: Points, best: _Curve, tau: float) -> float:
+    """The time constant between the best and ``tau`` where the 95% profile likelihood interval ends."""
+    inside, outside = best.tau, tau
+    limit = best.residual * math.exp(_CHI2_95 / len(points))
+    for _ in range(40):
+        middle = math.sqrt(inside * outside)
+        inside, outside = (middle, outside) if _fit(points, middle).residual <= limit else (inside, middle)
+    return inside
+
+
+@dataclass(frozen=True)
+class Forecast(Rule):
+    """Over when the metric's curve has less than ``min_gain`` of its gain so far left for the rest.
+
+    All measured points (epoch t, value) are fitted by a + b exp(-t / tau), least squares. On that curve,
+    the gain from the last measured epoch to the last of the run is compared with the gain from the first
+    measured epoch to the last measured one: over when it is below ``min_gain`` times as much. Least squares
+    over a and b is a straight-line fit at a given tau, so the search is over tau alone, on a grid that is
+    narrowed around its best: no random start, no state.
+
+    It abstains (no verdict) with fewer than six measured epochs; when the curve goes the wrong way for
+    ``mode``; and when a straight line fits as well: unless Akaike's criterion, corrected for few points, of
+    the line is more than 10 above the curve's (Burnham and Anderson 2002: "essentially no support"). So a
+    metric that is flat, or falls evenly, or is noise, ends nothing. A curve with a long tail, such as a
+    power law, has more left than an exponential says: on those the rule is early.
+
+    Args:
+        min_gain: Least gain left that is worth the full recipe, as a fraction of the gain so far, above 0.
+        mode: "min" if lower is better, "max" if higher is.
+        min_epochs: No verdict while fewer epochs are over; None is a tenth of the run, rounded up.
+
+    Raises:
+        TypeError: ``min_gain`` is not a number, or ``min_epochs`` is no int.
+        ValueError: An argument is out of its range.
+
+    >>> import math
+    >>> val_loss = {epoch: 0.4 + 2 * math.exp(-epoch / 5) for epoch in range(17)}
+    >>> Forecast()({e: val_loss[e] for e in range(15)}, max_epochs=50), Forecast()(val_loss, max_epochs=50)
+    (False, True)
+    >>> Forecast().why(val_loss, max_epochs=50)
+    'has 4.2% of its gain so far left (95% interval 4.2% to 4.2%), below 5%'
+    """
+
+    min_gain: float = 0.05
+    mode: Literal["min", "max"] = "min"
+    min_epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        require_number("min_gain", self.min_gain, low=0, open_low=True)
+        require_mode(self.mode)
+        require_min_epochs(self.min_epochs)
+
+    def __call__(self, history: History, max_epochs: int) -> bool:
+        """Whether the critical period is over."""
+        if not may_judge(history, max_epochs, self.min_epochs):
+            return False
+        points = measured(history)
+        curve = _saturating_curve(points)
+        if curve is None or curve.rises != (self.mode == "max"):
+            return False
+        return _left(points, curve.tau, max_epochs) < self.min_gain
+
+    def why(self, history: History, max_epochs: int) -> str:
+        """The verdict in words that follow the signal's name."""
+        points = measured(history)
+        best = _best_curve(points)
+        span = points[-1][0] - points[0][0]
+        taus = (
+            _edge(points, best, min(0.1, best.tau)),
+            best.tau,
+            _edge(points, best, max(100.0 * span, best.tau)),
+        )
+        low, left, high = (_left(points, tau, max_epochs) for tau in taus)
+        return f"has {left:.2g} of its gain so far left (95% interval {low:.2g} to {high:.2g}), below {self.min_gain:g}"

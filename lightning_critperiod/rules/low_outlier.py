@@ -1,0 +1,80 @@
+"""The published rule for gradient confusion: the value is an outlier below those before."""
+
+import math
+from dataclasses import dataclass
+
+from lightning_critperiod.recipe import require_number
+from lightning_critperiod.rules.base import History, Rule
+from lightning_critperiod.rules.measured import (
+    last_epoch,
+    may_judge,
+    measured,
+    require_int,
+    require_min_epochs,
+)
+
+
+def _quantile(ordered: list[float], fraction: float) -> float:
+    """Linear interpolation between the two nearest of the ordered values, as numpy and pandas do by default."""
+    below, weight = divmod(fraction * (len(ordered) - 1), 1)
+    low, high = ordered[int(below)], ordered[math.ceil(below + weight)]
+    # numpy's form, which returns equal neighbours exactly: statistics.quantiles can miss them by an ulp.
+    return low + (high - low) * weight if weight < 0.5 else high - (high - low) * (1 - weight)
+
+
+@dataclass(frozen=True)
+class LowOutlier(Rule):
+    """Over when the value is far below the values before: Q1 - ``threshold`` (Q3 - Q1), their quartiles.
+
+    It looks only when (last epoch + 1) is a multiple of ``every_n_epochs``, at the value of that epoch,
+    against the quartiles (by linear interpolation) of all epochs but that one and the one before it: after
+    the 1-based epoch e, the epochs 1 to e - 2. An epoch that was not measured gives no verdict; nor does
+    one without a measured epoch before. The rule for gradient confusion of Fukase et al. 2025 (arXiv
+    2506.15954), to the letter from epoch ``min_epochs`` on.
+
+    Args:
+        threshold: Interquartile ranges below the first quartile, from 0.
+        every_n_epochs: Cadence of the look, at least 1.
+        min_epochs: No verdict while fewer epochs are over; None is a tenth of the run, rounded up.
+
+    Raises:
+        TypeError: An argument is not a number, or ``every_n_epochs`` or ``min_epochs`` is no int.
+        ValueError: An argument is out of its range.
+
+    >>> confusion = dict(enumerate([0.91, 0.93, 0.90, 0.92, 0.91, 0.94, 0.92, 0.93, 0.80, 0.81]))
+    >>> LowOutlier()(confusion, max_epochs=100)
+    True
+    >>> LowOutlier().why(confusion, max_epochs=100)
+    'fell to 0.81, below 0.88 (Q1 - 1.5 IQR of 8 epochs)'
+    """
+
+    threshold: float = 1.5
+    every_n_epochs: int = 10
+    min_epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        require_number("threshold", self.threshold, low=0)
+        require_int("every_n_epochs", self.every_n_epochs, low=1)
+        require_min_epochs(self.min_epochs)
+
+    def __call__(self, history: History, max_epochs: int) -> bool:
+        """Whether the critical period is over."""
+        last = last_epoch(history)
+        if not may_judge(history, max_epochs, self.min_epochs) or (last + 1) % self.every_n_epochs:
+            return False
+        if last not in history or not math.isfinite(history[last]) or not self._past(history):
+            return False
+        return bool(history[last] < self._limit(history))
+
+    def why(self, history: History, max_epochs: int) -> str:
+        """The verdict in words that follow the signal's name."""
+        value, limit = history[last_epoch(history)], self._limit(history)
+        epochs = len(self._past(history))
+        return f"fell to {value:.4g}, below {limit:.4g} (Q1 - {self.threshold:g} IQR of {epochs} epochs)"
+
+    def _past(self, history: History) -> list[float]:
+        return sorted(value for epoch, value in measured(history) if epoch < last_epoch(history) - 1)
+
+    def _limit(self, history: History) -> float:
+        q1, q3 = (_quantile(self._past(history), fraction) for fraction in (0.25, 0.75))
+        return q1 - self.threshold * (q3 - q1)

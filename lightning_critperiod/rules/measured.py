@@ -1,0 +1,64 @@
+"""What the rules that read a signal share: the measured part of a history, and the epochs before any verdict.
+
+Two clocks. A value that is not finite counts as not measured: it is left out of every window, fit and quartile, as
+if its epoch were missing. The time of a verdict (``min_epochs``, cadences, ``AtEpoch``) is that of training: the
+largest epoch in the history, measured or not.
+"""
+
+import math
+
+from lightning_critperiod.rules.base import History
+
+
+def last_epoch(history: History) -> int:
+    """The largest epoch in the history, measured or not; -1 before the first."""
+    return max(history, default=-1)
+
+
+def measured(history: History) -> list[tuple[int, float]]:
+    """The finite values with their epochs, in the order of the epochs."""
+    return [(epoch, float(history[epoch])) for epoch in sorted(history) if math.isfinite(history[epoch])]
+
+
+def may_judge(history: History, max_epochs: int, min_epochs: int | None) -> bool:
+    """Whether enough epochs are over: ``min_epochs``, None for a tenth of the run; never in a run of one."""
+    least = math.ceil(max_epochs / 10) if min_epochs is None else min_epochs
+    return max_epochs > 1 and last_epoch(history) + 1 >= least
+
+
+def require_int(name: str, value: object, low: int) -> None:
+    """Refuse a value that is not an int from ``low`` up.
+
+    Args:
+        name: The argument's name, for the message.
+        value: What the user gave. A bool is no int.
+        low: Lower limit, included.
+
+    Raises:
+        TypeError: ``value`` is not an int.
+        ValueError: ``value`` is below ``low``.
+    """
+    expected = f"{name} must be an int from {low} up, got {value!r}"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(expected)
+    if value < low:
+        raise ValueError(expected)
+
+
+def require_min_epochs(value: object) -> None:
+    """Refuse a ``min_epochs`` that is neither None (a tenth of the run) nor an int from 0 up."""
+    if value is not None:
+        require_int("min_epochs", value, low=0)
+
+
+def require_mode(mode: object) -> None:
+    """Refuse a ``mode`` that is neither "min" nor "max".
+
+    Args:
+        mode: What the user gave.
+
+    Raises:
+        ValueError: ``mode`` is something else.
+    """
+    if mode not in ("min", "max"):
+        raise ValueError(f'mode must be "min" (lower is better) or "max" (higher is better), got {mode!r}')

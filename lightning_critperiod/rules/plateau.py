@@ -1,0 +1,74 @@
+"""Lightning's EarlyStopping as a rule: the metric has not improved for a while."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from lightning_critperiod.recipe import require_number
+from lightning_critperiod.rules.base import History, Rule
+from lightning_critperiod.rules.measured import (
+    may_judge,
+    measured,
+    require_int,
+    require_min_epochs,
+    require_mode,
+)
+
+
+@dataclass(frozen=True)
+class Plateau(Rule):
+    """Over when ``patience`` measurements in a row did not improve on the best by over ``min_delta``.
+
+    ``Plateau(min_epochs=0)`` fires at the check at which Lightning's ``EarlyStopping`` with the same words
+    would stop: a value improves when value + min_delta < best (mode "min") or value - min_delta > best
+    ("max"), and only a value that improves becomes the best. Patience counts measurements, not epochs: with
+    ``check_val_every_n_epoch=5`` a patience of 3 is 15 epochs. Before ``min_epochs`` the measurements
+    count, the verdict waits. One difference: a value that is not finite counts as not measured, while
+    ``EarlyStopping`` stops at it (``check_finite=True``) or counts it as no improvement (False).
+
+    Args:
+        patience: Measurements without improvement, from 0; as in Lightning, 0 means the same as 1.
+        min_delta: What an improvement must exceed, in units of the signal, from 0.
+        mode: "min" if lower is better, "max" if higher is.
+        min_epochs: No verdict while fewer epochs are over; None is a tenth of the run, rounded up.
+
+    Raises:
+        TypeError: An argument is not a number, or ``patience`` or ``min_epochs`` is no int.
+        ValueError: An argument is out of its range.
+
+    >>> val_loss = {0: 2.0, 1: 1.0, 2: 1.1, 3: 1.2}
+    >>> Plateau(patience=3)(val_loss, max_epochs=10), Plateau(patience=2)(val_loss, max_epochs=10)
+    (False, True)
+    >>> Plateau(patience=2).why(val_loss, max_epochs=10)
+    'did not improve on 1 in 2 measurements'
+    """
+
+    patience: int = 3
+    min_delta: float = 0.0
+    mode: Literal["min", "max"] = "min"
+    min_epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        require_int("patience", self.patience, low=0)
+        require_number("min_delta", self.min_delta, low=0)
+        require_mode(self.mode)
+        require_min_epochs(self.min_epochs)
+
+    def __call__(self, history: History, max_epochs: int) -> bool:
+        """Whether the critical period is over."""
+        waited = self._best_and_waited(history)[1]
+        return may_judge(history, max_epochs, self.min_epochs) and waited >= max(self.patience, 1)
+
+    def why(self, history: History, max_epochs: int) -> str:
+        """The verdict in words that follow the signal's name."""
+        best, waited = self._best_and_waited(history)
+        by = f" by more than {self.min_delta:g}" if self.min_delta else ""
+        return f"did not improve on {best:.4g}{by} in {waited} measurement{'s' * (waited != 1)}"
+
+    def _best_and_waited(self, history: History) -> tuple[float, int]:
+        sign = 1 if self.mode == "min" else -1
+        best, waited = math.inf, 0
+        for _, value in measured(history):
+            improved = sign * value + self.min_delta < best
+            best, waited = (sign * value, 0) if improved else (best, waited + 1)
+        return sign * best, waited
