@@ -141,4 +141,5 @@ class Forecast(Rule):
             _edge(points, best, max(100.0 * span, best.tau)),
         )
         low, left, high = (_left(points, tau, max_epochs) for tau in taus)
-        return f"has {left:.2g} of its gain so far left (95% interval {low:.2g} to {high:.2g}), below {self.min_gain:g}"
+        interval = f"95% interval {low:.1%} to {high:.1%}"
+        return f"has {left:.1%} of its gain so far left ({interval}), below {100 * self.min_gain:g}%"

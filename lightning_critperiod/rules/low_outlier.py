@@ -15,7 +15,7 @@ from lightning_critperiod.rules.measured import (
 
 
 def _quantile(ordered: list[float], fraction: float) -> float:
-    """Linear interpolation between the two nearest of the ordered values, as numpy and pandas do by default."""
+    """Linear interpolation between the two nearest ordered values, numpy's and pandas' default."""
     below, weight = divmod(fraction * (len(ordered) - 1), 1)
     low, high = ordered[int(below)], ordered[math.ceil(below + weight)]
     # numpy's form, which returns equal neighbours exactly: statistics.quantiles can miss them by an ulp.
