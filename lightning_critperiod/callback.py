@@ -1,0 +1,253 @@
+"""The callback: measure once an epoch, decide, apply. The hooks live here and only here."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
+
+from lightning_critperiod import verify
+from lightning_critperiod.declaration import DeclaredVolume
+from lightning_critperiod.drive import Drive
+from lightning_critperiod.epoch_length import finished_epochs, last_epoch_again
+from lightning_critperiod.namespace import Callback
+from lightning_critperiod.recipe import Recipe, Volume
+from lightning_critperiod.rules import Rule, Slope
+from lightning_critperiod.signals import LayerRotation, Signal
+
+OWN_RULES: dict[type[Signal], Rule] = {
+    LayerRotation: Slope(),
+}
+
+
+def own_rule(signal: Signal) -> Rule:
+    """The rule that belongs to a signal.
+
+    Raises:
+        ValueError: The signal has none.
+    """
+    for kind, rule in OWN_RULES.items():
+        if isinstance(signal, kind):
+            return rule
+    raise ValueError(f"rule must be given for {type(signal).__name__}, which has none of its own: Plateau or Forecast.")
+
+
+class CriticalPeriodCallback(Callback):
+    """Ends the expensive recipe when the critical learning period is over.
+
+    At the end of every training epoch it measures a signal of the training dynamics, asks a rule whether the period is
+    over, and from then on lets an epoch draw what the recipe says. Without a recipe of its own the full volume is the
+    one that the datamodule declares (or the user's loader as it is), so an unchanged project never gets more expensive.
+
+    Source: Fukase et al. 2025, arXiv 2506.15954.
+
+    Args:
+        signal: What is measured once an epoch. None is ``LayerRotation()``.
+        rule: When the period is over. None is the rule that belongs to the signal: ``Slope()`` for layer rotation,
+            ``LowOutlier()`` for gradient confusion; ``MonitoredMetric`` has none.
+        recipe: How much an epoch draws during the period, after it, and in the last part of training.
+        lr_policy: "epoch_equivalent" lets step-wise LR schedulers follow the planned epochs, so that they end where
+            they should; "unchanged" leaves them to Lightning.
+        observe_only: Measure and decide, and change nothing.
+
+    Attributes:
+        history: 0-based epoch -> value of the signal; epochs without a value are missing.
+        end_epoch: The first epoch after the critical period, None as long as it is not over.
+        reason: The decision in words.
+        volumes: 0-based epoch -> the volume that it really drew.
+        full_volume: The full recipe's volume in this run.
+        detector_seconds: Seconds spent on measuring and deciding in this process.
+
+    Raises:
+        TypeError: An argument is of the wrong kind.
+        ValueError: ``lr_policy`` is unknown, or the signal has no rule of its own and none was given. At the start of
+            ``fit``: the run has no last epoch, the rule cannot work in it, a volume leaves nothing to draw, or a second
+            callback drives the same run.
+
+    Example:
+        >>> from lightning_critperiod import AtEpoch, CriticalPeriodCallback, Recipe, Volume
+        >>> callback = CriticalPeriodCallback(rule=AtEpoch(10), recipe=Recipe(after=Volume(pruning_ratio=0.5)))
+    """
+
+    def __init__(
+        self,
+        signal: Signal | None = None,
+        rule: Rule | None = None,
+        recipe: Recipe = Recipe(),  # noqa: B008 - frozen
+        lr_policy: Literal["epoch_equivalent", "unchanged"] = "epoch_equivalent",
+        observe_only: bool = False,
+    ) -> None:
+        self.signal = LayerRotation() if signal is None else signal
+        self.rule = own_rule(self.signal) if rule is None else rule
+        self.recipe = recipe
+        self.lr_policy = lr_policy
+        self.observe_only = observe_only
+        verify.check_arguments(self.signal, self.rule, recipe, lr_policy, observe_only)
+        self._drive: Drive | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self.history: dict[int, float] = {}
+        self.end_epoch: int | None = None
+        self.reason = ""
+        self.volumes: dict[int, Volume] = {}
+        self.full_volume = Volume()
+        self.detector_seconds = 0.0
+        self._seed: int | None = None
+        self.signal.reset()
+
+    @property
+    def state_key(self) -> str:
+        """Tells two callbacks apart, but not by rule or recipe: a run may be resumed with others."""
+        return str(self._generate_state_key(signal=self.signal.name, observe_only=self.observe_only))
+
+    def state_dict(self) -> dict[str, Any]:
+        if not self.volumes:
+            return {}
+        return {
+            "history": dict(self.history),
+            "end_epoch": self.end_epoch,
+            "reason": self.reason,
+            "volumes": {epoch: (v.augmentation_multiplier, v.pruning_ratio) for epoch, v in self.volumes.items()},
+            "seed": self._seed,
+            "signal": self.signal.state_dict(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.history = dict(state_dict["history"])
+        self.end_epoch = state_dict["end_epoch"]
+        self.reason = state_dict["reason"]
+        self.volumes = {epoch: Volume(*values) for epoch, values in state_dict["volumes"].items()}
+        self._seed = state_dict["seed"]
+        self.signal.load_state_dict(state_dict["signal"])
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        if stage != "fit":
+            return
+        self._undo()
+        drivers = [c for c in trainer.callbacks if isinstance(c, CriticalPeriodCallback) and not c.observe_only]
+        verify.check_run(trainer, self.rule, drivers)
+        if finished_epochs(trainer) == 0:
+            self._forget()
+        declared = DeclaredVolume(trainer.datamodule) if DeclaredVolume.is_declared(trainer.datamodule) else None
+        own = declared.volume if declared else Volume()
+        self.full_volume = own if self.observe_only else self.recipe.during or own
+        if self.observe_only:
+            return
+        if self._seed is None:
+            self._seed = trainer.strategy.broadcast(torch.initial_seed() % 2**63)
+        self._drive = Drive(trainer, dataclasses.replace(self.recipe, during=self.full_volume), declared, self._seed)
+        self._drive.install(pl_module if self.lr_policy == "epoch_equivalent" else None)
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.global_step and not self.volumes:
+            rank_zero_warn(
+                "The critical period of this run began without CriticalPeriodCallback (its state is not in the "
+                "checkpoint): it is measured from here on, against the weights as they are now."
+            )
+        with self._timed():
+            self.signal.on_train_start(trainer, pl_module)
+        finished = finished_epochs(trainer)
+        if finished and self.volumes and finished - 1 not in self.history:
+            # From a checkpoint of an epoch's last batch: Lightning does not call the end of that epoch any more.
+            with last_epoch_again(trainer):
+                self._measure(trainer, pl_module, finished - 1)
+        self._ask(trainer, finished)
+        if self._drive is not None:
+            self._drive.start(self.end_epoch, self._seed, self.volumes)
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        if self._drive is not None:
+            self._drive.write()
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        self.volumes[finished_epochs(trainer)] = self._volume_now(trainer)
+        with self._timed():
+            self.signal.on_train_batch_start(trainer, pl_module, batch, batch_idx)
+
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        with self._timed():
+            self.signal.on_before_optimizer_step(trainer, pl_module, optimizer)
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self._drive is not None:
+            self._drive.on_train_batch_end(batch_idx)
+        with self._timed():
+            self.signal.on_train_batch_end(trainer, pl_module)
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self.signal.on_validation_end(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        epoch = finished_epochs(trainer) - 1  # Lightning counts this epoch as processed already
+        self._measure(trainer, pl_module, epoch)
+        self._ask(trainer, epoch + 1)
+        self._log(trainer, pl_module, epoch)
+        if self._drive is not None and epoch + 1 < trainer.max_epochs:
+            self._drive.set_volume(epoch + 1, self.end_epoch)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        if self.end_epoch is None:
+            self.reason = f"critical period not over in {finished_epochs(trainer)} epochs: {self.rule} never fired"
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        self._undo()
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        self._undo()
+
+    def _undo(self) -> None:
+        """Leave no trace on trainer, strategy, module and datamodule. The state stays: it may be saved after this."""
+        if self._drive is not None:
+            self._drive.undo()
+        self._drive = None
+
+    def _measure(self, trainer: Any, pl_module: Any, epoch: int) -> None:
+        with self._timed():
+            # Rank 0's value counts: metrics that are not synchronised differ between ranks, decisions must not.
+            value = trainer.strategy.broadcast(self.signal.measure(trainer, pl_module))
+        if value is not None:
+            self.history[epoch] = float(value)
+
+    def _ask(self, trainer: Any, finished: int) -> None:
+        """Ask the rule, with NaN for the epochs that are over but were not measured."""
+        if self.end_epoch is not None:
+            return
+        history = dict.fromkeys(range(finished), math.nan) | self.history
+        if self.rule(history, trainer.max_epochs):
+            self.end_epoch = finished
+            when = f"over after epoch {finished - 1}" if finished else "over before the first epoch"
+            name = self.signal.name.replace("_", " ")
+            self.reason = f"critical period {when}: {name} {self.rule.why(history, trainer.max_epochs)}"
+            rank_zero_info(self.reason)
+
+    def _volume_now(self, trainer: Any) -> Volume:
+        for callback in trainer.callbacks:
+            if isinstance(callback, CriticalPeriodCallback) and callback._drive is not None:
+                return callback._drive.volume
+        return self.full_volume
+
+    def _log(self, trainer: Any, pl_module: Any, epoch: int) -> None:
+        volume = self.volumes.get(epoch, self._volume_now(trainer))
+        values = {
+            self.signal.name: self.history.get(epoch),
+            "augmentation_multiplier": volume.augmentation_multiplier,
+            "pruning_ratio": volume.pruning_ratio,
+            "over": float(self.end_epoch is not None),
+        }
+        for name, value in values.items():
+            if value is not None:
+                pl_module.log(f"critical_period/{name}", float(value), batch_size=1, sync_dist=True)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.detector_seconds += time.perf_counter() - start

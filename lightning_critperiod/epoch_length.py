@@ -1,0 +1,166 @@
+"""The one seam to Lightning's loader internals: put our draws in, tell the loop how long its epoch is now, undo.
+
+Lightning reads the length of a training epoch once, in ``_FitLoop.setup_data``, and keeps it in three places:
+``fit_loop.max_batches``, the ``limits`` of the combined loader and ``trainer.val_check_batch``. No public interface
+changes them (Lightning issue 21448), so ``EpochLength`` re-derives all three the way ``setup_data`` does.
+"""
+
+import functools
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lightning_critperiod.data import Draws, at_volume, has_index_sampler, length
+from lightning_critperiod.declaration import DeclaredVolume
+from lightning_critperiod.override import Overrides
+from lightning_critperiod.recipe import Volume
+
+
+def finished_epochs(trainer: Any) -> int:
+    """Epochs that are over, the one whose end hooks run included; also the 0-based number of the one that runs."""
+    return int(trainer.fit_loop.epoch_progress.current.processed)
+
+
+def unfinished_batches(trainer: Any) -> int:
+    """Batches that a run resumed in mid-epoch has behind it in that epoch."""
+    loop = trainer.fit_loop
+    unfinished = loop.epoch_progress.current.processed < loop.epoch_progress.current.ready
+    # `ready` counts a batch that an exception has cut short.
+    return int(loop.epoch_loop.batch_progress.current.processed) if unfinished else 0
+
+
+@contextmanager
+def last_epoch_again(trainer: Any) -> Iterator[None]:
+    """``trainer.current_epoch`` is the last finished epoch inside, as it is in that epoch's end hooks."""
+    current = trainer.fit_loop.epoch_progress.current
+    before, current.completed = current.completed, current.processed - 1
+    try:
+        yield
+    finally:
+        current.completed = before
+
+
+class EpochLength:
+    """Makes the epochs of one fit as long as ``draws`` says.
+
+    Args:
+        trainer: The Trainer that fits.
+        draws: What the run draws; its volume is the full recipe's until training starts.
+        volumes: Every volume that the run may have, to be refused beforehand where nothing is left to draw.
+    """
+
+    def __init__(self, trainer: Any, draws: Draws, volumes: tuple[Volume, ...]) -> None:
+        self.trainer = trainer
+        self.draws = draws
+        self.volumes = volumes
+        self._overrides = Overrides()
+
+    def install(self, declared: DeclaredVolume | None) -> None:
+        """Let every training loader that Lightning has processed (and sharded) draw at our volume.
+
+        Args:
+            declared: The datamodule's declaration, which its own ``train_dataloader`` must not apply once more.
+        """
+        strategy = self.trainer.strategy
+        process = strategy.process_dataloader
+
+        @functools.wraps(process)
+        def process_dataloader(dataloader: Any) -> Any:
+            return process(self._at_volume(dataloader) if self.trainer.training else dataloader)
+
+        self._overrides.put(strategy, "process_dataloader", process_dataloader)
+        if declared is not None:
+            self._load_neutrally(declared)
+
+    def undo(self) -> None:
+        """Take the overrides off."""
+        self._overrides.undo()
+
+    def batches(self, volume: Volume) -> float:
+        """Batches of an epoch at a volume; infinite where the loader has no length."""
+        with self._assume(volume):
+            return self._max_batches()
+
+    def follow(self) -> None:
+        """Tell the loop the length of the epoch that comes next."""
+        loop, loader = self.trainer.fit_loop, self.trainer.fit_loop._combined_loader
+        if loader is None:
+            return
+        loader.limits[:] = self._limits()  # in place: the iterator in use holds this very list
+        loop.max_batches = self._max_batches()
+        self._set_val_check_batch(loop.max_batches)
+
+    def restart(self) -> None:
+        """Iterate anew: workers may have fetched batches ahead, at the volume that held when the loader was set up."""
+        fetcher = self.trainer.fit_loop._data_fetcher
+        if fetcher is not None:
+            iter(fetcher)
+
+    def _load_neutrally(self, declared: DeclaredVolume) -> None:
+        train_dataloader = declared.datamodule.train_dataloader
+
+        @functools.wraps(train_dataloader)
+        def neutral_train_dataloader(*args: Any, **kwargs: Any) -> Any:
+            with declared.neutral():
+                return train_dataloader(*args, **kwargs)
+
+        self._overrides.put(declared.datamodule, "train_dataloader", neutral_train_dataloader)
+
+    def _at_volume(self, dataloader: Any) -> Any:
+        loader = at_volume(dataloader, self.draws)
+        for volume in self.volumes:
+            self._refuse_empty(loader, volume)
+        return loader
+
+    def _refuse_empty(self, loader: Any, volume: Volume) -> None:
+        with self._assume(volume):
+            if length(loader) != 0:
+                return
+        indices = has_index_sampler(loader) and loader.batch_size
+        with self._assume(Volume()):
+            n = len(loader.sampler if indices else loader)
+        raise ValueError(
+            f"{volume} leaves no batch of the {n} {'samples' if indices else 'batches'} that the train dataloader "
+            "draws: give the recipe a larger volume, the loader a smaller batch size or drop_last=False."
+        )
+
+    @contextmanager
+    def _assume(self, volume: Volume) -> Iterator[None]:
+        """The loaders answer ``len`` as in an epoch of ``volume``."""
+        before = self.draws.volume, self.draws.own
+        self.draws.volume, self.draws.own = volume, True
+        try:
+            yield
+        finally:
+            self.draws.volume, self.draws.own = before
+
+    def _limits(self) -> list[float]:
+        return [self._limit(length(loader)) for loader in self.trainer.fit_loop._combined_loader.flattened]
+
+    def _limit(self, n: int | None) -> float:
+        """Lightning's own reading of ``limit_train_batches``, but at least one batch where Lightning would raise."""
+        part = self.trainer.limit_train_batches
+        if isinstance(part, int):
+            return part if n is None else min(n, part)
+        if n is None:
+            return math.inf
+        return max(1, int(n * part)) if n else 0
+
+    def _max_batches(self) -> float:
+        loader = self.trainer.fit_loop._combined_loader
+        before, loader.limits[:] = loader.limits[:], self._limits()
+        n = length(loader)
+        loader.limits[:] = before
+        return math.inf if n is None else n
+
+    def _set_val_check_batch(self, batches: float) -> None:
+        trainer = self.trainer
+        every = trainer.val_check_interval
+        if getattr(trainer, "_val_check_time_interval", None) is not None:
+            return  # validation goes by the clock
+        if isinstance(every, int):
+            # A count across epochs stays; one within an epoch can be no longer than the epoch.
+            trainer.val_check_batch = every if trainer.check_val_every_n_epoch is None else min(every, batches)
+        else:
+            trainer.val_check_batch = math.inf if batches == math.inf else max(1, int(batches * every))

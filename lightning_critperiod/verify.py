@@ -1,0 +1,81 @@
+"""Refusals: what the callback cannot work with, said before the first batch."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lightning_critperiod.recipe import Recipe, Volume
+from lightning_critperiod.rules import Rule
+from lightning_critperiod.signals import Signal
+
+LR_POLICIES = ("epoch_equivalent", "unchanged")
+
+
+def check_arguments(signal: object, rule: object, recipe: object, lr_policy: object, observe_only: object) -> None:
+    """Refuse arguments of the callback that are of the wrong kind.
+
+    Raises:
+        TypeError: An argument is of the wrong kind.
+        ValueError: ``lr_policy`` is unknown.
+    """
+    for name, value, kind in (
+        ("signal", signal, Signal),
+        ("rule", rule, Rule),
+        ("recipe", recipe, Recipe),
+        ("observe_only", observe_only, bool),
+    ):
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} must be a {kind.__name__}, got {value!r}")
+    if lr_policy not in LR_POLICIES:
+        raise ValueError(f"lr_policy must be one of {LR_POLICIES}, got {lr_policy!r}")
+
+
+def check_run(trainer: Any, rule: Rule, drivers: Sequence[object]) -> None:
+    """Refuse a run that has no last epoch, that the rule cannot work in, or that two callbacks drive.
+
+    Raises:
+        ValueError: Any of these.
+    """
+    if len(drivers) > 1:
+        raise ValueError(
+            f"one CriticalPeriodCallback may drive a run, got {len(drivers)}: give all but one observe_only=True."
+        )
+    if trainer.max_epochs is None or trainer.max_epochs < 0:
+        raise ValueError(
+            f"max_epochs must be the number of epochs of the run, got {trainer.max_epochs}: the critical period is "
+            "judged by the part of training that is over, so give Trainer(max_epochs=...)."
+        )
+    if not trainer.fast_dev_run:
+        rule.check_run(trainer.max_epochs)
+
+
+def check_lengths(trainer: Any, planned: float, lengths: Mapping[Volume, float]) -> None:
+    """Refuse Trainer arguments that do not go with epochs of these lengths.
+
+    Args:
+        trainer: The Trainer that fits.
+        planned: Batches of an epoch of the full recipe.
+        lengths: Batches of an epoch of each volume of the recipe.
+
+    Raises:
+        ValueError: ``max_steps`` ends the run before ``max_epochs`` would, or ``reload_dataloaders_every_n_epochs``
+            makes Lightning reject an epoch that is too short for another argument, in mid-run.
+    """
+    steps = math.inf if planned == math.inf else math.ceil(planned / trainer.accumulate_grad_batches)
+    if trainer.max_steps != -1 and trainer.max_steps < steps * trainer.max_epochs:
+        raise ValueError(
+            f"max_steps={trainer.max_steps} ends the run before max_epochs={trainer.max_epochs} does, so shorter "
+            "epochs would only be more epochs and save nothing: give max_epochs alone, or observe_only=True."
+        )
+    every, part = trainer.val_check_interval, trainer.limit_train_batches
+    for volume, batches in lengths.items() if trainer.reload_dataloaders_every_n_epochs else ():
+        if isinstance(every, int) and trainer.check_val_every_n_epoch is not None and every > batches:
+            raise ValueError(
+                f"val_check_interval={every} is longer than the {batches} batches of an epoch at {volume}, which "
+                "Lightning rejects when reload_dataloaders_every_n_epochs is set: give a fraction, or do not reload."
+            )
+        if isinstance(part, float) and batches == 1 and part < 1:
+            raise ValueError(
+                f"limit_train_batches={part} may leave no batch of an epoch at {volume}, which Lightning rejects "
+                "when reload_dataloaders_every_n_epochs is set: give an int, or do not reload."
+            )
