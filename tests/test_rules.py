@@ -1,0 +1,461 @@
+"""The rules against tables (history -> epochs at which they fire) and against slow independent truths."""
+
+import csv
+import math
+import random
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+from torch.utils.data import DataLoader
+
+from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Plateau, Rule, Slope
+
+NAN, INF = float("nan"), float("inf")
+REFERENCE = Path(__file__).parents[1].parent / "shared" / "data" / "reference"
+SIGNAL_RULES = [Slope(), LowOutlier(), Plateau(), Forecast()]
+
+
+def fires(rule, history, max_epochs):
+    """The epochs after which the rule says over, given all that was known by then; -1 is before the first."""
+    known = [{e: v for e, v in history.items() if e <= epoch} for epoch in range(-1, max(history) + 1)]
+    verdicts = [rule(part, max_epochs) for part in known]
+    assert all(type(verdict) is bool for verdict in verdicts)
+    return [epoch - 1 for epoch, verdict in enumerate(verdicts) if verdict]
+
+
+def random_history(seed, max_epochs=40):
+    """A drifting, noisy signal with missing and not finite epochs, in random order of insertion."""
+    rng = random.Random(seed)
+    drift, noise, tau = rng.choice([-1, 0, 1, 2]), rng.choice([0.01, 0.1, 1]), rng.choice([2, 8, 1000])
+    epochs = [e for e in range(max_epochs) if rng.random() > rng.choice([0, 0.3])]
+    rng.shuffle(epochs)
+    odd = {e: rng.choice([NAN, INF, -INF]) for e in epochs if rng.random() < 0.1}
+    return {e: odd.get(e, drift * (1 - math.exp(-e / tau)) + rng.gauss(0, noise)) for e in epochs}
+
+
+def finite(history):
+    epochs = np.array([e for e in sorted(history) if np.isfinite(history[e])], dtype=int)
+    return epochs, np.array([history[e] for e in epochs], dtype=np.float64)
+
+
+def is_early(rule, history, max_epochs):
+    least = -(-max_epochs // 10) if rule.min_epochs is None else rule.min_epochs
+    return max(history, default=-1) + 1 < least
+
+
+def slope_truth(rule, history, max_epochs):
+    epochs, values = finite(history)
+    if is_early(rule, history, max_epochs) or len(epochs) < rule.window:
+        return False
+    x = epochs[-rule.window :] / (max_epochs - 1)
+    return np.degrees(np.arctan(np.polyfit(x, values[-rule.window :], 1)[0])) < rule.max_angle
+
+
+def low_outlier_truth(rule, history, max_epochs):
+    e = max(history, default=-1) + 1  # 1-based
+    if (
+        is_early(rule, history, max_epochs)
+        or e % rule.every_n_epochs
+        or not np.isfinite(history.get(e - 1, NAN))
+    ):
+        return False
+    past = [history[i - 1] for i in range(1, e - 1) if np.isfinite(history.get(i - 1, NAN))]
+    if not past:
+        return False
+    q1, q3 = np.quantile(past, [0.25, 0.75])
+    return history[e - 1] < q1 - rule.threshold * (q3 - q1)
+
+
+def plateau_truth(rule, history, max_epochs):
+    """Lightning's own callback, fed with the values one after the other."""
+    stopping = EarlyStopping("metric", rule.min_delta, rule.patience, mode=rule.mode)
+    stops = [stopping._evaluate_stopping_criteria(torch.tensor(v))[0] for v in finite(history)[1]]
+    return bool(stops) and not is_early(rule, history, max_epochs) and stops[-1]
+
+
+def forecast_truth(rule, history, max_epochs):
+    """A dense grid of 2,000 time constants, each solved with a pseudo-inverse."""
+    t, y = finite(history)
+    n = len(t)
+    if is_early(rule, history, max_epochs) or n < 6 or np.ptp(y) == 0:
+        return False
+
+    def solve(basis):
+        design = np.stack([np.ones_like(basis), basis], axis=-1)
+        coefficients = np.linalg.pinv(design) @ y
+        return np.sum((y - (design @ coefficients[..., None])[..., 0]) ** 2, axis=-1), coefficients[..., 1]
+
+    def aicc(residual, k):
+        return n * np.log(residual / n) + 2 * k + 2 * k * (k + 1) / (n - k - 1)
+
+    taus = np.geomspace(0.5, 10 * (t[-1] - t[0]), 2000)
+    residuals, slopes = solve(np.exp(-(t - t[0]) / taus[:, None]))
+    best = int(np.argmin(residuals))
+    residual, b = residuals[best], slopes[best]
+    if aicc(solve(t * 1.0)[0], 3) - aicc(residual, 4) <= 10 or (b > 0) != (rule.mode == "min"):
+        return False
+    z_first, z_now, z_end = np.exp(-(np.array([t[0], t[-1], max_epochs - 1]) - t[0]) / taus[best])
+    return (z_now - z_end) / (z_first - z_now) < rule.min_gain
+
+
+def agrees(rule, truth, seeds, max_epochs=40):
+    """How often the rule fired over the seeds, having said at every epoch what the truth says."""
+    fired = 0
+    for seed in seeds:
+        history = random_history(seed, max_epochs)
+        for epoch in range(max_epochs):
+            known = {e: v for e, v in history.items() if e <= epoch}
+            assert rule(known, max_epochs) == truth(rule, known, max_epochs), (seed, epoch)
+            fired += rule(known, max_epochs)
+    return fired
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Slope(),
+        Slope(window=2, min_epochs=0),
+        Slope(window=9, max_angle=80, min_epochs=3),
+        Slope(max_angle=-20.0, min_epochs=0),
+    ],
+    ids=repr,
+)
+def test_slope_agrees_with_numpy_at_every_epoch_of_random_histories(rule):
+    assert agrees(rule, slope_truth, range(60)) > 100
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        LowOutlier(threshold=0),
+        LowOutlier(every_n_epochs=1),
+        LowOutlier(threshold=0.5, every_n_epochs=3, min_epochs=0),
+        LowOutlier(threshold=0.2, every_n_epochs=1, min_epochs=20),
+    ],
+    ids=repr,
+)
+def test_low_outlier_agrees_with_numpy_at_every_epoch_of_random_histories(rule):
+    assert agrees(rule, low_outlier_truth, range(100)) > 20
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("min_epochs", [0, None, 15])
+@pytest.mark.parametrize(("patience", "min_delta"), [(0, 0.0), (1, 0.01), (3, 0.0), (3, 0.3), (8, 1.0)])
+def test_plateau_agrees_with_early_stopping_at_every_epoch_of_random_histories(
+    patience, min_delta, mode, min_epochs
+):
+    assert agrees(Plateau(patience, min_delta, mode, min_epochs), plateau_truth, range(15)) > 10
+
+
+@pytest.mark.parametrize("rule", [Forecast(), Forecast(min_gain=0.3, mode="max", min_epochs=0)], ids=repr)
+def test_forecast_agrees_with_a_dense_search_on_random_histories(rule):
+    fired = 0
+    for seed in range(60):
+        history = random_history(seed)
+        for epoch in (3, 9, 20, 39):
+            known = {e: v for e, v in history.items() if e <= epoch}
+            assert rule(known, 40) == forecast_truth(rule, known, 40), (seed, epoch)
+            fired += rule(known, 40)
+    assert fired > 10
+
+
+class Scripted(LightningModule):
+    """Logs the values it was given, one an epoch, and learns nothing."""
+
+    def __init__(self, values):
+        super().__init__()
+        self.values, self.weight = values, torch.nn.Parameter(torch.zeros(1))
+
+    def training_step(self, batch, batch_idx):
+        self.log("metric", self.values[self.current_epoch], on_epoch=True, on_step=False)
+        return self.weight.sum()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.0)
+
+    def train_dataloader(self):
+        return DataLoader(torch.zeros(1, 1))
+
+
+@pytest.mark.parametrize(
+    ("seed", "patience", "min_delta", "mode"),
+    [(0, 3, 0.0, "min"), (1, 2, 0.0625, "max"), (2, 4, 0.125, "min"), (3, 1, 0.0, "max")],
+)
+def test_plateau_fires_at_the_epoch_at_which_early_stopping_stops_a_trainer(
+    seed, patience, min_delta, mode, tmp_path
+):
+    rng = random.Random(seed)
+    # Multiples of 1/16 are exact in float32, so that improvements of exactly min_delta are among them.
+    values = [rng.randint(0, 32) / 16 for _ in range(30)]
+    stopping = EarlyStopping("metric", min_delta=min_delta, patience=patience, mode=mode)
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=30,
+        callbacks=[stopping],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+        log_every_n_steps=1,
+    )
+    trainer.fit(Scripted(values))
+    fired = fires(Plateau(patience, min_delta, mode, min_epochs=0), dict(enumerate(values)), 30)
+    assert 0 < fired[0] == stopping.stopped_epoch
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "max_epochs", "expected"),
+    [
+        # a line of slope 1 over the run stands at exactly 45 degrees, which is not below
+        (Slope(window=3, min_epochs=0), [e / 9 for e in range(10)], 10, []),
+        (Slope(window=3, min_epochs=0), [0.9 * e / 9 for e in range(10)], 10, [2, 3, 4, 5, 6, 7, 8, 9]),
+        # the published guard: the first verdict comes with the fifth value
+        (Slope(min_epochs=0), [0.3] * 10, 10, [4, 5, 6, 7, 8, 9]),
+        (Slope(window=2), [0.3] * 60, 60, list(range(5, 60))),
+        (Slope(window=2, min_epochs=7), [0.3] * 9, 20, [6, 7, 8]),
+        (Slope(window=2, min_epochs=0), [1.0, 0.5, 0.0], 10, [1, 2]),
+        (Slope(window=2, max_angle=0, min_epochs=0), [0.1] * 5, 10, []),
+        # the fourth epoch is not measured: the window reaches over it, at its true place
+        (Slope(window=2, min_epochs=0), [0.0, 0.2, 0.4, NAN, 0.61], 10, [4]),
+        (Slope(window=2, min_epochs=0), [0.0, 0.2, 0.4, NAN, 0.65], 10, []),
+        (Slope(window=2, min_epochs=0), [0.0, 0.2, 0.2, NAN], 11, [2, 3]),
+    ],
+)
+def test_slope_fires_at(rule, values, max_epochs, expected):
+    assert fires(rule, dict(enumerate(values)), max_epochs) == expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "history", "max_epochs", "expected"),
+    [
+        # eight values of 0 to 7: Q1 = 1.75, Q3 = 5.25, limit -3.5, not below itself
+        (LowOutlier(), {**{e: e for e in range(8)}, 8: 100, 9: -3.5}, 100, []),
+        (LowOutlier(), {**{e: e for e in range(8)}, 8: 100, 9: -3.6}, 100, [9]),
+        # the value before the one that is looked at is left out: it would raise the limit to -2
+        (LowOutlier(), {**{e: e for e in range(8)}, 8: -100, 9: -3.6}, 100, [9]),
+        (LowOutlier(threshold=0), {**{e: e for e in range(8)}, 8: 0, 9: 1.7}, 100, [9]),
+        # only every tenth epoch, and not before a tenth of the run
+        (LowOutlier(), {**dict.fromkeys(range(30), 1.0), 8: 0, 10: 0, 19: 0.9}, 30, [19]),
+        (LowOutlier(), {**dict.fromkeys(range(30), 1.0), 9: 0, 19: 0}, 200, [19]),
+        (LowOutlier(min_epochs=0), {**dict.fromkeys(range(30), 1.0), 9: 0}, 200, [9]),
+        (LowOutlier(), {**dict.fromkeys(range(30), 1.0), 9: 0, 19: 0}, 201, []),
+        # not measured when it looks: no verdict
+        (LowOutlier(), {**dict.fromkeys(range(9), 1.0), 9: NAN}, 20, []),
+        (LowOutlier(), {**dict.fromkeys(range(9), 1.0), 9: -INF}, 20, []),
+        (LowOutlier(), {9: -5.0}, 20, []),
+        # float noise makes no outlier of a constant
+        (LowOutlier(every_n_epochs=1, min_epochs=0), dict.fromkeys(range(30), 0.1), 30, []),
+    ],
+)
+def test_low_outlier_fires_at(rule, history, max_epochs, expected):
+    assert fires(rule, history, max_epochs) == expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "expected"),
+    [
+        (Plateau(patience=2, min_epochs=0), [3, 2, 2, 2, 1], [3]),
+        (Plateau(patience=2, min_epochs=0), [3, 2, NAN, 2, NAN, 2, NAN], [5, 6]),
+        (Plateau(patience=2, min_delta=0.5, min_epochs=0), [3, 2.5, 2.4, 2.2, 2.2], [4]),
+        (Plateau(patience=1, mode="max", min_epochs=0), [1, 2, 2, 3, 1], [2, 4]),
+        (Plateau(patience=0, mode="max", min_epochs=0), [1, 2, 2, 3, 1], [2, 4]),
+        (Plateau(patience=2, min_epochs=5), [3, 3, 3, 3, 3, 1], [4]),
+        (Plateau(patience=2, min_epochs=0), [NAN, INF, 1, -INF, 1], []),
+    ],
+)
+def test_plateau_fires_at(rule, values, expected):
+    assert fires(rule, dict(enumerate(values)), len(values)) == expected
+
+
+@pytest.mark.parametrize("tau", [2.0, 4.0, 9.0])
+@pytest.mark.parametrize("min_gain", [0.02, 0.05, 0.2])
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_forecast_fires_where_the_formula_of_an_exponential_says(tau, min_gain, mode):
+    sign = 1 if mode == "min" else -1
+    history = {e: sign * (0.3 + 2 * math.exp(-e / tau)) for e in range(60)}
+    z = [math.exp(-e / tau) for e in range(60)]
+    first = next(e for e in range(5, 60) if z[e] - z[59] < min_gain * (1 - z[e]))
+    assert fires(Forecast(min_gain, mode), history, 60) == list(range(first, 60))
+
+
+@pytest.mark.parametrize(
+    ("history", "why"),
+    [
+        (dict.fromkeys(range(60), 0.1), "no gain at all"),
+        ({e: 3 - 0.05 * e for e in range(60)}, "a straight line"),
+        ({e: 0.1 - 0.001 * e for e in range(60)}, "a straight line, with float noise"),
+        ({e: -2 * math.exp(-e / 5) for e in range(60)}, "the wrong way"),
+        ({e: (e / 20) ** 3 for e in range(60)}, "rising ever faster"),
+        ({e: -((e / 20) ** 3) for e in range(60)}, "falling ever faster"),
+        ({e: 2 * math.exp(-e / 5) for e in (0, 10, 20, 40, 59)}, "five points"),
+        ({e: random.Random(e).gauss(0, 1) for e in range(60)}, "noise"),
+    ],
+)
+def test_forecast_abstains_from(history, why):
+    assert fires(Forecast(min_gain=0.5), history, 60) == []
+
+
+def test_forecast_states_an_interval_that_holds_the_gain_left_nine_times_in_ten_or_more():
+    """95% nominally, of profile likelihood: 60 noisy curves whose true share of gain left is known."""
+    rng, held, tau = random.Random(0), 0, 8.0
+    true = (math.exp(-2.5) - math.exp(-49 / tau)) / (1 - math.exp(-2.5))
+    for _ in range(60):
+        history = {e: math.exp(-e / tau) + rng.gauss(0, 0.02) for e in range(21)}
+        interval = Forecast().why(history, 50).split("interval ")[1].split(")")[0]
+        low, high = (float(part.rstrip("%")) / 100 for part in interval.split(" to "))
+        held += low <= true <= high
+    assert 54 <= held < 60
+
+
+def test_low_outlier_first_fires_at_epoch_20_on_the_authors_recorded_curves():
+    if not REFERENCE.is_dir():
+        pytest.skip("the authors' recorded curves are not beside this checkout")
+    for batch in (128, 256):
+        with (REFERENCE / f"gradient_confusion_resnet44_cifar10_batch{batch}.csv").open() as file:
+            rows = {int(row["epoch"]): float(row["max_cosine_similarity"]) for row in csv.DictReader(file)}
+        history = {epoch - 1: value for epoch, value in rows.items() if epoch}
+        assert len(history) == 200
+        for rule in (LowOutlier(), LowOutlier(min_epochs=0)):
+            assert fires(rule, history, 200)[0] + 1 == 20
+
+
+def test_at_epoch_ends_the_period_when_training_gets_there():
+    history = dict.fromkeys(range(8), NAN)
+    assert fires(AtEpoch(0), history, 8) == list(range(-1, 8))
+    assert fires(AtEpoch(3), history, 8) == list(range(2, 8))
+    assert not AtEpoch(1)({}, 1)
+
+
+def test_never_never_fires():
+    assert fires(Never(), random_history(0), 40) == []
+
+
+@pytest.mark.parametrize("rule", SIGNAL_RULES, ids=repr)
+def test_a_rule_that_reads_a_signal_does_not_fire_without_values_or_in_a_run_of_one_epoch(rule):
+    eager = replace(rule, min_epochs=0)
+    assert not eager({}, 10)
+    assert not eager(dict.fromkeys(range(10), NAN), 10)
+    assert fires(eager, {0: 1.0}, 1) == []
+    assert not any(eager(random_history(seed), 1) for seed in range(30))
+
+
+@pytest.mark.parametrize("rule", [*SIGNAL_RULES, AtEpoch(7)], ids=repr)
+def test_the_order_of_insertion_does_not_matter_and_the_history_stays_as_it_was(rule):
+    for seed in range(30):
+        history = random_history(seed)
+        before = list(history.items())
+        assert fires(rule, history, 40) == fires(rule, dict(sorted(history.items())), 40)
+        assert repr(list(history.items())) == repr(before)
+
+
+@pytest.mark.parametrize("rule", SIGNAL_RULES, ids=repr)
+def test_a_value_that_is_not_finite_counts_like_a_missing_epoch(rule):
+    for seed in range(30):
+        history = random_history(seed)
+        history[max(history)] = 0.1  # training's clock is the largest epoch, measured or not
+        cleaned = {e: v for e, v in history.items() if math.isfinite(v)}
+        assert rule(history, 40) == rule(cleaned, 40)
+
+
+@pytest.mark.parametrize("rule", [Slope(2), Plateau(1), Forecast()], ids=repr)
+def test_an_epoch_without_a_value_leaves_the_verdict_as_it_was(rule):
+    for seed in range(30):
+        history = {e: v for e, v in random_history(seed).items() if e < 30}
+        assert rule(history, 40) == rule({**history, 30: NAN, 31: INF}, 40)
+
+
+def test_min_epochs_is_by_default_a_tenth_of_the_run_rounded_up():
+    flat = dict.fromkeys(range(40), 0.0)
+    firsts = {E: fires(Slope(window=2), flat, E)[0] + 1 for E in (10, 20, 21, 30, 31, 200)}
+    assert firsts == {10: 2, 20: 2, 21: 3, 30: 3, 31: 4, 200: 20}
+
+
+def test_the_clock_of_min_epochs_is_the_largest_epoch_even_if_it_was_not_measured():
+    rule = Slope(window=2, min_epochs=5)
+    assert fires(rule, {0: 0.0, 1: 0.0, 2: NAN, 3: NAN, 4: NAN}, 10) == [4]
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "max_epochs", "words"),
+    [
+        (
+            Slope(window=2),
+            [0.0, 0.1, 0.1 + math.tan(math.radians(38)) / 9],
+            10,
+            "rose at 38.0 degrees, below 45",
+        ),
+        (LowOutlier(), [*range(8), 0, -4], 20, "fell to -4, below -3.5 (Q1 - 1.5 IQR of 8 epochs)"),
+        (Plateau(2), [3, 0.52, 0.6, 0.7], 9, "did not improve on 0.52 in 2 measurements"),
+        (Plateau(1, 0.1, "max"), [3, 3.05], 9, "did not improve on 3 by more than 0.1 in 1 measurement"),
+        (AtEpoch(12), [], 20, "was not asked: epoch 12 was chosen beforehand"),
+    ],
+)
+def test_the_verdict_in_words(rule, values, max_epochs, words):
+    history = dict(enumerate(values))
+    assert rule(history, max_epochs) or isinstance(rule, AtEpoch)
+    assert rule.why(history, max_epochs) == words
+
+
+def test_at_epoch_past_the_end_is_refused_naming_both_numbers():
+    AtEpoch(29).check_run(30)
+    for epoch in (30, 40):
+        with pytest.raises(ValueError, match=rf"epoch={epoch}\).*max_epochs=30"):
+            AtEpoch(epoch).check_run(30)
+
+
+@pytest.mark.parametrize("rule", [*SIGNAL_RULES, Never(), AtEpoch(0)], ids=repr)
+def test_the_other_rules_work_in_any_run(rule):
+    assert isinstance(rule, Rule)
+    assert rule.check_run(1) is None
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: Slope(window=1), ValueError, "window must be an int from 2 up, got 1"),
+        (lambda: Slope(window=5.0), TypeError, "window must be an int from 2 up, got 5.0"),
+        (lambda: Slope(window=True), TypeError, "window .* got True"),
+        (lambda: Slope(max_angle=NAN), ValueError, "max_angle .* got nan"),
+        (lambda: Slope(max_angle=INF), ValueError, "max_angle .* got inf"),
+        (lambda: Slope(max_angle=-90), ValueError, "max_angle .* got -90"),
+        (lambda: Slope(max_angle=90.1), ValueError, "max_angle .* got 90.1"),
+        (lambda: Slope(max_angle="45"), TypeError, "max_angle .* got '45'"),
+        (lambda: Slope(min_epochs=-1), ValueError, "min_epochs must be an int from 0 up, got -1"),
+        (lambda: Slope(min_epochs=0.1), TypeError, "min_epochs .* got 0.1"),
+        (lambda: LowOutlier(threshold=-0.1), ValueError, "threshold .* got -0.1"),
+        (lambda: LowOutlier(threshold=False), TypeError, "threshold .* got False"),
+        (lambda: LowOutlier(every_n_epochs=0), ValueError, "every_n_epochs .* got 0"),
+        (lambda: LowOutlier(min_epochs=False), TypeError, "min_epochs .* got False"),
+        (lambda: Plateau(patience=-1), ValueError, "patience .* got -1"),
+        (lambda: Plateau(patience=None), TypeError, "patience .* got None"),
+        (lambda: Plateau(min_delta=-0.1), ValueError, "min_delta .* got -0.1"),
+        (lambda: Plateau(min_delta=INF), ValueError, "min_delta .* got inf"),
+        (lambda: Plateau(mode="lower"), ValueError, "mode .*min.*max.* got 'lower'"),
+        (lambda: Plateau(mode=["min"]), ValueError, "mode .* got .'min'."),
+        (lambda: Plateau(min_epochs=-3), ValueError, "min_epochs .* got -3"),
+        (lambda: Forecast(min_gain=0), ValueError, "min_gain must be a number above 0, got 0"),
+        (lambda: Forecast(min_gain=NAN), ValueError, "min_gain .* got nan"),
+        (lambda: Forecast(mode=None), ValueError, "mode .* got None"),
+        (lambda: Forecast(min_epochs=-1), ValueError, "min_epochs .* got -1"),
+        (lambda: AtEpoch(-1), ValueError, "epoch must be an int from 0 up, got -1"),
+        (lambda: AtEpoch(2.0), TypeError, "epoch .* got 2.0"),
+        (lambda: AtEpoch(True), TypeError, "epoch .* got True"),
+    ],
+)
+def test_a_bad_argument_is_refused_by_its_name_and_value(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
+
+
+@pytest.mark.parametrize("rule", [*SIGNAL_RULES, AtEpoch(3)], ids=repr)
+def test_rules_are_frozen_and_equal_by_value(rule):
+    assert rule == replace(rule)
+    assert hash(rule) == hash(replace(rule))
+    with pytest.raises(FrozenInstanceError, match="cannot assign"):
+        rule.min_epochs = 3
