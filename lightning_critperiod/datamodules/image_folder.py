@@ -1,0 +1,76 @@
+"""Any folder of images."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision.transforms import v2
+from typing_extensions import override
+
+from lightning_critperiod.datamodules.base import ImageDataModule
+
+
+class ImageFolder(ImageDataModule):
+    """Images in ``data_dir/train/<class>/`` and, for the test, in ``data_dir/test/<class>/``.
+
+    A tenth of the training images is for validation. Images are read from disk at every access and made
+    square by resizing the shorter side and cutting the centre.
+
+    Args:
+        data_dir: Folder that holds train/ and, for the test, test/, each with one folder of images a class.
+        image_size: Pixels of a side of the images that the network sees.
+        batch_size: Images in a batch.
+        augmentation_multiplier: k, augmented views of each kept image in an epoch; above 0.
+        pruning_ratio: r, the fraction of training images left out of an epoch, in [0, 1).
+        num_workers: Processes that load and transform images; 0 does it in the training process, None is one
+            per core, at most 4.
+        seed: Of the draw of the validation images.
+
+    Raises:
+        TypeError: The multiplier or the ratio is no number.
+        ValueError: The multiplier or the ratio is out of range; in ``setup``: a folder is missing or holds no
+            images, or the test has a class that training lacks.
+    """
+
+    # ImageNet's, as is usual for photographs.
+    mean = (0.485, 0.456, 0.406)
+    std = (0.229, 0.224, 0.225)
+
+    def __init__(
+        self,
+        data_dir: str | Path,
+        image_size: int = 64,
+        batch_size: int = 128,
+        augmentation_multiplier: float = 1.0,
+        pruning_ratio: float = 0.0,
+        num_workers: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size, augmentation_multiplier, pruning_ratio, None, num_workers, seed)
+        self.data_dir = data_dir
+        self.image_size = image_size
+
+    @override
+    def load(self, train: bool) -> tuple[Dataset[Any], Tensor]:
+        dataset = self._folder("train" if train else "test")
+        if not train:
+            self._require_same_classes(dataset.classes)
+        return dataset, torch.tensor(dataset.targets)
+
+    def _folder(self, name: str) -> Any:
+        folder = Path(self.data_dir) / name
+        to_tensor = v2.Compose([v2.Resize(self.image_size), v2.CenterCrop(self.image_size), v2.PILToTensor()])
+        try:
+            return torchvision.datasets.ImageFolder(folder, transform=to_tensor)
+        except OSError as error:
+            raise ValueError(
+                f"data_dir must hold images in {name}/<class>/, got data_dir={str(self.data_dir)!r}: {error}"
+            ) from error
+
+    def _require_same_classes(self, classes: list[str]) -> None:
+        expected = self._folder("train").classes
+        if classes != expected:
+            raise ValueError(f"test/ must have the classes of train/, {expected}, got {classes}")
