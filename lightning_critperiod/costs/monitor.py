@@ -1,0 +1,233 @@
+"""The callback that measures what a training costs."""
+
+from typing import Any
+
+from typing_extensions import override
+
+from lightning_critperiod.costs.amounts import Costs, Energy
+from lightning_critperiod.costs.grid import check_grid
+from lightning_critperiod.costs.ledger import EpochCosts, Ledger
+from lightning_critperiod.costs.logged import LoggedMetrics, batch_size
+from lightning_critperiod.costs.meter import EnergyMeter
+from lightning_critperiod.costs.ranks import meter_devices, summed
+from lightning_critperiod.costs.stopwatch import Stopwatch
+from lightning_critperiod.namespace import Callback
+from lightning_critperiod.recipe import require_number
+
+
+class CostMonitor(Callback):
+    """Measures the time, energy, CO2 and money of ``Trainer.fit``, by phase and by epoch.
+
+    Seconds are wall-clock time on a monotonic clock, from the callback's ``setup`` to the end of training.
+    Energy and CO2 come from codecarbon's offline tracker: the whole machine, one meter a node, summed over
+    the nodes; nothing is sent anywhere. It works with and without ``CriticalPeriodCallback``. A resumed run
+    goes on from what its checkpoint holds; what an earlier session spent after its last checkpoint, and the
+    time between sessions, are not in it. On a graphics card kernels run behind the host's back: the split
+    between training and waiting for data is the host's view.
+
+    Money = ``price_per_kwh`` x kWh + ``price_per_hour`` x hours.
+
+    Args:
+        country_iso_code: Where the machine stands, ISO 3166-1 alpha-3, for the grid's carbon intensity.
+        region: A state of the USA or a province of Canada, lower case; None is the whole country.
+        price_per_kwh: Price of electricity. The default is about what US households pay; give your own.
+        price_per_hour: Price of the machines, all together, per hour.
+        currency: Of both prices.
+
+    Raises:
+        TypeError: A price is not a number, or a name no string.
+        ValueError: A price is negative or not finite; an unknown country or region.
+    """
+
+    def __init__(
+        self,
+        country_iso_code: str = "USA",
+        region: str | None = None,
+        price_per_kwh: float = 0.17,
+        price_per_hour: float = 0.0,
+        currency: str = "USD",
+    ) -> None:
+        check_grid(country_iso_code, region)
+        require_number("price_per_kwh", price_per_kwh, low=0)
+        require_number("price_per_hour", price_per_hour, low=0)
+        if not isinstance(currency, str):
+            raise TypeError(f"currency must be a string such as 'EUR', got {currency!r}")
+        self.country_iso_code = country_iso_code
+        self.region = region
+        self.price_per_kwh = price_per_kwh
+        self.price_per_hour = price_per_hour
+        self.currency = currency
+        self.obtained: dict[str, str] = {}
+        self.hardware: dict[str, Any] = {}
+        self._before = Ledger()
+        self._forget_session()
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Phase -> s, over all sessions of this training. See ``ledger.PHASES``."""
+        return self._ledger.seconds
+
+    @property
+    def epochs(self) -> dict[int, EpochCosts]:
+        """0-based epoch -> its costs, over all sessions of this training."""
+        return self._ledger.epochs
+
+    @property
+    def validation_metrics(self) -> dict[str, float | None]:
+        """What the latest validation of this session logged."""
+        return self._logged.validation
+
+    @property
+    def energy(self) -> Energy | None:
+        """Electricity and CO2 over all sessions of this training; None if not measured."""
+        return self._ledger.energy
+
+    @property
+    def costs(self) -> Costs:
+        """The totals, over all sessions of this training."""
+        ledger = self._ledger
+        seconds, energy = sum(ledger.seconds.values()), ledger.energy
+        if energy is None:
+            return Costs(seconds, None, None, None, self.currency)
+        money = self.price_per_kwh * energy.kwh + self.price_per_hour * seconds / 3600
+        return Costs(seconds, energy.kwh, energy.co2_kg, money, self.currency)
+
+    @property
+    def _ledger(self) -> Ledger:
+        return self._before + self._session
+
+    def _forget_session(self) -> None:
+        self._session = Ledger()
+        self._logged = LoggedMetrics()
+        self._meter: EnergyMeter | None = None
+        self._watch: Stopwatch | None = None
+        self._epoch: int | None = None
+        self._drawn = 0
+        self._ranks = 1
+
+    @override
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        if stage != "fit":
+            return
+        # A Trainer that is fitted again goes on; a new one starts from nothing.
+        self._before = self._ledger if trainer.current_epoch > 0 else Ledger()
+        self._forget_session()
+        self._watch = Stopwatch(trainer)
+        self._ranks = trainer.world_size
+        if trainer.local_rank == 0:
+            self._meter = EnergyMeter(self.country_iso_code, self.region, meter_devices(trainer))
+            self._meter.start()
+            self.obtained, self.hardware = self._meter.obtained, self._meter.hardware
+        self._charge("metering")
+
+    def _charge(self, phase: str) -> None:
+        """Charge the time since the last call to ``phase``, less what the detector took meanwhile."""
+        if self._watch is None:
+            return
+        seconds, detecting = self._watch.lap()
+        self._session.charge(phase, seconds, self._epoch)
+        if detecting:
+            self._session.charge("detector", detecting, self._epoch)
+
+    def _enter(self, epoch: int, phase: str) -> None:
+        self._charge("start_up" if self._epoch is None else phase)
+        self._epoch = epoch
+
+    @override
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        self._enter(trainer.current_epoch, "overhead")
+
+    @override
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        # A run that continues in mid-epoch gets no on_train_epoch_start.
+        self._enter(trainer.current_epoch, "data_wait")
+        if trainer.optimizers:
+            lr = float(trainer.optimizers[0].param_groups[0]["lr"])
+            self._session.epoch(trainer.current_epoch).learning_rate = lr
+
+    @override
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self._charge("training")
+        self._session.epoch(trainer.current_epoch).batches += 1
+        self._drawn += batch_size(batch)
+
+    @override
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        if self._watch is not None and not trainer.sanity_checking:
+            self._charge("overhead")
+            self._logged.before_validation(trainer)
+
+    @override
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        if self._watch is not None and not trainer.sanity_checking:
+            self._charge("validation")
+            # Now, not at the end of the epoch: a checkpoint that is saved now resumes without these metrics.
+            self._session.epoch(trainer.current_epoch).metrics.update(self._logged.of_validation(trainer))
+
+    @override
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        self._charge("overhead")
+        self._session.epoch(trainer.current_epoch).metrics.update(self._logged.of_epoch(trainer))
+        self._settle(trainer)
+
+    @override
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        self._charge("overhead")
+        if self._meter is not None:
+            self._meter.stop()
+        self._settle(trainer)
+        self._end()
+
+    def _settle(self, trainer: Any) -> None:
+        """Add up what the ranks drew and the nodes used. All ranks call it."""
+        energy = Energy() if self._meter is None else self._meter.read()
+        drawn, self._session.energy = summed(trainer, self._drawn, energy)
+        self._draw(drawn)
+
+    def _draw(self, samples: int) -> None:
+        if self._epoch is not None:
+            self._session.epoch(self._epoch).samples += samples
+        self._drawn = 0
+
+    @override
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        if self._watch is None:
+            return
+        self._charge("start_up" if self._epoch is None else "overhead")
+        if self._meter is not None:
+            self._meter.stop()
+        self._session = self._so_far()
+        self._drawn = 0
+        self._end()
+
+    def _so_far(self) -> Ledger:
+        """This session, in the middle of an epoch: nothing is reduced, the other ranks' shares are equal to ours."""
+        unsettled = Ledger()
+        if self._drawn and self._epoch is not None:
+            unsettled.epoch(self._epoch).samples = self._drawn * self._ranks
+        if self._meter is not None and self._ranks == 1:
+            self._session.energy = self._meter.read()
+        return self._session + unsettled
+
+    @override
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        if stage == "fit":
+            self._end()
+
+    def _end(self) -> None:
+        self._watch = None
+        if self._meter is not None:
+            self._meter.stop()
+            self._meter = None
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return (self._before + self._so_far()).state_dict()
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._before = Ledger.from_state(state_dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The meter has threads; a clock's reading means nothing in another process.
+        return {**self.__dict__, "_meter": None, "_watch": None}
