@@ -3,12 +3,13 @@
 import dataclasses
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
+from typing_extensions import override
 
 from lightning_critperiod import verify
 from lightning_critperiod.declaration import DeclaredVolume
@@ -27,13 +28,18 @@ OWN_RULES: dict[type[Signal], Rule] = {
 def own_rule(signal: Signal) -> Rule:
     """The rule that belongs to a signal.
 
+    Returns:
+        The published one, or ours where there is none (gradient predictiveness).
+
     Raises:
         ValueError: The signal has none.
     """
     for kind, rule in OWN_RULES.items():
         if isinstance(signal, kind):
             return rule
-    raise ValueError(f"rule must be given for {type(signal).__name__}, which has none of its own: Plateau or Forecast.")
+    raise ValueError(
+        f"rule must be given for {type(signal).__name__}, which has none of its own: Plateau or Forecast."
+    )
 
 
 class CriticalPeriodCallback(Callback):
@@ -77,16 +83,16 @@ class CriticalPeriodCallback(Callback):
         self,
         signal: Signal | None = None,
         rule: Rule | None = None,
-        recipe: Recipe = Recipe(),  # noqa: B008 - frozen
+        recipe: Recipe = Recipe(),
         lr_policy: Literal["epoch_equivalent", "unchanged"] = "epoch_equivalent",
         observe_only: bool = False,
     ) -> None:
         self.signal = LayerRotation() if signal is None else signal
+        verify.check_arguments(self.signal, rule, recipe, lr_policy, observe_only)
         self.rule = own_rule(self.signal) if rule is None else rule
         self.recipe = recipe
         self.lr_policy = lr_policy
         self.observe_only = observe_only
-        verify.check_arguments(self.signal, self.rule, recipe, lr_policy, observe_only)
         self._drive: Drive | None = None
         self._forget()
 
@@ -101,10 +107,12 @@ class CriticalPeriodCallback(Callback):
         self.signal.reset()
 
     @property
+    @override
     def state_key(self) -> str:
         """Tells two callbacks apart, but not by rule or recipe: a run may be resumed with others."""
         return str(self._generate_state_key(signal=self.signal.name, observe_only=self.observe_only))
 
+    @override
     def state_dict(self) -> dict[str, Any]:
         if not self.volumes:
             return {}
@@ -112,11 +120,14 @@ class CriticalPeriodCallback(Callback):
             "history": dict(self.history),
             "end_epoch": self.end_epoch,
             "reason": self.reason,
-            "volumes": {epoch: (v.augmentation_multiplier, v.pruning_ratio) for epoch, v in self.volumes.items()},
+            "volumes": {
+                epoch: (v.augmentation_multiplier, v.pruning_ratio) for epoch, v in self.volumes.items()
+            },
             "seed": self._seed,
             "signal": self.signal.state_dict(),
         }
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.history = dict(state_dict["history"])
         self.end_epoch = state_dict["end_epoch"]
@@ -125,24 +136,32 @@ class CriticalPeriodCallback(Callback):
         self._seed = state_dict["seed"]
         self.signal.load_state_dict(state_dict["signal"])
 
+    @override
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         if stage != "fit":
             return
         self._undo()
-        drivers = [c for c in trainer.callbacks if isinstance(c, CriticalPeriodCallback) and not c.observe_only]
+        drivers = [
+            c for c in trainer.callbacks if isinstance(c, CriticalPeriodCallback) and not c.observe_only
+        ]
         verify.check_run(trainer, self.rule, drivers)
         if finished_epochs(trainer) == 0:
             self._forget()
-        declared = DeclaredVolume(trainer.datamodule) if DeclaredVolume.is_declared(trainer.datamodule) else None
+        declared = (
+            DeclaredVolume(trainer.datamodule) if DeclaredVolume.is_declared(trainer.datamodule) else None
+        )
         own = declared.volume if declared else Volume()
         self.full_volume = own if self.observe_only else self.recipe.during or own
         if self.observe_only:
             return
         if self._seed is None:
             self._seed = trainer.strategy.broadcast(torch.initial_seed() % 2**63)
-        self._drive = Drive(trainer, dataclasses.replace(self.recipe, during=self.full_volume), declared, self._seed)
+        self._drive = Drive(
+            trainer, dataclasses.replace(self.recipe, during=self.full_volume), declared, self._seed
+        )
         self._drive.install(pl_module if self.lr_policy == "epoch_equivalent" else None)
 
+    @override
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         if trainer.global_step and not self.volumes:
             rank_zero_warn(
@@ -160,29 +179,37 @@ class CriticalPeriodCallback(Callback):
         if self._drive is not None:
             self._drive.start(self.end_epoch, self._seed, self.volumes)
 
+    @override
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         if self._drive is not None:
             self._drive.write()
 
+    @override
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         self.volumes[finished_epochs(trainer)] = self._volume_now(trainer)
         with self._timed():
             self.signal.on_train_batch_start(trainer, pl_module, batch, batch_idx)
 
+    @override
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         with self._timed():
             self.signal.on_before_optimizer_step(trainer, pl_module, optimizer)
 
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    @override
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         if self._drive is not None:
             self._drive.on_train_batch_end(batch_idx)
         with self._timed():
             self.signal.on_train_batch_end(trainer, pl_module)
 
+    @override
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self.signal.on_validation_end(trainer, pl_module)
 
+    @override
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         epoch = finished_epochs(trainer) - 1  # Lightning counts this epoch as processed already
         self._measure(trainer, pl_module, epoch)
@@ -191,13 +218,18 @@ class CriticalPeriodCallback(Callback):
         if self._drive is not None and epoch + 1 < trainer.max_epochs:
             self._drive.set_volume(epoch + 1, self.end_epoch)
 
+    @override
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         if self.end_epoch is None:
-            self.reason = f"critical period not over in {finished_epochs(trainer)} epochs: {self.rule} never fired"
+            self.reason = (
+                f"critical period not over in {finished_epochs(trainer)} epochs: {self.rule} never fired"
+            )
 
+    @override
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         self._undo()
 
+    @override
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         self._undo()
 
@@ -245,7 +277,7 @@ class CriticalPeriodCallback(Callback):
                 pl_module.log(f"critical_period/{name}", float(value), batch_size=1, sync_dist=True)
 
     @contextmanager
-    def _timed(self) -> Iterator[None]:
+    def _timed(self) -> Generator[None]:
         start = time.perf_counter()
         try:
             yield

@@ -1,7 +1,7 @@
 """The volume that a datamodule declares by its attributes ``augmentation_multiplier`` and ``pruning_ratio``."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -46,7 +46,7 @@ class DeclaredVolume:
                 vars(self.datamodule).pop(name, None)
 
     @contextmanager
-    def neutral(self) -> Iterator[None]:
+    def neutral(self) -> Generator[None]:
         """The attributes read 1 and 0 inside, so that a datamodule which applies them itself applies nothing."""
         present = [getattr(self.datamodule, name) for name in NAMES]
         self._set(1, 0)

@@ -1,4 +1,4 @@
-"""Applies a recipe to one fit: what the loaders draw, how long the epoch is, the LR's clock, what the datamodule reads."""
+"""Applies a recipe to one fit: what the loaders draw, how long an epoch is, the LR's clock, the datamodule's attributes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -51,7 +51,9 @@ class Drive:
         """Apply the volume of the first epoch of this fit; state that was restored is known by now."""
         length, draws, before = self._length, self._draws, self._draws.volume
         planned = length.batches(self.full_volume)
-        verify.check_lengths(self.trainer, planned, {volume: length.batches(volume) for volume in length.volumes})
+        verify.check_lengths(
+            self.trainer, planned, {volume: length.batches(volume) for volume in length.volumes}
+        )
         if self._lr is not None:
             self._lr.start(planned)
         draws.seed = draws.seed if seed is None else seed

@@ -7,9 +7,11 @@ changes them (Lightning issue 21448), so ``EpochLength`` re-derives all three th
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
+
+import torch
 
 from lightning_critperiod.data import Draws, at_volume, has_index_sampler, length
 from lightning_critperiod.declaration import DeclaredVolume
@@ -31,7 +33,7 @@ def unfinished_batches(trainer: Any) -> int:
 
 
 @contextmanager
-def last_epoch_again(trainer: Any) -> Iterator[None]:
+def last_epoch_again(trainer: Any) -> Generator[None]:
     """``trainer.current_epoch`` is the last finished epoch inside, as it is in that epoch's end hooks."""
     current = trainer.fit_loop.epoch_progress.current
     before, current.completed = current.completed, current.processed - 1
@@ -39,6 +41,25 @@ def last_epoch_again(trainer: Any) -> Iterator[None]:
         yield
     finally:
         current.completed = before
+
+
+def declared_loader(loader: Any, volume: Volume, trainer: Any) -> Any:
+    """A datamodule's loader that draws the declared volume where no callback drives.
+
+    Sharded first, as Lightning would: each rank draws round(k (1 - r) n) of its own share, as with the callback.
+
+    Args:
+        loader: The plain loader.
+        volume: What the datamodule declares.
+        trainer: The datamodule's Trainer, None outside of one.
+
+    Returns:
+        A loader that Lightning does not shard again.
+    """
+    epoch = (lambda: 0) if trainer is None else functools.partial(finished_epochs, trainer)
+    if trainer is not None:
+        loader = trainer._data_connector._prepare_dataloader(loader, shuffle=True, mode="train")
+    return at_volume(loader, Draws(volume, torch.initial_seed() % 2**63, epoch, own=True))
 
 
 class EpochLength:
@@ -126,7 +147,7 @@ class EpochLength:
         )
 
     @contextmanager
-    def _assume(self, volume: Volume) -> Iterator[None]:
+    def _assume(self, volume: Volume) -> Generator[None]:
         """The loaders answer ``len`` as in an epoch of ``volume``."""
         before = self.draws.volume, self.draws.own
         self.draws.volume, self.draws.own = volume, True
@@ -161,6 +182,8 @@ class EpochLength:
             return  # validation goes by the clock
         if isinstance(every, int):
             # A count across epochs stays; one within an epoch can be no longer than the epoch.
-            trainer.val_check_batch = every if trainer.check_val_every_n_epoch is None else min(every, batches)
+            trainer.val_check_batch = (
+                every if trainer.check_val_every_n_epoch is None else min(every, batches)
+            )
         else:
             trainer.val_check_batch = math.inf if batches == math.inf else max(1, int(batches * every))

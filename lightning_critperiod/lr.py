@@ -14,6 +14,9 @@ def due(batches: float, planned: int, frequency: int, accumulate: int) -> int:
 
     One at every batch j with an optimizer step (j a multiple of ``accumulate``, or the last one) whose number is a
     multiple of ``frequency``.
+
+    Returns:
+        A number of steps.
     """
     done = math.floor(batches + 1e-9)
     steps = done // math.lcm(frequency, accumulate)
@@ -82,7 +85,8 @@ class EpochEquivalentLR:
 
     def _ours(self, scheduler: Any) -> bool:
         return self._takes_over() and any(
-            config.scheduler is scheduler and _is_step_wise(config) for config in self.trainer.lr_scheduler_configs
+            config.scheduler is scheduler and _is_step_wise(config)
+            for config in self.trainer.lr_scheduler_configs
         )
 
 

@@ -91,8 +91,8 @@ class ImageClassifier(LightningModule):
     is the fraction of images classified correctly, in [0, 1].
 
     A schedule whose ``T_max``, ``total_steps`` or ``total_iters`` is -1 in the config is as long as the run,
-    in epochs or steps as ``lr_interval`` says: ``CosineAnnealingLR`` with ``T_max: -1``, or ``OneCycleLR`` with
-    ``total_steps: -1`` and ``lr_interval: step``. In Python: ``partial(CosineAnnealingLR, T_max=-1)``.
+    in epochs or steps as ``lr_interval`` says: ``CosineAnnealingLR`` with ``T_max: -1``, or ``OneCycleLR``
+    with ``total_steps: -1`` and ``lr_interval: step``. In Python: ``partial(CosineAnnealingLR, T_max=-1)``.
 
     Args:
         network: Maps images [batch, channels, height, width] to logits [batch, classes].

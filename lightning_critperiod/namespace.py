@@ -29,7 +29,9 @@ def _union(path: str) -> Any:
 
 
 if TYPE_CHECKING:
-    from lightning.pytorch import Callback, LightningDataModule, LightningModule
+    from lightning.pytorch import Callback as Callback
+    from lightning.pytorch import LightningDataModule as LightningDataModule
+    from lightning.pytorch import LightningModule as LightningModule
 else:
     Callback = _union("Callback")
     LightningDataModule = _union("LightningDataModule")

@@ -4,7 +4,9 @@ import math
 from dataclasses import dataclass, field
 
 
-def require_number(name: str, value: object, *, low: float, high: float = math.inf, open_low: bool = False) -> None:
+def require_number(
+    name: str, value: object, *, low: float, high: float = math.inf, open_low: bool = False
+) -> None:
     """Refuse a value that is not a finite real number in [low, high) (or (low, high) with ``open_low``).
 
     Args:
@@ -50,11 +52,11 @@ class Volume:
 
     @property
     def fraction(self) -> float:
-        """k (1 - r): samples drawn per sample of the user's own loader."""
+        """Samples drawn per sample of the user's own loader: k (1 - r)."""
         return self.augmentation_multiplier * (1 - self.pruning_ratio)
 
     def samples(self, n: int) -> int:
-        """round(k (1 - r) n): how many samples an epoch draws from a loader of ``n``."""
+        """How many samples an epoch draws from a loader of ``n``: round(k (1 - r) n)."""
         return round(self.fraction * n)
 
 

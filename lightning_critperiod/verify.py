@@ -11,7 +11,9 @@ from lightning_critperiod.signals import Signal
 LR_POLICIES = ("epoch_equivalent", "unchanged")
 
 
-def check_arguments(signal: object, rule: object, recipe: object, lr_policy: object, observe_only: object) -> None:
+def check_arguments(
+    signal: object, rule: object, recipe: object, lr_policy: object, observe_only: object
+) -> None:
     """Refuse arguments of the callback that are of the wrong kind.
 
     Raises:
@@ -24,7 +26,7 @@ def check_arguments(signal: object, rule: object, recipe: object, lr_policy: obj
         ("recipe", recipe, Recipe),
         ("observe_only", observe_only, bool),
     ):
-        if not isinstance(value, kind):
+        if not isinstance(value, kind) and (name, value) != ("rule", None):
             raise TypeError(f"{name} must be a {kind.__name__}, got {value!r}")
     if lr_policy not in LR_POLICIES:
         raise ValueError(f"lr_policy must be one of {LR_POLICIES}, got {lr_policy!r}")

@@ -73,8 +73,10 @@ class LowOutlier(Rule):
         return f"fell to {value:.4g}, below {limit:.4g} (Q1 - {self.threshold:g} IQR of {epochs} epochs)"
 
     def _past(self, history: History) -> list[float]:
-        return sorted(value for epoch, value in measured(history) if epoch < last_epoch(history) - 1)
+        last = last_epoch(history)
+        return sorted(value for epoch, value in measured(history) if epoch < last - 1)
 
     def _limit(self, history: History) -> float:
-        q1, q3 = (_quantile(self._past(history), fraction) for fraction in (0.25, 0.75))
+        past = self._past(history)
+        q1, q3 = _quantile(past, 0.25), _quantile(past, 0.75)
         return q1 - self.threshold * (q3 - q1)

@@ -1,7 +1,7 @@
 """What the rules that read a signal share: the measured part of a history, and the epochs before any verdict.
 
 Two clocks. A value that is not finite counts as not measured: it is left out of every window, fit and
-quartile, as if its epoch were missing. The time of a verdict (``min_epochs``, cadences, ``AtEpoch``) is that of
+quartile, as if its epoch were missing. The time of a verdict (min_epochs, cadences, ``AtEpoch``) is that of
 training: the largest epoch in the history, measured or not.
 """
 

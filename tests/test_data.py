@@ -1,0 +1,296 @@
+import collections
+import math
+import random
+
+import numpy as np
+import pytest
+import torch
+from conftest import Numbered
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    DistributedSampler,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    WeightedRandomSampler,
+)
+
+from lightning_critperiod.data import Draws, VolumeSampler, at_volume
+from lightning_critperiod.recipe import Volume
+
+
+def draws(k=1.0, r=0.0, epoch=0, seed=7):
+    return Draws(Volume(k, r), seed, lambda: epoch, own=True)
+
+
+def sampler(n=33, k=1.0, r=0.0, epoch=0, seed=7, base=SequentialSampler):
+    return VolumeSampler(base(range(n)), draws(k, r, epoch, seed))
+
+
+VOLUMES = [
+    (1, 0),
+    (3, 0),
+    (1, 0.5),
+    (3, 0.5),
+    (1.5, 0),
+    (0.5, 0),
+    (2.7, 0.3),
+    (0.4, 0.9),
+    (5, 0.99),
+    (1, 0.3),
+]
+
+
+@pytest.mark.parametrize(("k", "r"), VOLUMES)
+@pytest.mark.parametrize("n", [1, 2, 10, 33, 100])
+def test_an_epoch_draws_exactly_round_k_times_one_minus_r_times_n(k, r, n):
+    stream = sampler(n, k, r)
+    assert len(list(stream)) == len(stream) == round(k * (1 - r) * n)
+
+
+def test_half_of_33_is_16_as_python_rounds():
+    assert len(list(sampler(33, k=0.5))) == 16
+
+
+def fits(k, r, n):
+    """Whether some number of kept samples lets each be seen floor(k) to ceil(k) times."""
+    total = round(k * (1 - r) * n)
+    return any(math.floor(k) * m <= total <= math.ceil(k) * m for m in range(1, n + 1))
+
+
+def test_every_kept_sample_is_seen_floor_k_to_ceil_k_times():
+    rng = random.Random(0)
+    checked = 0
+    for _ in range(300):
+        n, k, r = (
+            rng.randint(1, 60),
+            rng.choice([1, 2, 3, rng.uniform(0.1, 4)]),
+            rng.choice([0, rng.random() * 0.95]),
+        )
+        counts = collections.Counter(sampler(n, k, r, seed=rng.randint(0, 99)))
+        if counts and fits(k, r, n):
+            checked += 1
+            assert set(counts.values()) <= {math.floor(k), math.ceil(k)} | set(
+                range(math.floor(k), math.ceil(k) + 1)
+            )
+    assert checked > 200
+
+
+def test_without_pruning_every_sample_is_drawn():
+    for k in (1, 1.2, 3):
+        assert set(sampler(33, k)) == set(range(33))
+
+
+def test_the_kept_subset_has_the_size_that_the_ratio_says():
+    assert len(set(sampler(100, k=3, r=0.3))) == 70
+
+
+def test_the_first_pass_keeps_the_order_of_the_users_sampler_and_further_passes_have_another():
+    passes = torch.tensor(list(sampler(50, k=3))).view(3, 50)
+    assert passes[0].tolist() == list(range(50))
+    assert passes[1].tolist() != passes[0].tolist()
+    assert passes[2].tolist() != passes[1].tolist()
+    assert all(sorted(p.tolist()) == list(range(50)) for p in passes)
+
+
+def test_the_kept_subset_is_drawn_anew_every_epoch_and_again_the_same_for_the_same_epoch():
+    first, second = (list(sampler(100, r=0.5, epoch=e)) for e in (0, 1))
+    assert set(first) != set(second)
+    assert first == list(sampler(100, r=0.5, epoch=0))
+
+
+def test_each_sample_is_left_out_equally_often():
+    """Over 2,000 epochs each of 10 samples is kept in half; five standard deviations are 0.056."""
+    counts = collections.Counter(i for e in range(2000) for i in sampler(10, r=0.5, epoch=e))
+    assert all(abs(c / 2000 - 0.5) < 0.056 for c in counts.values())
+    assert len(counts) == 10
+
+
+def test_a_shuffled_base_has_another_order_every_epoch():
+    orders = {tuple(sampler(33, epoch=e, base=RandomSampler)) for e in range(20)}
+    assert len(orders) == 20
+
+
+def states():
+    return torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist()
+
+
+@pytest.mark.parametrize("generator", [None, torch.Generator().manual_seed(1)])
+def test_drawing_leaves_every_generator_as_it_was(generator):
+    base = RandomSampler(range(33), generator=generator)
+    own = None if generator is None else generator.get_state().tolist()
+    before = states()
+    list(VolumeSampler(base, draws(3, 0.2)))
+    assert states() == before
+    assert own is None or generator.get_state().tolist() == own
+
+
+def test_the_global_seed_does_not_change_a_draw():
+    torch.manual_seed(1)
+    first = list(sampler(33, k=2, base=RandomSampler))
+    torch.manual_seed(2)
+    assert list(sampler(33, k=2, base=RandomSampler)) == first
+
+
+def test_a_weighted_sampler_keeps_its_weights():
+    base = WeightedRandomSampler([0.0, 1.0, 0.0, 3.0], num_samples=2000)
+    counts = collections.Counter(VolumeSampler(base, draws(2, 0.5)))
+    assert set(counts) == {1, 3}
+    assert abs(counts[3] / 2000 - 0.75) < 0.06
+
+
+def test_a_sampler_that_counts_its_own_epochs_still_moves_on():
+    """The stream is drawn from the user's own sampler, not from a copy that forgets what it has counted."""
+
+    class Counting(SequentialSampler):
+        epoch = 0
+
+        def __iter__(self):
+            self.epoch += 1
+            return iter([self.epoch] * len(self.data_source))
+
+    stream = VolumeSampler(Counting(range(5)), draws())
+    assert [next(iter(stream)) for _ in range(3)] == [1, 2, 3]
+
+
+def test_the_epoch_reaches_the_users_distributed_sampler():
+    """Without it a stock shuffle under DDP repeats the order of epoch 0."""
+    base = DistributedSampler(range(40), num_replicas=2, rank=0, seed=0)
+    first, second = (list(VolumeSampler(base, draws(epoch=e))) for e in (0, 1))
+    assert first != second
+
+
+def test_shards_stay_disjoint_when_pruned():
+    shards = [
+        set(VolumeSampler(DistributedSampler(range(40), num_replicas=2, rank=rank, seed=0), draws(1, 0.5)))
+        for rank in (0, 1)
+    ]
+    assert not shards[0] & shards[1]
+    assert [len(shard) for shard in shards] == [10, 10]
+
+
+def test_resuming_in_mid_epoch_skips_what_was_drawn():
+    plan = draws(3, 0.2)
+    whole = list(VolumeSampler(SequentialSampler(range(33)), plan, batch_size=4))
+    plan.resumed = (0, 5)
+    assert list(VolumeSampler(SequentialSampler(range(33)), plan, batch_size=4)) == whole[20:]
+
+
+def test_the_users_loader_is_not_touched():
+    loader = DataLoader(Numbered(), batch_size=4, shuffle=True)
+    before = dict(vars(loader))
+    new = at_volume(loader, draws(3))
+    assert vars(loader) == before
+    assert (len(loader), len(new)) == (9, 25)
+    assert new.dataset is loader.dataset
+    assert (new.batch_size, new.num_workers) == (4, 0)
+
+
+def numbers(loader):
+    return [batch[0].tolist() for batch in loader]
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_batches_are_those_of_the_index_stream(drop_last):
+    new = at_volume(DataLoader(Numbered(), batch_size=4, drop_last=drop_last), draws(0.5))
+    assert [len(batch) for batch in numbers(new)] == [4, 4, 4, 4]
+    new = at_volume(DataLoader(Numbered(), batch_size=5, drop_last=drop_last), draws(0.5))
+    assert [len(batch) for batch in numbers(new)] == [5, 5, 5] + ([] if drop_last else [1])
+
+
+def test_a_volume_is_applied_once_however_often_a_loader_passes_through():
+    loader = at_volume(at_volume(DataLoader(Numbered(), batch_size=4), draws(3)), draws(2))
+    assert len([i for batch in numbers(loader) for i in batch]) == 66
+
+
+def test_a_custom_batch_sampler_is_scaled_by_whole_batches():
+    class Pairs(BatchSampler):
+        pass
+
+    loader = DataLoader(Numbered(20), batch_sampler=Pairs(SequentialSampler(range(20)), 2, False))
+    pairs = numbers(at_volume(loader, draws(1, 0.5)))
+    assert len(pairs) == 5
+    assert all(b == a + 1 and a % 2 == 0 for a, b in pairs)
+    assert len(numbers(at_volume(loader, draws(3)))) == 30
+
+
+class Stream(IterableDataset):
+    def __init__(self, n):
+        self.n = n
+
+    def __iter__(self):
+        return iter(range(self.n))
+
+
+class SizedStream(Stream):
+    def __len__(self):
+        return self.n
+
+
+@pytest.mark.parametrize(
+    ("k", "r", "batches"), [(2, 0, 16), (1, 0, 8), (1, 0.25, 6), (1.5, 0, 12), (2.25, 0.5, 9)]
+)
+def test_sized_iterable_data_is_scaled_by_whole_batches(k, r, batches):
+    loader = at_volume(DataLoader(SizedStream(32), batch_size=4), draws(k, r))
+    drawn = [batch.tolist() for batch in loader]
+    assert len(loader) == len(drawn) == batches
+    assert drawn == [list(range(i % 8 * 4, i % 8 * 4 + 4)) for i in range(batches)]
+
+
+def test_iterable_data_without_a_length_learns_it_from_its_first_complete_pass():
+    plan = draws(0.5)
+    loader = at_volume(DataLoader(Stream(32), batch_size=4), plan)
+    with pytest.raises(TypeError, match="len"):
+        len(loader)
+    assert [len(list(loader)) for _ in range(3)] == [8, 4, 4]
+    plan.volume = Volume(3)
+    assert len(list(loader)) == 24
+
+
+def test_an_iterable_loader_stays_the_loader_that_it_was():
+    class Mine(DataLoader):
+        def mark(self):
+            return "mine"
+
+    loader = Mine(Stream(8), batch_size=4)
+    new = at_volume(loader, draws(2))
+    assert isinstance(new, Mine)
+    assert new.mark() == "mine"
+    assert new.dataset is loader.dataset
+    assert type(loader) is Mine
+    assert len(list(loader)) == 2
+
+
+def test_any_other_iterable_passes_its_attributes_on():
+    class Batches(list):
+        tag = "batches"
+
+    new = at_volume(Batches([1, 2, 3, 4]), draws(1.5))
+    assert list(new) == [1, 2, 3, 4, 1, 2]
+    assert new.tag == "batches"
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = new.nothing
+
+
+def test_a_sampler_without_a_length_is_scaled_by_whole_batches():
+    class Endless:
+        def __iter__(self):
+            return iter(range(32))
+
+    loader = at_volume(DataLoader(Numbered(32), batch_size=4, sampler=Endless()), draws(0.5))
+    assert [len(numbers(loader)) for _ in range(2)] == [8, 4]
+
+
+def test_passing_through_is_bit_identical():
+    for loader in (
+        DataLoader(Numbered(), batch_size=4, shuffle=True),
+        DataLoader(SizedStream(33), batch_size=4),
+        DataLoader(Stream(33), batch_size=4),
+    ):
+        plan = Draws(Volume(), 0, lambda: 0)
+        torch.manual_seed(5)
+        expected, state = [str(batch) for batch in loader], torch.get_rng_state()
+        torch.manual_seed(5)
+        assert [str(batch) for batch in at_volume(loader, plan)] == expected
+        assert torch.equal(torch.get_rng_state(), state)
