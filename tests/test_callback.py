@@ -191,7 +191,7 @@ def test_train_dataloader_stays_the_users_and_is_asked_for_once(trainer_for):
 
 @pytest.mark.parametrize("how", ["passed to fit", "of the module", "of the datamodule"])
 def test_loaders_are_found_wherever_they_come_from(trainer_for, how):
-    loader = DataLoader(Numbered(), batch_size=4, shuffle=True)
+    loader = DataLoader(Numbered(), batch_size=4)
 
     class WithLoader(TinyModel):
         def train_dataloader(self):

@@ -1,0 +1,115 @@
+"""Whole batches at a given volume, where there is no index stream."""
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from lightning_critperiod.data.draws import Draws
+
+
+def length(data: Any) -> int | None:
+    """``len(data)``, or None where there is none."""
+    try:
+        return len(data)
+    except (TypeError, NotImplementedError):
+        return None
+
+
+class _VolumeBatches:
+    """Passes over batches one after another, the last one cut short.
+
+    An iterable without a length stays without one: how many batches it has is learned from its first complete pass.
+    """
+
+    draws: Draws
+    _learned: int | None
+
+    def __len__(self) -> int:
+        n = self._base_length()
+        if n is None:
+            raise TypeError(f"{type(self).__name__} has no len()")
+        return round(self.draws.volume.fraction * n) if self.draws.own else n
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._epoch(self._one_pass())  # the user's own __iter__ runs now, as it would without us
+
+    def _one_pass(self) -> Iterator[Any]:
+        raise NotImplementedError
+
+    def _base_length(self) -> int | None:
+        raise NotImplementedError
+
+    def _epoch(self, batches: Iterator[Any]) -> Iterator[Any]:
+        fraction = self.draws.volume.fraction if self.draws.own else 1.0
+        done, drawn = self.draws.done_batches(), 0
+        while True:
+            wanted, before = self._wanted(fraction), drawn
+            for batch in batches:
+                drawn += 1
+                if drawn > done:
+                    yield batch
+                if drawn >= wanted:
+                    return
+            self._learned = drawn - before
+            if drawn >= round(fraction * self._learned):
+                return
+            batches = self._one_pass()
+
+    def _wanted(self, fraction: float) -> float:
+        """Batches after which the epoch ends; infinite as long as that is the user's loader's own business."""
+        declared = self._base_length()
+        n = self._learned if declared is None else declared
+        return math.inf if n is None or not self.draws.own else round(fraction * n)
+
+
+class VolumeIterable(_VolumeBatches):
+    """Any iterable of batches at the volume of ``draws``; has the attributes of what it stands for.
+
+    Args:
+        base: The user's iterable.
+        draws: What the run draws now.
+    """
+
+    def __init__(self, base: Iterable[Any], draws: Draws) -> None:
+        self.base = base
+        self.draws = draws
+        self._learned = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "base":  # while it is being copied
+            raise AttributeError(name)
+        return getattr(self.base, name)
+
+    def _one_pass(self) -> Iterator[Any]:
+        return iter(self.base)
+
+    def _base_length(self) -> int | None:
+        return length(self.base)
+
+
+class _VolumeLoader(_VolumeBatches):
+    """Mixed into the class of the user's own DataLoader, so that it stays the loader that it was."""
+
+    def _one_pass(self) -> Iterator[Any]:
+        return super(_VolumeBatches, self).__iter__()  # type: ignore[misc, no-any-return]
+
+    def _base_length(self) -> int | None:
+        try:
+            return super(_VolumeBatches, self).__len__()  # type: ignore[misc, no-any-return]
+        except (TypeError, NotImplementedError):
+            return None
+
+
+def iterable_loader(loader: Any, draws: Draws) -> Any:
+    """A shallow copy of a DataLoader that draws whole batches at the volume of ``draws``.
+
+    Returns:
+        An instance of a subclass of the loader's own class.
+    """
+    kind: Any = type(loader)
+    if not isinstance(loader, _VolumeLoader):
+        kind = type(f"Volume{kind.__name__}", (_VolumeLoader, kind), {})
+    new = kind.__new__(kind)
+    # No workers yet: persistent ones that the user has started keep their old order.
+    vars(new).update(vars(loader), draws=draws, _learned=None, _iterator=None)
+    return new

@@ -1,0 +1,57 @@
+"""The user's loader at a given volume."""
+
+import copy
+from typing import Any
+
+from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, IterableDataset
+
+from lightning_critperiod.data.draws import Draws
+from lightning_critperiod.data.iterable import VolumeIterable, iterable_loader, length
+from lightning_critperiod.data.sampler import ShardedVolumeSampler, VolumeBatchSampler, VolumeSampler
+
+
+def has_index_sampler(loader: Any) -> bool:
+    """Whether a loader is driven by a stream of indices (or batches of them) of known length."""
+    indexed = isinstance(loader, DataLoader) and not isinstance(loader.dataset, IterableDataset)
+    return indexed and length(loader) is not None
+
+
+def at_volume(loader: Any, draws: Draws) -> Any:
+    """A loader like the user's that draws what ``draws`` says. The user's own object is not touched.
+
+    Acts on samples where there is an index sampler; on whole batches for a custom batch sampler, iterable data, and
+    a sampler without a length. A loader that has a volume already gets this one instead, never both.
+
+    Returns:
+        A shallow copy of a DataLoader, or a proxy for any other iterable.
+    """
+    if not isinstance(loader, DataLoader):
+        return VolumeIterable(loader.base if isinstance(loader, VolumeIterable) else loader, draws)
+    if not has_index_sampler(loader):
+        return iterable_loader(loader, draws)
+    new = copy.copy(loader)
+    _replace(new, _iterator=None)  # persistent workers that the user has started keep their old order
+    batches = loader.batch_sampler
+    if batches is None:
+        _replace(new, sampler=_sampler(loader.sampler, draws, 1))
+    elif type(batches) is BatchSampler:
+        inner = _sampler(batches.sampler, draws, batches.batch_size)
+        _replace(new, sampler=inner, batch_sampler=BatchSampler(inner, batches.batch_size, batches.drop_last))
+    else:
+        _replace(new, batch_sampler=VolumeBatchSampler(_unwrapped(batches), draws))
+    return new
+
+
+def _unwrapped(sampler: Any) -> Any:
+    return sampler.base if isinstance(sampler, VolumeSampler) else sampler
+
+
+def _sampler(sampler: Any, draws: Draws, batch_size: int) -> VolumeSampler:
+    base = _unwrapped(sampler)
+    kind = ShardedVolumeSampler if isinstance(base, DistributedSampler) else VolumeSampler
+    return kind(base, draws, batch_size)
+
+
+def _replace(loader: Any, **attributes: Any) -> None:
+    for name, value in attributes.items():
+        object.__setattr__(loader, name, value)  # DataLoader forbids it by setattr, for users
