@@ -267,6 +267,17 @@ def test_an_epoch_that_is_continued_in_the_middle_counts_every_sample_once(tmp_p
 
 
 @same_folder
+def test_a_checkpoint_of_an_epochs_last_batch_puts_no_epoch_into_another(tmp_path):
+    saving, path = {"filename": "last", "every_n_train_steps": 9, "save_top_k": -1}, tmp_path / "last.ckpt"
+    resumable(CostMonitor(), tmp_path, saving, max_epochs=1).fit(Net(), loader(), loader())
+    resumed = CostMonitor()
+    second = resumable(resumed, tmp_path, saving, max_epochs=3)
+    second.fit(Net(), loader(), loader(), ckpt_path=path, weights_only=True)
+    assert {e: costs.batches for e, costs in resumed.epochs.items()} == {0: 9, 1: 9, 2: 9}
+    assert {e: costs.samples for e, costs in resumed.epochs.items()} == {0: 33, 1: 33, 2: 33}
+
+
+@same_folder
 def test_a_checkpoint_before_the_epochs_end_keeps_its_validation_metrics(tmp_path):
     """On resume Lightning ends such an epoch a second time, without any metric."""
     saving, path = {"filename": "mid", "monitor": "val_loss"}, tmp_path / "mid.ckpt"

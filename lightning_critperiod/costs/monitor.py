@@ -135,20 +135,20 @@ class CostMonitor(Callback):
 
     @override
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        self._enter(trainer.current_epoch, "overhead")
+        self._enter(_finished_epochs(trainer), "overhead")
 
     @override
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         # A run that continues in mid-epoch gets no on_train_epoch_start.
-        self._enter(trainer.current_epoch, "data_wait")
+        self._enter(_finished_epochs(trainer), "data_wait")
         if trainer.optimizers:
             lr = float(trainer.optimizers[0].param_groups[0]["lr"])
-            self._session.epoch(trainer.current_epoch).learning_rate = lr
+            self._session.epoch(_finished_epochs(trainer)).learning_rate = lr
 
     @override
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self._charge("training")
-        self._session.epoch(trainer.current_epoch).batches += 1
+        self._session.epoch(_finished_epochs(trainer)).batches += 1
         self._drawn += batch_size(batch)
 
     @override
@@ -162,12 +162,12 @@ class CostMonitor(Callback):
         if self._watch is not None and not trainer.sanity_checking:
             self._charge("validation")
             # Now, not at the end of the epoch: a checkpoint that is saved now resumes without these metrics.
-            self._session.epoch(trainer.current_epoch).metrics.update(self._logged.of_validation(trainer))
+            self._session.epoch(_finished_epochs(trainer)).metrics.update(self._logged.of_validation(trainer))
 
     @override
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         self._charge("overhead")
-        self._session.epoch(trainer.current_epoch).metrics.update(self._logged.of_epoch(trainer))
+        self._session.epoch(_finished_epochs(trainer) - 1).metrics.update(self._logged.of_epoch(trainer))
         self._settle(trainer)
 
     @override
@@ -231,3 +231,9 @@ class CostMonitor(Callback):
     def __getstate__(self) -> dict[str, Any]:
         # The meter has threads; a clock's reading means nothing in another process.
         return {**self.__dict__, "_meter": None, "_watch": None}
+
+
+def _finished_epochs(trainer: Any) -> int:
+    """The 0-based number of the epoch that runs."""
+    # current_epoch lags behind in a run that is resumed from the last batch of an epoch.
+    return int(trainer.fit_loop.epoch_progress.current.processed)
