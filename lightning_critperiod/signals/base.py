@@ -7,10 +7,10 @@ from typing import Any
 class Signal(ABC):
     """One float an epoch that describes the training dynamics.
 
-    The callback calls ``measure`` once at the end of every training epoch, on every rank; rank 0's value counts. The
-    other methods are called at the time their names say and do nothing unless overridden; only driving code in
-    ``lightning_critperiod.callback`` calls them. What ``state_dict`` returns is saved in the checkpoint: plain Python
-    values and tensors only, so that the checkpoint loads with ``weights_only=True``.
+    The callback calls ``measure`` once at the end of every training epoch, on every rank; rank 0's value
+    counts. The other methods are called at the time their names say and do nothing unless overridden; only
+    driving code in ``lightning_critperiod.callback`` calls them. What ``state_dict`` returns is saved in the
+    checkpoint: plain Python values and tensors only, so that the checkpoint loads with ``weights_only=True``.
 
     >>> class WeightNorm(Signal):
     ...     name = "weight_norm"
@@ -39,6 +39,9 @@ class Signal(ABC):
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         """Called before every optimizer step, gradients in place."""
+
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        """Called before every validation inside fit (not before the sanity check)."""
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Called after every validation inside fit (not after the sanity check)."""

@@ -130,9 +130,7 @@ class LayerRotation(Signal):
         kernels = _kernels(pl_module)
         layers = ((initial, _whole(kernels[name])) for name, initial in self._initial.items())
         distances = [_distance(initial, current) for initial, current in layers if initial is not None]
-        return float(
-            trainer.strategy.broadcast(torch.tensor(distances, dtype=torch.float64).nanmean().item())
-        )
+        return float(trainer.strategy.broadcast(torch.tensor(distances, dtype=torch.float64).nanmean().item()))
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -152,8 +150,8 @@ class LayerRotation(Signal):
         if not has_angle:
             raise ValueError(
                 "LayerRotation needs a trainable parameter of two or more dimensions that is not all zero, got "
-                f"{len(self._initial)} of {len(kernels)} that are trainable and none with an angle; unfreeze one, "
-                "use MonitoredMetric, or FSDP2 (ModelParallelStrategy) where FSDP or DeepSpeed flattened them"
+                f"{len(self._initial)} trainable of {len(kernels)} and none with an angle; unfreeze one, take "
+                "MonitoredMetric, or FSDP2 (ModelParallelStrategy) where FSDP or DeepSpeed flattened them"
             )
 
     def _require_restored(self, kernels: dict[str, nn.Parameter]) -> None:
@@ -161,16 +159,14 @@ class LayerRotation(Signal):
             fits = name in kernels and (weights is None or weights.shape == kernels[name].shape)
             if not fits:
                 raise ValueError(
-                    f"the checkpoint holds initial weights of {name!r}, which this model lacks or has in another "
-                    "shape; resume with the model that it was saved from, or start anew from its weights"
+                    f"the checkpoint holds initial weights of {name!r}, which this model lacks or has in "
+                    "another shape; resume with the model it was saved from, or start anew from its weights"
                 )
 
 
 def _kernels(module: nn.Module) -> dict[str, nn.Parameter]:
     for part in module.modules():
-        if isinstance(
-            part, FSDPModule
-        ):  # an evaluation leaves the root's parameters unsharded, in compute precision
+        if isinstance(part, FSDPModule):  # an evaluation leaves the root's parameters unsharded, in compute precision
             part.reshard()
     return {_clean(name): p for name, p in module.named_parameters() if p.dim() > 1}
 

@@ -1,0 +1,66 @@
+"""Gradient confusion: whether different batches pull the weights in one direction."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from lightning_critperiod.signals.gradients import gradient_cosines
+from lightning_critperiod.signals.probes import ProbeSignal
+
+
+class GradientConfusion(ProbeSignal):
+    """Largest cosine similarity between the gradients of two probe batches at the same weights, in [-1, 1].
+
+    value = max over i < j of cos(g_i, g_j), the statistic of the published runs; low similarity is high
+    confusion. The gradients are those of the training loss (BatchNorm on the batch's own statistics, dropout
+    with a mask that is the batch's own and the same every time), flattened over the trainable kernels
+    (parameters with ndim > 1). Measuring leaves no trace on module, generators, logs and gradients. A
+    measurement costs ``probe_batches`` forward and backward passes, and memory of ``probe_batches``
+    gradients. Under DDP every rank measures its own batches, and rank 0's value counts.
+
+    The probe batches, the first ones that training saw, are kept in host memory and in the checkpoint.
+
+    Source: Sankararaman et al., arXiv 1904.06963 (2020); as a predictor of the critical period Fukase et al.,
+    arXiv 2506.15954 (2025).
+
+    Args:
+        probe_batches: How many batches are compared, at least 2.
+        every_n_epochs: Measure after epochs n, 2 n, ... of training.
+
+    Attributes:
+        last: "max", "mean" and "min" over the pairs at the last measurement.
+
+    Raises:
+        TypeError: An argument is not a whole number. Before the first step: a batch is not made of tensors,
+            numbers and strings in dicts, lists and tuples.
+        ValueError: An argument is too small. Before training: the module optimizes manually, is sharded,
+            cannot be copied or has no trainable kernel, or an epoch has a single batch.
+    """
+
+    name = "gradient_confusion"
+    fewest = 2
+
+    def __init__(self, probe_batches: int = 8, every_n_epochs: int = 1) -> None:
+        super().__init__(probe_batches, every_n_epochs)
+        self.last: dict[str, float] = {}
+
+    @override
+    def value(self, trainer: Any, pl_module: Any) -> float | None:
+        cosines = gradient_cosines(self._gradients(trainer, pl_module))
+        above = torch.ones_like(cosines, dtype=torch.bool).triu(diagonal=1)
+        pairs = cosines[above & cosines.isfinite()]
+        if not len(pairs):
+            return math.nan
+        self.last = {"max": pairs.max().item(), "mean": pairs.mean().item(), "min": pairs.min().item()}
+        return self.last["max"]
+
+    def _gradients(self, trainer: Any, pl_module: Any) -> Tensor:
+        first = self.gradient(trainer, pl_module, 0)
+        gradients = first.new_empty(len(self._batches), len(first))
+        gradients[0] = first
+        for index in range(1, len(gradients)):
+            gradients[index] = self.gradient(trainer, pl_module, index)
+        return gradients

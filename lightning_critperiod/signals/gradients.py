@@ -1,0 +1,154 @@
+"""Gradients of a batch at the weights as they are, without leaving a trace, and the cosines between gradients."""
+
+import copy
+import inspect
+import random
+import sys
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lightning_critperiod.namespace import NAMES
+
+_CHUNK = 2**15  # columns in one matrix product: wide enough for its full speed, a small part of a large gradient
+
+
+def gradient_cosines(gradients: Tensor) -> Tensor:
+    """Cosine similarity of every pair of gradients, as one Gram matrix of unit vectors.
+
+    c_ij = <g_i, g_j> / (|g_i| |g_j|), clipped to [-1, 1]. The rows are scaled and multiplied a chunk of
+    columns at a time, in float32 (float64 for float64 gradients) with float64 sums over chunks: no copy of
+    the gradients is made and no size of gradient overflows. On a GPU the products follow
+    ``torch.set_float32_matmul_precision``.
+
+    Source: Sankararaman et al., arXiv 1904.06963 (2020). Low similarity is high confusion.
+
+    >>> gradient_cosines(torch.tensor([[1.0, 0.0], [2.0, 0.0], [-1.0, 1.0]]))
+    tensor([[ 1.0000,  1.0000, -0.7071],
+            [ 1.0000,  1.0000, -0.7071],
+            [-0.7071, -0.7071,  1.0000]], dtype=torch.float64)
+
+    Args:
+        gradients: [m, d], one flat gradient a row, not changed.
+
+    Returns:
+        float64 tensor [m, m] on the CPU; NaN in the row and the column of a gradient that is zero or not
+        finite.
+
+    Raises:
+        ValueError: ``gradients`` is not a matrix.
+    """
+    if gradients.dim() != 2:
+        raise ValueError(f"gradients must be a matrix [m, d], got the shape {tuple(gradients.shape)}")
+    gradients = gradients.detach()
+    dtype = torch.promote_types(gradients.dtype, torch.float32)
+    largest = torch.linalg.vector_norm(gradients, ord=torch.inf, dim=1, keepdim=True).to(dtype)
+    gram = torch.zeros(len(gradients), len(gradients), dtype=torch.float64)
+    with torch.autocast(gradients.device.type, enabled=False):
+        for chunk in torch.split(gradients, _CHUNK, dim=1):
+            scaled = chunk / largest
+            gram += (scaled @ scaled.T).double().cpu()
+    norms = gram.diagonal().sqrt()
+    return (gram / norms.outer(norms)).clamp(-1, 1)
+
+
+def trainable_kernels(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters whose gradients are compared: trainable, with ndim > 1."""
+    return [parameter for parameter in module.parameters() if parameter.requires_grad and parameter.dim() > 1]
+
+
+def batch_gradient(trainer: Any, pl_module: Any, batch: Any, index: int) -> Tensor:
+    """The gradient of a batch's training loss at the weights as they are, flattened over the trainable kernels.
+
+    The user's own ``training_step`` computes it on a twin of the module: a copy of everything but the
+    weights, which it shares, that logs nowhere. So BatchNorm statistics, metrics, counters, ``.grad``, hooks
+    and the gradient scaler stay as they are; the random generators are seeded by ``index``, so that a batch
+    meets the same dropout mask every time, and put back. Modules keep their mode: BatchNorm and dropout act
+    as they do in training.
+
+    Args:
+        trainer: The Trainer.
+        pl_module: The user's module, not a wrapper around it.
+        batch: A batch on the module's device.
+        index: The batch's index, handed to ``training_step``.
+
+    Returns:
+        [d] on the module's device; all NaN if ``training_step`` skipped the batch.
+    """
+    twin = module_twin(trainer, pl_module)
+    kernels = trainable_kernels(twin)
+    with _own_randomness(index, pl_module.device), torch.enable_grad():
+        with trainer.precision_plugin.train_step_context():
+            loss = _loss(twin, batch, index)
+        if loss is None:
+            return torch.full((sum(kernel.numel() for kernel in kernels),), torch.nan, device=pl_module.device)
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        scaled = loss if scaler is None else loss * scaler.get_scale()  # float16 gradients underflow otherwise
+        gradients = torch.autograd.grad(scaled, kernels, allow_unused=True, materialize_grads=True)
+    return torch.cat([gradient.to_dense().reshape(-1) for gradient in gradients])
+
+
+def module_twin(trainer: Any, pl_module: Any) -> Any:
+    """A copy of the module that shares its weights' memory and nothing else, and whose logging goes nowhere."""
+    memo: dict[int, Any] = {id(p): nn.Parameter(p.detach(), p.requires_grad) for p in pl_module.parameters()}
+    for module in pl_module.modules():
+        memo |= {id(t): t.detach() for t in _tensors(vars(module)) if t.grad_fn is not None}  # deepcopy refuses these
+    twin = copy.deepcopy(pl_module, memo)
+    for name in ("forward", "training_step"):
+        vars(twin).pop(name, None)  # put there by torch.compile, and bound to the original
+    _mute(twin, trainer)
+    return twin
+
+
+def _mute(twin: Any, trainer: Any) -> None:
+    namespaces = [name for name in NAMES if name in sys.modules]
+    lightning_modules = tuple(sys.modules[name].LightningModule for name in namespaces)
+    twin.trainer = copy.copy(trainer)
+    twin.trainer.loggers = [sys.modules[f"{namespaces[0]}.loggers.logger"].DummyLogger()]
+    for module in twin.modules():
+        if isinstance(module, lightning_modules):
+            vars(module)["log"] = _log_nothing
+
+
+def _log_nothing(*args: Any, **kwargs: Any) -> None:
+    pass
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(item)
+
+
+def _loss(module: Any, batch: Any, index: int) -> Tensor | None:
+    try:
+        inspect.signature(module.training_step).bind(batch, index)
+    except TypeError:
+        output = module.training_step(batch)
+    else:
+        output = module.training_step(batch, index)
+    loss: Tensor | None = output["loss"] if isinstance(output, Mapping) else output
+    return loss
+
+
+@contextmanager
+def _own_randomness(seed: int, device: torch.device) -> Generator[None]:
+    """Every random generator starts from ``seed`` inside and is as before afterwards."""
+    python, numpy = random.getstate(), np.random.get_state()
+    gpus = [torch.cuda.default_generators[device.index]] if device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=[device.index] if gpus else []):
+            for generator in (torch.default_generator, *gpus):
+                generator.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed)
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)

@@ -1,0 +1,111 @@
+"""Probe batches: the first batches of training, on which gradients are compared again and again."""
+
+import copy
+import inspect
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+from typing_extensions import override
+
+from lightning_critperiod.recipe import require_number
+from lightning_critperiod.signals.base import Signal
+from lightning_critperiod.signals.gradients import batch_gradient, module_twin, trainable_kernels
+
+
+class ProbeSignal(Signal):
+    """A signal computed on the gradients of probe batches: the first ones that training saw, kept as they came.
+
+    They are copied to host memory as they go into the first training steps, augmented as they are, and saved
+    with every checkpoint. An epoch with fewer batches gives as many as it has.
+    """
+
+    fewest = 1
+
+    def __init__(self, probe_batches: int = 8, every_n_epochs: int = 1) -> None:
+        for name, value, low in (
+            ("probe_batches", probe_batches, self.fewest),
+            ("every_n_epochs", every_n_epochs, 1),
+        ):
+            require_number(name, value, low=low)
+            if not isinstance(value, int):
+                raise TypeError(f"{name} must be a whole number, got {value!r}")
+        self.probe_batches = probe_batches
+        self.every_n_epochs = every_n_epochs
+        self._batches: list[Any] = []
+        self._complete = False
+
+    @abstractmethod
+    def value(self, trainer: Any, pl_module: Any) -> float | None:
+        """The signal's value at the weights as they are."""
+
+    @override
+    def reset(self) -> None:
+        self._batches, self._complete = [], False
+
+    @override
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        refusal = _refusal(trainer, pl_module)
+        if not self._complete and trainer.num_training_batches < self.fewest:
+            refusal = f"needs {self.fewest} batches in an epoch, got {trainer.num_training_batches}"
+        if refusal:
+            raise ValueError(f"{type(self).__name__} {refusal}; use another signal, such as LayerRotation.")
+
+    @override
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if not self._complete and len(self._batches) < self.probe_batches:
+            self._batches.append(_map_tensors(batch, lambda tensor: tensor.detach().to("cpu", copy=True)))
+
+    @override
+    def measure(self, trainer: Any, pl_module: Any) -> float | None:
+        if len(self._batches) < self.fewest:
+            return None
+        self._complete = True
+        return None if (trainer.current_epoch + 1) % self.every_n_epochs else self.value(trainer, pl_module)
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return {"batches": list(self._batches), "complete": self._complete}
+
+    @override
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._batches, self._complete = list(state["batches"]), state["complete"]
+
+    def gradient(self, trainer: Any, pl_module: Any, index: int) -> Tensor:
+        """[d]: the flat gradient of a probe batch at the weights as they are."""
+        batch = _map_tensors(self._batches[index], lambda tensor: tensor.to(pl_module.device))
+        return batch_gradient(trainer, pl_module, batch, index)
+
+
+def _refusal(trainer: Any, pl_module: Any) -> str | None:
+    """Why gradients of probe batches cannot be had in this run."""
+    if not pl_module.automatic_optimization:
+        return "needs automatic optimization, where training_step returns the loss"
+    if "dataloader_iter" in inspect.signature(type(pl_module).training_step).parameters:
+        return "needs a training_step that takes a batch, got one that takes dataloader_iter"
+    if any(isinstance(parameter, DTensor) for parameter in pl_module.parameters()):
+        return "needs whole parameters, got sharded ones"
+    if not trainable_kernels(pl_module):
+        return "needs a trainable parameter of two or more dimensions"
+    try:
+        module_twin(trainer, pl_module)
+    except (TypeError, RuntimeError, AttributeError, copy.Error) as error:
+        return f"needs a module that copy.deepcopy can copy, got {error!r}"
+    return None
+
+
+def _map_tensors(batch: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(batch, Tensor):
+        return function(batch)
+    if type(batch) is dict:
+        return {key: _map_tensors(value, function) for key, value in batch.items()}
+    if type(batch) in {list, tuple}:
+        return type(batch)(_map_tensors(value, function) for value in batch)
+    if batch is None or isinstance(batch, int | float | str | bytes):
+        return batch
+    raise TypeError(
+        "probe batches must be tensors, numbers and strings in dicts, lists and tuples, which a checkpoint can hold, "
+        f"got {type(batch).__name__}; return such a batch from collate_fn, or use LayerRotation"
+    )
