@@ -1,0 +1,5 @@
+"""``python -m lightning_critperiod`` is ``critperiod``."""
+
+from lightning_critperiod.cli import main
+
+main()

@@ -1,0 +1,82 @@
+"""The command line: ``critperiod fit|validate|test|predict`` is LightningCLI with our callbacks in place."""
+
+import sys
+from typing import Any
+
+from jsonargparse import ArgumentError
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.model_helpers import is_overridden
+from typing_extensions import override
+
+from lightning_critperiod.callback import CriticalPeriodCallback
+from lightning_critperiod.costs import CostMonitor
+
+REFUSED = (ArgumentError, MisconfigurationException, ValueError, TypeError, OSError)
+NOISE = ("Does not validate against", "Subtypes:", "Errors:", "Expected a <class 'NoneType'>", "Given value")
+
+
+class Refusal(Exception):
+    """Input that no training can start with, in one line."""
+
+
+class CritperiodCLI(LightningCLI):
+    """LightningCLI with ``CriticalPeriodCallback`` (``critical_period``) and ``CostMonitor`` (``costs``) in place.
+
+    Either gives way to one of its kind that is listed in ``trainer.callbacks``. After ``fit`` the test set is
+    evaluated, if there is one, with the weights that training ended with.
+    """
+
+    def __init__(self) -> None:
+        quiet = {"exit_on_error": False}  # main() says it in one line
+        try:
+            super().__init__(
+                LightningModule,
+                LightningDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                auto_configure_optimizers=False,
+                parser_kwargs={**quiet, **dict.fromkeys(self.subcommands(), quiet)},
+            )
+        except REFUSED as error:
+            if self._has_trained():
+                raise
+            raise Refusal(one_line(error)) from error
+
+    def _has_trained(self) -> bool:
+        trainer = vars(self).get("trainer")
+        return trainer is not None and trainer.fit_loop.epoch_loop.batch_progress.total.ready > 0
+
+    @override
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_lightning_class_args(CriticalPeriodCallback, "critical_period")
+        parser.add_lightning_class_args(CostMonitor, "costs")
+
+    @override
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Any]) -> Trainer:
+        listed = config["callbacks"] or []
+        theirs = tuple(type(callback) for callback in (listed if isinstance(listed, list) else [listed]))
+        return super()._instantiate_trainer(config, [c for c in callbacks if type(c) not in theirs])
+
+    def after_fit(self) -> None:
+        """Evaluate the test set, if there is one and training came to its end."""
+        trainer = self.trainer
+        has_test_set = self.datamodule is not None and is_overridden("test_dataloader", self.datamodule)
+        if has_test_set and trainer.state.finished and not trainer.fast_dev_run:
+            trainer.test(self.model, datamodule=self.datamodule, verbose=False)
+
+
+def one_line(error: BaseException) -> str:
+    """What a person needs of an error's text: jsonargparse wraps the cause in what it tried in vain."""
+    lines = [line.strip(" -") for line in str(error).splitlines()]
+    return " ".join(line for line in lines if line and not line.startswith(NOISE))
+
+
+def main() -> None:
+    """Run the command line. Bad input is one line on standard error and exit status 2."""
+    try:
+        CritperiodCLI()
+    except Refusal as refusal:
+        sys.stderr.write(f"critperiod: error: {refusal}\n")
+        sys.exit(2)
