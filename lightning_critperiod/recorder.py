@@ -1,0 +1,85 @@
+"""The callback that leaves the report of a run in its folder."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from typing_extensions import override
+
+from lightning_critperiod.costs.logged import finite
+from lightning_critperiod.namespace import Callback
+from lightning_critperiod.record import collect
+from lightning_critperiod.report import Record, headline, save, table
+from lightning_critperiod.report.files import as_json, write
+
+
+class RunRecorder(Callback):
+    """Writes the report of a run into its folder: at the end of training, after the test, and when the run dies.
+
+    While training runs, ``report.json`` says so and is renewed after an epoch, so that a process that is killed leaves
+    what it did so far. The folder is the logger's, or ``default_root_dir`` without one. It stands behind
+    ``CriticalPeriodCallback`` and ``CostMonitor`` in the list of callbacks; either may be missing. Only rank 0 writes,
+    and nothing is written under ``fast_dev_run``.
+
+    Args:
+        config: The run's configuration as text, for the report.
+
+    Attributes:
+        record: What was written last, None before.
+        folder: Where to; None before ``fit``.
+    """
+
+    def __init__(self, config: str | None = None) -> None:
+        self.config = config
+        self.record: Record | None = None
+        self.folder: Path | None = None
+        self._renewed = 0.0
+
+    @override
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        if stage != "fit":
+            return
+        # On all ranks: log_dir is a collective.
+        folder = trainer.log_dir or trainer.default_root_dir
+        self.folder = None if trainer.fast_dev_run else Path(folder)
+        self.record = None
+        self._renewed = 0.0
+
+    @override
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        if self.folder is None or not trainer.is_global_zero or time.monotonic() - self._renewed < 10:
+            return
+        write({"report.json": as_json(collect(trainer, "running", config=self.config))}, self.folder)
+        self._renewed = time.monotonic()
+
+    @override
+    def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
+        self._save(trainer, "completed")
+
+    @override
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        if trainer.state.fn == "fit":
+            error = f"{type(exception).__name__}: {exception}".removesuffix(": ")
+            self._save(trainer, "interrupted", error)
+
+    @override
+    def on_test_end(self, trainer: Any, pl_module: Any) -> None:
+        if self.record is None or self.folder is None or not trainer.is_global_zero:
+            return
+        self.record["metrics"]["test"] = {name: finite(value) for name, value in trainer.callback_metrics.items()}
+        save(self.record, self.folder)
+
+    def _save(self, trainer: Any, status: str, error: str | None = None) -> None:
+        if self.folder is None or not trainer.is_global_zero:
+            return
+        self.record = collect(trainer, status, error, self.config)
+        save(self.record, self.folder)
+
+    def show(self, console: Console) -> None:
+        """Print the decision, the table and where the report lies: the last words of a run."""
+        if self.record is None:
+            return
+        console.print(headline(self.record))
+        console.print(table(self.record))
+        console.print(f"Report: {self.folder}", soft_wrap=True)

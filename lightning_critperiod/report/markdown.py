@@ -1,0 +1,50 @@
+"""The report as Markdown."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from lightning_critperiod.report.files import Record
+from lightning_critperiod.report.table import rows
+from lightning_critperiod.report.words import caveats, headline
+
+CITATION = (
+    "Fukase, Gama, Bueno, Libanio, Costa, Jordao: One Period to Rule Them All: Identifying Critical Learning Periods "
+    "in Deep Networks, arXiv 2506.15954 (2025)."
+)
+
+
+def facts(record: Record) -> dict[str, dict[str, Any]]:
+    """Heading -> name -> value: how the figures were obtained, what ran where."""
+    measured = record["measured"]
+    found = {"How the figures were obtained": dict(measured["obtained"])} if measured else {}
+    if record["decision"] is not None:
+        chosen = ("signal", "rule", "recipe", "lr_policy", "observe_only")
+        found["Method"] = {name: record["decision"][name] for name in chosen}
+    return {**found, "Run": record["run"], "Hardware": record["hardware"], "Versions": record["versions"]}
+
+
+def markdown(record: Record) -> str:
+    """The report of a run as one Markdown page.
+
+    Args:
+        record: Of a run.
+
+    Returns:
+        Its text.
+    """
+    cells = [("", "measured", "projected full recipe", "saved"), ("---", "--:", "--:", "--:"), *rows(record)]
+    parts = ["# What this training cost", headline(record), "\n".join(_row(row) for row in cells)]
+    parts += ["## Before believing it", "\n".join(f"- {text}" for text in caveats(record))]
+    for heading, entries in facts(record).items():
+        parts += [f"## {heading}", "\n".join(f"- {name}: {_value(value)}" for name, value in entries.items())]
+    if record.get("config"):
+        parts += ["## Configuration", f"```yaml\n{record['config'].rstrip()}\n```"]
+    return "\n\n".join([*parts, "## To cite", CITATION]) + "\n"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _value(value: Any) -> str:
+    return "unknown" if value is None else str(value)

@@ -1,0 +1,247 @@
+import io
+import json
+
+import lightning.pytorch as L
+import pytest
+import torch
+from rich.console import Console
+from torch.utils.data import DataLoader, TensorDataset
+
+from lightning_critperiod.callback import CriticalPeriodCallback
+from lightning_critperiod.costs import CostMonitor
+from lightning_critperiod.recipe import Recipe, Volume
+from lightning_critperiod.recorder import RunRecorder
+from lightning_critperiod.report import load, savings
+from lightning_critperiod.rules import AtEpoch, Never
+
+SAMPLES, EPOCHS = 40, 8
+RECIPE = Recipe(during=Volume(augmentation_multiplier=3), after=Volume(), annealing_fraction=0.25)
+
+
+class Net(L.LightningModule):
+    def __init__(self, fail_in=None, error=RuntimeError):
+        super().__init__()
+        self.layer = torch.nn.Linear(4, 2)
+        self.fail_in, self.error = fail_in, error
+
+    def loss(self, batch):
+        return torch.nn.functional.cross_entropy(self.layer(batch[0]), batch[1])
+
+    def fail(self, where):
+        if self.fail_in == where and self.current_epoch == 4:
+            raise self.error("lights out")
+
+    def training_step(self, batch, batch_idx):
+        self.fail("training")
+        return self.loss(batch)
+
+    def validation_step(self, batch, batch_idx):
+        self.fail("validation")
+        self.log("val_loss", self.loss(batch))
+
+    def test_step(self, batch, batch_idx):
+        self.log("test_loss", self.loss(batch))
+
+    def configure_optimizers(self):
+        if self.fail_in == "configure_optimizers":
+            raise self.error("lights out")
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def loader():
+    return DataLoader(TensorDataset(torch.randn(SAMPLES, 4), torch.arange(SAMPLES) % 2), batch_size=4)
+
+
+def run(folder, *callbacks, net=None, **options):
+    """Fit and hand back (recorder, trainer)."""
+    recorder = RunRecorder()
+    trainer = L.Trainer(
+        default_root_dir=folder,
+        callbacks=[*callbacks, recorder],
+        **{
+            "max_epochs": EPOCHS,
+            "logger": False,
+            "enable_checkpointing": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "accelerator": "cpu",
+            **options,
+        },
+    )
+    trainer.fit(net or Net(), loader(), loader())
+    return recorder, trainer
+
+
+def switched(**options):
+    return CriticalPeriodCallback(rule=AtEpoch(3), recipe=RECIPE, **options)
+
+
+def test_the_record_tells_what_every_epoch_drew_and_in_which_phase(tmp_path):
+    callback = switched()
+    run(tmp_path, callback, CostMonitor())
+    record = load(tmp_path)
+    # annealing starts at 3 + ceil(5 x 0.75) = 7
+    assert [epoch["samples"] for epoch in record["epochs"]] == [120] * 3 + [40] * 4 + [120]
+    assert [epoch["phase"] for epoch in record["epochs"]] == ["during"] * 3 + ["after"] * 4 + ["annealing"]
+    assert [epoch["over"] for epoch in record["epochs"]] == [False] * 2 + [True] * 6
+    assert {e["epoch"]: e["signal"] for e in record["epochs"]} == pytest.approx(callback.history)
+    assert record["epochs"][4]["volume"] == {"augmentation_multiplier": 1.0, "pruning_ratio": 0.0}
+    assert record["decision"]["end_epoch"] == 3
+    assert record["decision"]["reason"] == callback.reason
+    assert record["status"] == "completed"
+
+
+def test_the_full_recipe_is_projected_from_the_epochs_that_had_it(tmp_path):
+    callback, monitor = switched(), CostMonitor()
+    run(tmp_path, callback, monitor)
+    record = load(tmp_path)
+    assert record["measured"]["samples"] == 640
+    assert record["projected"]["samples"] == 120 * EPOCHS
+    assert record["projected"]["epochs_projected"] == 4
+    assert record["measured"]["seconds_by_phase"]["detector"] == pytest.approx(callback.detector_seconds)
+    assert "detector" not in record["projected"]["seconds_by_phase"]
+    rates = sorted(monitor.epochs[e].seconds["training"] / 120 for e in (1, 2, 7))
+    spent = sum(monitor.epochs[e].seconds["training"] for e in (0, 1, 2, 7))
+    assert record["projected"]["seconds_by_phase"]["training"] == pytest.approx(spent + 4 * 120 * rates[1])
+    assert record["projected"]["seconds_low"] < record["projected"]["seconds"] < record["projected"]["seconds_high"]
+    share = record["projected"]["seconds"] / record["measured"]["seconds"]
+    for quantity in ("energy_kwh", "co2_kg", "money"):
+        assert record["projected"][quantity] == pytest.approx(record["measured"][quantity] * share)
+
+
+def test_a_run_that_never_switched_is_projected_to_itself_without_the_detector(tmp_path):
+    run(tmp_path, CriticalPeriodCallback(rule=Never(), recipe=RECIPE), CostMonitor(), max_epochs=2)
+    record = load(tmp_path)
+    measured = record["measured"]["seconds_by_phase"]
+    without = sum(seconds for phase, seconds in measured.items() if phase != "detector")
+    assert record["projected"]["samples"] == record["measured"]["samples"] == 240
+    assert record["projected"]["seconds"] == pytest.approx(without)
+    assert record["projected"]["epochs_projected"] == 0
+
+
+def test_a_run_without_the_full_recipe_says_what_it_is_projected_from(tmp_path):
+    callback = CriticalPeriodCallback(rule=AtEpoch(0), recipe=Recipe(Volume(3.0), Volume(pruning_ratio=0.5), 0.0))
+    run(tmp_path, callback, CostMonitor(), max_epochs=3)
+    record = load(tmp_path)
+    assert record["measured"]["samples"] == 3 * 20
+    assert record["projected"]["samples"] == 3 * 120
+    assert "none had the full recipe" in record["projected"]["basis"]
+
+
+def test_an_observed_run_says_what_would_have_happened(tmp_path):
+    own = Recipe(after=Volume(pruning_ratio=0.5), annealing_fraction=0.25)
+    callback = CriticalPeriodCallback(rule=AtEpoch(3), recipe=own, observe_only=True)
+    recorder, _ = run(tmp_path, callback, CostMonitor())
+    record = load(tmp_path)
+    assert record["measured"]["samples"] == record["projected"]["samples"] == 40 * EPOCHS
+    assert record["observed"]["samples"] == 40 * 4 + 20 * 4
+    assert record["observed"]["seconds"] < record["measured"]["seconds"]
+    assert "would have drawn 240 samples in place of 320" in (tmp_path / "report.md").read_text()
+    assert "would have drawn" in shown(recorder)
+
+
+def test_the_baseline_without_our_callback_is_reported_too(tmp_path):
+    recorder, _ = run(tmp_path, CostMonitor(), max_epochs=2)
+    record = load(tmp_path)
+    assert record["decision"] is record["projected"] is None
+    assert record["measured"]["samples"] == 80
+    assert "nothing was decided" in shown(recorder)
+
+
+def test_a_run_without_a_cost_monitor_is_reported_too(tmp_path):
+    recorder, _ = run(tmp_path, switched())
+    record = load(tmp_path)
+    assert record["measured"] is record["projected"] is None
+    assert len(record["epochs"]) == EPOCHS
+    assert "after epoch 2" in shown(recorder)
+    assert "CostMonitor" in (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.parametrize("where", ["training", "validation", "configure_optimizers"])
+@pytest.mark.parametrize(("error", "raised"), [(RuntimeError, RuntimeError), (KeyboardInterrupt, SystemExit)])
+def test_a_run_that_dies_leaves_the_report_of_what_it_did(tmp_path, where, error, raised):
+    callbacks = switched(), CostMonitor()
+    with pytest.raises(raised, match=r"lights out|1"):
+        run(tmp_path, *callbacks, net=Net(where, error))
+    record = load(tmp_path)
+    assert record["status"] == "interrupted"
+    assert record["error"] == f"{error.__name__}: lights out"
+    assert record["measured"]["samples"] == {"training": 400, "validation": 440, "configure_optimizers": 0}[where]
+    assert (
+        f"interrupted after {0 if where == 'configure_optimizers' else 4} of 8" in (tmp_path / "report.md").read_text()
+    )
+    assert callbacks[1].costs.seconds == record["measured"]["seconds"]
+
+
+def test_an_epoch_that_was_cut_short_is_projected_in_proportion(tmp_path):
+    class Stop(L.Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            if (trainer.current_epoch, batch_idx) == (4, 5):
+                raise RuntimeError("cut")
+
+    with pytest.raises(RuntimeError, match="cut"):
+        run(tmp_path, switched(), CostMonitor(), Stop())
+    record = load(tmp_path)
+    assert record["epochs"][4]["samples"] == 20
+    assert record["projected"]["samples"] == 120 * 4 + 60
+
+
+def test_a_killed_process_leaves_a_report_that_says_that_it_was_running(tmp_path):
+    class Look(L.Callback):
+        def on_train_epoch_start(self, trainer, pl_module):
+            if trainer.current_epoch == 1:
+                self.seen = load(tmp_path)
+
+    look = Look()
+    run(tmp_path, look, CostMonitor(), max_epochs=2)
+    assert look.seen["status"] == "running"
+    assert look.seen["measured"]["samples"] == SAMPLES
+    assert load(tmp_path)["status"] == "completed"
+
+
+def test_the_test_adds_its_metrics(tmp_path):
+    recorder, trainer = run(tmp_path, CostMonitor(), max_epochs=1)
+    assert load(tmp_path)["metrics"]["test"] == {}
+    result = trainer.test(trainer.model, loader(), verbose=False)
+    record = load(tmp_path)
+    assert record["metrics"]["test"] == pytest.approx(result[0])
+    assert set(record["metrics"]["validation"]) == {"val_loss"}
+    assert "test_loss" in shown(recorder)
+
+
+def test_a_fast_dev_run_leaves_no_report(tmp_path):
+    recorder, _ = run(tmp_path, CostMonitor(), fast_dev_run=True)
+    assert recorder.record is None
+    assert not list(tmp_path.rglob("report*"))
+
+
+def test_the_report_lies_in_the_loggers_folder(tmp_path):
+    logger = L.loggers.CSVLogger(tmp_path)
+    run(tmp_path, CostMonitor(), max_epochs=1, logger=logger, log_every_n_steps=1)
+    assert load(logger.log_dir)["status"] == "completed"
+
+
+def test_the_table_shows_every_cost_beside_the_projection(tmp_path):
+    recorder, _ = run(tmp_path, switched(), CostMonitor(currency="EUR"))
+    text = shown(recorder)
+    saving = savings(load(tmp_path))["samples"]
+    assert saving.fraction == pytest.approx(1 - 640 / 960)
+    for words in ("time", "kWh", "kg", "EUR", "640", "960", "33.3%", "projected full recipe", "val_loss"):
+        assert words in text
+
+
+def shown(recorder):
+    text = io.StringIO()
+    recorder.show(Console(file=text, width=200))
+    return text.getvalue()
+
+
+def test_the_record_is_the_same_before_and_after_the_file(tmp_path):
+    recorder, _ = run(tmp_path, switched(), CostMonitor())
+    assert json.loads(json.dumps(recorder.record)) == recorder.record == load(tmp_path)
+
+
+def test_a_run_of_one_epoch_is_reported(tmp_path):
+    recorder, _ = run(tmp_path, CriticalPeriodCallback(), CostMonitor(), max_epochs=1)
+    assert "not over" in shown(recorder)
+    assert load(tmp_path)["projected"]["epochs_projected"] == 0
