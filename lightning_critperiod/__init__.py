@@ -1,16 +1,21 @@
 """Stop paying for the expensive recipe when the critical learning period is over: a PyTorch Lightning callback."""
 
 from lightning_critperiod.callback import CriticalPeriodCallback
+from lightning_critperiod.costs import CostMonitor
 from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Plateau, Slope
-from lightning_critperiod.signals import LayerRotation
+from lightning_critperiod.signals import GradientConfusion, GradientPredictiveness, LayerRotation, MonitoredMetric
 
 __all__ = [
     "AtEpoch",
+    "CostMonitor",
     "CriticalPeriodCallback",
     "Forecast",
+    "GradientConfusion",
+    "GradientPredictiveness",
     "LayerRotation",
     "LowOutlier",
+    "MonitoredMetric",
     "Never",
     "Plateau",
     "Recipe",

@@ -17,11 +17,13 @@ from lightning_critperiod.drive import Drive
 from lightning_critperiod.epoch_length import finished_epochs, last_epoch_again
 from lightning_critperiod.namespace import Callback
 from lightning_critperiod.recipe import Recipe, Volume
-from lightning_critperiod.rules import Rule, Slope
-from lightning_critperiod.signals import LayerRotation, Signal
+from lightning_critperiod.rules import LowOutlier, Plateau, Rule, Slope
+from lightning_critperiod.signals import GradientConfusion, GradientPredictiveness, LayerRotation, Signal
 
 OWN_RULES: dict[type[Signal], Rule] = {
     LayerRotation: Slope(),
+    GradientConfusion: LowOutlier(),
+    GradientPredictiveness: Plateau(patience=10, mode="min"),
 }
 
 
