@@ -13,7 +13,6 @@ from torchmetrics.classification import MulticlassAccuracy
 from typing_extensions import override
 
 from lightning_critperiod.namespace import LightningModule
-from lightning_critperiod.recipe import require_number
 
 if TYPE_CHECKING:
     from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -57,21 +56,16 @@ class CifarResNet(nn.Module):
         in_channels: 3 for colour images, 1 for grey ones.
 
     Raises:
-        TypeError: An argument is not a number.
-        ValueError: ``depth`` is not 6 n + 2, or another argument is below 1.
+        ValueError: ``depth`` is not 6 n + 2.
     """
 
     def __init__(self, depth: int = 20, num_classes: int = 10, in_channels: int = 3) -> None:
-        for name, value in (("depth", depth), ("num_classes", num_classes), ("in_channels", in_channels)):
-            require_number(name, value, low=1)
-        if depth < 8 or depth % 6 != 2:
+        if depth not in range(8, 10_000, 6):
             raise ValueError(f"depth must be 6 n + 2 (8, 14, 20, 32, 44, 56, 86, 110, ...), got {depth!r}")
         super().__init__()
         n = depth // 6
         channels = [16, *[16] * n, *[32] * n, *[64] * n]
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()
-        )
+        self.stem = nn.Sequential(nn.Conv2d(in_channels, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
         self.blocks = nn.Sequential(*map(_Block, channels, channels[1:]))
         self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, num_classes))
         for module in self.modules():

@@ -39,39 +39,22 @@ class Views(Dataset[tuple[Tensor, Any]]):
         return self.transform(image), label
 
 
-def split(labels: Tensor, every: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Cut every ``every``-th sample off, drawn at random within each class (a stratified split).
+def draw(labels: Tensor, samples: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Draw samples at random, every class in proportion to its size (a stratified draw).
 
     Args:
         labels: Classes, int64 tensor [n].
-        every: One sample in so many is cut off.
+        samples: How many to draw, at most n.
         seed: Of the draw; the global random state is neither read nor changed.
 
     Returns:
-        Indices kept and indices cut off, each sorted by class and in random order within a class.
+        Indices drawn, int64 tensor [samples], and the other indices, both in random order.
     """
     shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-    by_class = shuffled[labels[shuffled].argsort(stable=True)]
-    cut = torch.arange(len(labels)) % every == 0
-    return by_class[~cut], by_class[cut]
-
-
-def subset(indices: Tensor, samples: int | None) -> Tensor:
-    """``samples`` of the indices, evenly spaced, so that a stratified order stays stratified; all for None.
-
-    Returns:
-        int64 tensor [samples].
-
-    Raises:
-        ValueError: ``samples`` is below 1 or more than there are.
-    """
-    if samples is None:
-        return indices
-    if not 1 <= samples <= len(indices):
-        raise ValueError(
-            f"train_samples must be from 1 to {len(indices)}, the training images, got {samples!r}"
-        )
-    return indices[torch.arange(samples) * len(indices) // samples]
+    by_class = labels[shuffled].argsort(stable=True)
+    drawn = torch.zeros(len(labels), dtype=torch.bool)
+    drawn[by_class[torch.arange(samples) * len(labels) // samples]] = True
+    return shuffled[drawn], shuffled[~drawn]
 
 
 class ImageDataModule(LightningDataModule, ABC):
@@ -95,7 +78,7 @@ class ImageDataModule(LightningDataModule, ABC):
 
     Raises:
         TypeError: The multiplier or the ratio is no number.
-        ValueError: The multiplier or the ratio is out of range.
+        ValueError: The multiplier or the ratio is out of range; in ``setup``, ``train_samples``.
     """
 
     mean: ClassVar[tuple[float, ...]]
@@ -104,8 +87,8 @@ class ImageDataModule(LightningDataModule, ABC):
     """Standard deviation of each channel."""
     flip: ClassVar[bool] = True
     """Whether the mirror image of an image belongs to the same class."""
-    val_every: ClassVar[int] = 10
-    """One training image in so many is for validation."""
+    val_fraction: ClassVar[float] = 0.1
+    """The part of the training data that is for validation."""
 
     def __init__(
         self,
@@ -138,8 +121,9 @@ class ImageDataModule(LightningDataModule, ABC):
     def setup(self, stage: str) -> None:
         if stage in {"fit", "validate"}:
             dataset, labels = self.load(train=True)
-            train, val = split(labels, self.val_every, self.seed)
-            self.train_set = Views(dataset, subset(train, self.train_samples), self._transform(augment=True))
+            val, rest = draw(labels, max(1, round(len(labels) * self.val_fraction)), self.seed)
+            train = self._drawn_for_training(labels, rest)
+            self.train_set = Views(dataset, train, self._transform(augment=True))
             self.val_set = Views(dataset, val, self._transform(augment=False))
         else:
             dataset, labels = self.load(train=False)
@@ -167,6 +151,13 @@ class ImageDataModule(LightningDataModule, ABC):
             return loader
         # Where a callback drives, it asks for the loader while the attributes read 1 and 0, and draws itself.
         return declared_loader(loader, volume, self.trainer)  # type: ignore[no-any-return]
+
+    def _drawn_for_training(self, labels: Tensor, rest: Tensor) -> Tensor:
+        if self.train_samples is None:
+            return rest
+        if not 1 <= self.train_samples <= len(rest):
+            raise ValueError(f"train_samples must be from 1 to {len(rest)} (what there is), got {self.train_samples}")
+        return rest[draw(labels[rest], self.train_samples, self.seed)[0]]
 
     def _transform(self, augment: bool) -> v2.Compose:
         to_float = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(self.mean, self.std)]

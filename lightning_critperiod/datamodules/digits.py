@@ -7,17 +7,17 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 from typing_extensions import override
 
-from lightning_critperiod.datamodules.base import ImageDataModule, split
+from lightning_critperiod.datamodules.base import ImageDataModule, draw
 
-_TEST_EVERY = 5
+_TEST_SAMPLES = 360
 _TEST_SEED = 0
 
 
 class Digits(ImageDataModule):
     """1797 grey images of handwritten digits, 8 x 8, 10 classes; they are part of scikit-learn.
 
-    A fifth (360) is for test, the same whatever the seed; of the rest a fifth (288) is for validation and
-    1149 are for training. Augmentation is rotation by up to 15 degrees and shift by up to 10%; no flip.
+    A fifth (360) is for test, the same whatever the seed; of the rest a fifth (287) is for validation and
+    1150 are for training. Augmentation is rotation by up to 15 degrees and shift by up to 10%; no flip.
 
     Source: Alpaydin & Kaynak 1998, "Optical Recognition of Handwritten Digits", UCI repository.
     The arguments are ImageDataModule's.
@@ -26,7 +26,7 @@ class Digits(ImageDataModule):
     mean = (0.3053,)
     std = (0.3760,)
     flip = False
-    val_every = 5
+    val_fraction = 0.2
 
     def __init__(
         self,
@@ -45,6 +45,6 @@ class Digits(ImageDataModule):
         digits = load_digits()
         images = torch.from_numpy(digits.images / 16 * 255).round().to(torch.uint8).unsqueeze(1)
         labels = torch.from_numpy(digits.target).long()
-        rest, test = split(labels, _TEST_EVERY, _TEST_SEED)
+        test, rest = draw(labels, _TEST_SAMPLES, _TEST_SEED)
         chosen = rest if train else test
         return TensorDataset(images[chosen], labels[chosen]), labels[chosen]

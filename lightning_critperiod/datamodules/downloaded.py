@@ -7,6 +7,7 @@ import torch
 import torchvision
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
+from torchvision.transforms import v2
 from typing_extensions import override
 
 from lightning_critperiod.datamodules.base import ImageDataModule
@@ -20,6 +21,7 @@ class Downloaded(ImageDataModule):
         batch_size: Images in a batch.
         augmentation_multiplier: k, augmented views of each kept image in an epoch; above 0.
         pruning_ratio: r, the fraction of training images left out of an epoch, in [0, 1).
+        image_size: Pixels of a side, for images made smaller (or larger) once; None is as they are.
         train_samples: Use only so many of the training images, drawn stratified; None is all.
         num_workers: Processes that load and transform images; 0 does it in the training process, None is one
             per core, at most 4.
@@ -39,12 +41,14 @@ class Downloaded(ImageDataModule):
         batch_size: int = 128,
         augmentation_multiplier: float = 1.0,
         pruning_ratio: float = 0.0,
+        image_size: int | None = None,
         train_samples: int | None = None,
         num_workers: int | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size, augmentation_multiplier, pruning_ratio, train_samples, num_workers, seed)
         self.data_dir = data_dir
+        self.image_size = image_size
 
     @override
     def prepare_data(self) -> None:
@@ -56,6 +60,8 @@ class Downloaded(ImageDataModule):
         dataset = self._source(train, download=False)
         pixels = torch.as_tensor(dataset.data)
         images = pixels.reshape(*pixels.shape[:3], -1).permute(0, 3, 1, 2).contiguous()
+        if self.image_size is not None:
+            images = v2.functional.resize(images, [self.image_size, self.image_size])
         labels = torch.as_tensor(dataset.targets)
         return TensorDataset(images, labels), labels
 

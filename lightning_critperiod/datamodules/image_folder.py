@@ -6,7 +6,7 @@ from typing import Any
 import torch
 import torchvision
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, TensorDataset
 from torchvision.transforms import v2
 from typing_extensions import override
 
@@ -16,8 +16,8 @@ from lightning_critperiod.datamodules.base import ImageDataModule
 class ImageFolder(ImageDataModule):
     """Images in ``data_dir/train/<class>/`` and, for the test, in ``data_dir/test/<class>/``.
 
-    A tenth of the training images is for validation. Images are read from disk at every access and made
-    square by resizing the shorter side and cutting the centre.
+    A tenth of the training images is for validation; without a test folder there is nothing to test. Images are
+    read from disk at every access and made square by resizing the shorter side and cutting the centre.
 
     Args:
         data_dir: Folder that holds train/ and, for the test, test/, each with one folder of images a class.
@@ -32,7 +32,7 @@ class ImageFolder(ImageDataModule):
     Raises:
         TypeError: The multiplier or the ratio is no number.
         ValueError: The multiplier or the ratio is out of range; in ``setup``: a folder is missing or holds no
-            images, or the test has a class that training lacks.
+            images, or the two folders differ in classes.
     """
 
     # ImageNet's, as is usual for photographs.
@@ -55,9 +55,13 @@ class ImageFolder(ImageDataModule):
 
     @override
     def load(self, train: bool) -> tuple[Dataset[Any], Tensor]:
+        has_test = (Path(self.data_dir) / "test").is_dir()
+        if not train and not has_test:
+            nothing = torch.empty(0, dtype=torch.long)
+            return TensorDataset(nothing, nothing), nothing
         dataset = self._folder("train" if train else "test")
-        if not train:
-            self._require_same_classes(dataset.classes)
+        if has_test:
+            self._require_equal_classes()
         return dataset, torch.tensor(dataset.targets)
 
     def _folder(self, name: str) -> Any:
@@ -70,7 +74,14 @@ class ImageFolder(ImageDataModule):
                 f"data_dir must hold images in {name}/<class>/, got data_dir={str(self.data_dir)!r}: {error}"
             ) from error
 
-    def _require_same_classes(self, classes: list[str]) -> None:
-        expected = self._folder("train").classes
-        if classes != expected:
-            raise ValueError(f"test/ must have the classes of train/, {expected}, got {classes}")
+    def _require_equal_classes(self) -> None:
+        train, test = (
+            sorted(entry.name for entry in (Path(self.data_dir) / name).iterdir() if entry.is_dir())
+            for name in ("train", "test")
+        )
+        if train != test:
+            differing = sorted({*train} ^ {*test})
+            raise ValueError(
+                f"train/ and test/ in data_dir={str(self.data_dir)!r} must hold the same classes, but only one has "
+                f"{differing}"
+            )
