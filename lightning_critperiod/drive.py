@@ -6,7 +6,12 @@ from typing import Any
 from lightning_critperiod import verify
 from lightning_critperiod.data import Draws
 from lightning_critperiod.declaration import DeclaredVolume
-from lightning_critperiod.epoch_length import EpochLength, finished_epochs, unfinished_batches
+from lightning_critperiod.epoch_length import (
+    EpochLength,
+    begin_next_epoch,
+    finished_epochs,
+    unfinished_batches,
+)
 from lightning_critperiod.lr import EpochEquivalentLR
 from lightning_critperiod.recipe import Recipe, Volume
 
@@ -50,6 +55,7 @@ class Drive:
     def start(self, end_epoch: int | None, seed: int | None, drawn: Mapping[int, Volume]) -> None:
         """Apply the volume of the first epoch of this fit; state that was restored is known by now."""
         length, draws, before = self._length, self._draws, self._draws.volume
+        begin_next_epoch(self.trainer)
         planned = length.batches(self.full_volume)
         verify.check_lengths(
             self.trainer, planned, {volume: length.batches(volume) for volume in length.volumes}

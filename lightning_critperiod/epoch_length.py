@@ -32,6 +32,22 @@ def unfinished_batches(trainer: Any) -> int:
     return int(loop.epoch_loop.batch_progress.current.processed) if unfinished else 0
 
 
+def begin_next_epoch(trainer: Any) -> None:
+    """Let a run that goes on after an epoch's last batch begin the next epoch as any other.
+
+    From a checkpoint of that batch Lightning would neither call ``on_train_epoch_start`` nor count the next epoch as
+    begun (so that a second resume in mid-epoch would repeat it), and would start it in its middle where it is longer
+    than the one that is over.
+    """
+    loop = trainer.fit_loop
+    if not loop.restarted_mid_epoch or loop.epoch_progress.current.processed < loop.epoch_progress.current.ready:
+        return
+    if loop.epoch_loop.restarted_on_train_batch_end:
+        loop.epoch_loop._batches_that_stepped += 1  # the checkpoint is older than this count
+    loop.reset_restart_stage()
+    loop.restarting = False
+
+
 @contextmanager
 def last_epoch_again(trainer: Any) -> Generator[None]:
     """``trainer.current_epoch`` is the last finished epoch inside, as it is in that epoch's end hooks."""
