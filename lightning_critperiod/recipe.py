@@ -5,26 +5,29 @@ from dataclasses import dataclass, field
 
 
 def require_number(
-    name: str, value: object, *, low: float, high: float = math.inf, open_low: bool = False
+    name: str, value: object, *, low: float, high: float = math.inf, open_low: bool = False, closed: bool = False
 ) -> None:
-    """Refuse a value that is not a finite real number in [low, high) (or (low, high) with ``open_low``).
+    """Refuse a value that is not a finite real number in [low, high), or as the flags say.
 
     Args:
         name: The argument's name, for the message.
         value: What the user gave. A bool is no number.
         low: Lower limit, included unless ``open_low``.
-        high: Upper limit, excluded.
+        high: Upper limit, excluded unless ``closed``.
         open_low: Exclude the lower limit too.
+        closed: Include the upper limit.
 
     Raises:
         TypeError: ``value`` is not an int or a float.
         ValueError: ``value`` is not finite or out of range.
     """
     expected = f"{name} must be a number {'above' if open_low else 'from'} {low:g}"
-    expected += "" if high == math.inf else f" and below {high:g}"
+    if high < math.inf:
+        expected += f" to {high:g}" if closed else f" and below {high:g}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{expected}, got {value!r}")
-    if not math.isfinite(value) or value < low or value >= high or (open_low and value == low):
+    inside = low <= value < high or (closed and value == high)
+    if not inside or not math.isfinite(value) or (open_low and value == low):
         raise ValueError(f"{expected}, got {value!r}")
 
 
@@ -82,10 +85,11 @@ class Recipe:
     annealing_fraction: float = 0.125
 
     def __post_init__(self) -> None:
-        for name, volume in (("during", self.during or Volume()), ("after", self.after)):
-            if not isinstance(volume, Volume):
-                raise TypeError(f"{name} must be a Volume, got {volume!r}")
-        require_number("annealing_fraction", self.annealing_fraction, low=0, high=math.nextafter(1, 2))
+        if not isinstance(self.during, Volume | None):
+            raise TypeError(f"during must be a Volume or None, got {self.during!r}")
+        if not isinstance(self.after, Volume):
+            raise TypeError(f"after must be a Volume, got {self.after!r}")
+        require_number("annealing_fraction", self.annealing_fraction, low=0, high=1, closed=True)
 
     def volume(self, epoch: int, end_epoch: int | None, max_epochs: int) -> Volume:
         """The volume of a 0-based epoch. Pure; an unset ``during`` answers ``Volume()``."""
