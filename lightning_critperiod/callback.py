@@ -106,6 +106,7 @@ class CriticalPeriodCallback(Callback):
         self.full_volume = Volume()
         self.detector_seconds = 0.0
         self._seed: int | None = None
+        self._measured = -1  # the last epoch at whose end the signal was asked; it may have had no value
         self.signal.reset()
 
     @property
@@ -126,6 +127,7 @@ class CriticalPeriodCallback(Callback):
                 epoch: (v.augmentation_multiplier, v.pruning_ratio) for epoch, v in self.volumes.items()
             },
             "seed": self._seed,
+            "measured": self._measured,
             "signal": self.signal.state_dict(),
         }
 
@@ -136,6 +138,7 @@ class CriticalPeriodCallback(Callback):
         self.reason = state_dict["reason"]
         self.volumes = {epoch: Volume(*values) for epoch, values in state_dict["volumes"].items()}
         self._seed = state_dict["seed"]
+        self._measured = state_dict["measured"]
         self.signal.load_state_dict(state_dict["signal"])
 
     @override
@@ -173,7 +176,7 @@ class CriticalPeriodCallback(Callback):
         with self._timed():
             self.signal.on_train_start(trainer, pl_module)
         finished = finished_epochs(trainer)
-        if finished and self.volumes and finished - 1 not in self.history:
+        if self.volumes and self._measured < finished - 1:
             # From a checkpoint of an epoch's last batch: Lightning does not call the end of that epoch any more.
             with last_epoch_again(trainer):
                 self._measure(trainer, pl_module, finished - 1)
@@ -245,6 +248,7 @@ class CriticalPeriodCallback(Callback):
         with self._timed():
             # Rank 0's value counts: metrics that are not synchronised differ between ranks, decisions must not.
             value = trainer.strategy.broadcast(self.signal.measure(trainer, pl_module))
+        self._measured = epoch
         if value is not None:
             self.history[epoch] = float(value)
 

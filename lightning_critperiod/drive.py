@@ -1,4 +1,4 @@
-"""Applies a recipe to one fit: what the loaders draw, how long an epoch is, the LR's clock, the datamodule's attributes."""
+"""Applies a recipe to one fit: what the loaders draw, the epoch's length, the LR's clock, what the datamodule reads."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,7 +32,8 @@ class Drive:
         self.full_volume = recipe.during or Volume()
         # Until training starts the volume is the full recipe's: configure_optimizers must see the planned steps.
         own = self.full_volume != Volume()
-        self._draws = Draws(self.full_volume, seed, lambda: finished_epochs(trainer), own=own)
+        first = trainer.overfit_batches > 0
+        self._draws = Draws(self.full_volume, seed, lambda: finished_epochs(trainer), own=own, first=first)
         self._length = EpochLength(trainer, self._draws, volumes=(self.full_volume, recipe.after))
         self._declared = declared
         self._lr: EpochEquivalentLR | None = None

@@ -40,7 +40,10 @@ def begin_next_epoch(trainer: Any) -> None:
     than the one that is over.
     """
     loop = trainer.fit_loop
-    if not loop.restarted_mid_epoch or loop.epoch_progress.current.processed < loop.epoch_progress.current.ready:
+    if (
+        not loop.restarted_mid_epoch
+        or loop.epoch_progress.current.processed < loop.epoch_progress.current.ready
+    ):
         return
     if loop.epoch_loop.restarted_on_train_batch_end:
         loop.epoch_loop._batches_that_stepped += 1  # the checkpoint is older than this count
@@ -92,6 +95,7 @@ class EpochLength:
         self.draws = draws
         self.volumes = volumes
         self._overrides = Overrides()
+        self._theirs: list[tuple[Any, Any]] = []  # our loader, and the one that it stands for
 
     def install(self, declared: DeclaredVolume | None) -> None:
         """Let every training loader that Lightning has processed (and sharded) draw at our volume.
@@ -111,8 +115,12 @@ class EpochLength:
             self._load_neutrally(declared)
 
     def undo(self) -> None:
-        """Take the overrides off."""
+        """Take the overrides off, and give a CombinedLoader of the user's its own loaders back."""
         self._overrides.undo()
+        combined = self.trainer.fit_loop._combined_loader
+        if combined is not None:
+            combined.flattened = [self._original(loader) for loader in combined.flattened]
+        self._theirs.clear()
 
     def batches(self, volume: Volume) -> float:
         """Batches of an epoch at a volume; infinite where the loader has no length."""
@@ -146,8 +154,14 @@ class EpochLength:
 
     def _at_volume(self, dataloader: Any) -> Any:
         loader = at_volume(dataloader, self.draws)
+        self._theirs.append((loader, dataloader))
         for volume in self.volumes:
             self._refuse_empty(loader, volume)
+        return loader
+
+    def _original(self, loader: Any) -> Any:
+        for ours, theirs in reversed(self._theirs):  # a reload wraps what is wrapped already
+            loader = theirs if loader is ours else loader
         return loader
 
     def _refuse_empty(self, loader: Any, volume: Volume) -> None:
@@ -193,8 +207,8 @@ class EpochLength:
 
     def _set_val_check_batch(self, batches: float) -> None:
         trainer = self.trainer
-        every = trainer.val_check_interval
-        if getattr(trainer, "_val_check_time_interval", None) is not None:
+        every = getattr(trainer, "val_check_interval", None)
+        if every is None:
             return  # validation goes by the clock
         if isinstance(every, int):
             # A count across epochs stays; one within an epoch can be no longer than the epoch.
