@@ -69,7 +69,8 @@ def check_lengths(trainer: Any, planned: float, lengths: Mapping[Volume, float])
             f"max_steps={trainer.max_steps} ends the run before max_epochs={trainer.max_epochs} does, so shorter "
             "epochs would only be more epochs and save nothing: give max_epochs alone, or observe_only=True."
         )
-    every, part = trainer.val_check_interval, trainer.limit_train_batches
+    # A Trainer that validates by the clock has no val_check_interval.
+    every, part = getattr(trainer, "val_check_interval", None), trainer.limit_train_batches
     for volume, batches in lengths.items() if trainer.reload_dataloaders_every_n_epochs else ():
         if isinstance(every, int) and trainer.check_val_every_n_epoch is not None and every > batches:
             raise ValueError(

@@ -74,9 +74,9 @@ class VolumeSampler(Sampler[Any]):
     def _passes(self, n: int) -> Iterator[torch.Tensor]:
         """Positions in the stream, pass after pass: the kept ones in their own order, then shuffled."""
         generator = torch.Generator().manual_seed(self.draws.number(1))
-        count = kept(n, self.draws.volume)
-        positions = torch.arange(n)
-        if count < n:
+        count = max(kept(n, self.draws.volume), min(n, 1))
+        positions = torch.arange(count if self.draws.first else n)
+        if count < len(positions):
             positions = torch.randperm(n, generator=generator)[:count].sort().values
         while n:
             yield positions
