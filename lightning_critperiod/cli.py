@@ -8,10 +8,12 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.model_helpers import is_overridden
+from rich.console import Console
 from typing_extensions import override
 
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.costs import CostMonitor
+from lightning_critperiod.recorder import RunRecorder
 
 REFUSED = (ArgumentError, MisconfigurationException, ValueError, TypeError, OSError)
 NOISE = ("Does not validate against", "Subtypes:", "Errors:", "Expected a <class 'NoneType'>", "Given value")
@@ -56,15 +58,24 @@ class CritperiodCLI(LightningCLI):
     @override
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Any]) -> Trainer:
         listed = config["callbacks"] or []
-        theirs = tuple(type(callback) for callback in (listed if isinstance(listed, list) else [listed]))
-        return super()._instantiate_trainer(config, [c for c in callbacks if type(c) not in theirs])
+        theirs = [type(callback) for callback in (listed if isinstance(listed, list) else [listed])]
+        ours = [callback for callback in callbacks if type(callback) not in theirs]
+        if self.subcommand != "fit":
+            ours = []  # what they do, they do in fit
+        else:
+            text = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_none=False)
+            self.recorder = RunRecorder(config=text)
+            ours.append(self.recorder)  # reads the others, so it comes after them
+        return super()._instantiate_trainer(config, ours)
 
     def after_fit(self) -> None:
-        """Evaluate the test set, if there is one and training came to its end."""
+        """Evaluate the test set, if there is one and training came to its end; then say what the run cost."""
         trainer = self.trainer
         has_test_set = self.datamodule is not None and is_overridden("test_dataloader", self.datamodule)
         if has_test_set and trainer.state.finished and not trainer.fast_dev_run:
             trainer.test(self.model, datamodule=self.datamodule, verbose=False)
+        if trainer.is_global_zero:
+            self.recorder.show(Console())
 
 
 def one_line(error: BaseException) -> str:
