@@ -73,10 +73,13 @@ def timed(callback):
 
 def fit(depth, samples, batch_size, callbacks, epochs, workers=0, persistent=False):
     L.seed_everything(0, verbose=False)
-    loader = DataLoader(
-        Images(samples), batch_size, shuffle=True, num_workers=workers, persistent_workers=persistent
-    )
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+    loader = DataLoader(Images(samples), batch_size, shuffle=True, num_workers=workers, persistent_workers=persistent)
+    quiet = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
     trainer = L.Trainer(accelerator="cpu", max_epochs=epochs, callbacks=callbacks, limit_val_batches=0, **quiet)
     trainer.fit(ImageClassifier(CifarResNet(depth, 10)), loader)
     return trainer

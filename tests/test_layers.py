@@ -81,7 +81,13 @@ def test_importing_the_package_loads_nothing_heavy():
     """Lightning itself imports some of these when they are installed; what counts is what ours adds."""
     code = "import sys; {}; print(sorted(m for m in sys.modules if '.' not in m))"
     loaded = [
-        set(ast.literal_eval(subprocess.run([sys.executable, "-c", code.format(statement)], check=True, capture_output=True, text=True).stdout))
+        set(
+            ast.literal_eval(
+                subprocess.run(
+                    [sys.executable, "-c", code.format(statement)], check=True, capture_output=True, text=True
+                ).stdout
+            )
+        )
         for statement in ("import lightning.pytorch", "import lightning_critperiod")
     ]
     assert not (loaded[1] - loaded[0]) & HEAVY
