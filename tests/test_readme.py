@@ -19,6 +19,7 @@ def test_the_python_of_the_readme_runs(code, tmp_path, monkeypatch):
     exec(compile(code, "README.md", "exec"), {})
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of jsonargparse, about what LightningCLI calls
 @pytest.mark.parametrize("text", blocks("yaml"))
 def test_the_yaml_of_the_readme_is_taken_by_a_lightning_cli_of_ones_own(text, tmp_path, monkeypatch):
     from lightning.pytorch.cli import LightningCLI
