@@ -96,6 +96,7 @@ class CriticalPeriodCallback(Callback):
         self.lr_policy = lr_policy
         self.observe_only = observe_only
         self._drive: Drive | None = None
+        self._max_epochs = 0
         self._forget()
 
     def _forget(self) -> None:
@@ -150,6 +151,9 @@ class CriticalPeriodCallback(Callback):
             c for c in trainer.callbacks if isinstance(c, CriticalPeriodCallback) and not c.observe_only
         ]
         verify.check_run(trainer, self.rule, drivers)
+        self._max_epochs = (
+            trainer.max_epochs
+        )  # weight averaging lets the Trainer run one more, for batch norm
         if finished_epochs(trainer) == 0:
             self._forget()
         declared = (
@@ -180,7 +184,7 @@ class CriticalPeriodCallback(Callback):
             # From a checkpoint of an epoch's last batch: Lightning does not call the end of that epoch any more.
             with last_epoch_again(trainer):
                 self._measure(trainer, pl_module, finished - 1)
-        self._ask(trainer, finished)
+        self._ask(finished)
         if self._drive is not None:
             self._drive.start(self.end_epoch, self._seed, self.volumes)
 
@@ -217,8 +221,9 @@ class CriticalPeriodCallback(Callback):
     @override
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         epoch = finished_epochs(trainer) - 1  # Lightning counts this epoch as processed already
-        self._measure(trainer, pl_module, epoch)
-        self._ask(trainer, epoch + 1)
+        if epoch < self._max_epochs:
+            self._measure(trainer, pl_module, epoch)
+            self._ask(epoch + 1)
         self._log(trainer, pl_module, epoch)
         if self._drive is not None and epoch + 1 < trainer.max_epochs:
             self._drive.set_volume(epoch + 1, self.end_epoch)
@@ -252,16 +257,16 @@ class CriticalPeriodCallback(Callback):
         if value is not None:
             self.history[epoch] = float(value)
 
-    def _ask(self, trainer: Any, finished: int) -> None:
+    def _ask(self, finished: int) -> None:
         """Ask the rule, with NaN for the epochs that are over but were not measured."""
         if self.end_epoch is not None:
             return
         history = dict.fromkeys(range(finished), math.nan) | self.history
-        if self.rule(history, trainer.max_epochs):
+        if self.rule(history, self._max_epochs):
             self.end_epoch = finished
             when = f"over after epoch {finished - 1}" if finished else "over before the first epoch"
             name = self.signal.name.replace("_", " ")
-            self.reason = f"critical period {when}: {name} {self.rule.why(history, trainer.max_epochs)}"
+            self.reason = f"critical period {when}: {name} {self.rule.why(history, self._max_epochs)}"
             rank_zero_info(self.reason)
 
     def _volume_now(self, trainer: Any) -> Volume:

@@ -29,6 +29,7 @@ class Drive:
     def __init__(self, trainer: Any, recipe: Recipe, declared: DeclaredVolume | None, seed: int) -> None:
         self.trainer = trainer
         self.recipe = recipe
+        self._max_epochs = trainer.max_epochs  # as planned: weight averaging lets the Trainer run one more
         self.full_volume = recipe.during or Volume()
         # Until training starts the volume is the full recipe's: configure_optimizers must see the planned steps.
         own = self.full_volume != Volume()
@@ -73,7 +74,7 @@ class Drive:
 
     def set_volume(self, epoch: int, end_epoch: int | None) -> None:
         """What the epoch draws that starts next; the loop is told its length now."""
-        self._draws.volume = self.recipe.volume(epoch, end_epoch, self.trainer.max_epochs)
+        self._draws.volume = self.recipe.volume(epoch, end_epoch, self._max_epochs)
         # The user's own loader passes through untouched until something else than it has applied.
         self._draws.own = self._draws.own or end_epoch is not None
         self._length.follow()

@@ -11,10 +11,8 @@ from lightning_critperiod.data.sampler import ShardedVolumeSampler, VolumeBatchS
 
 
 def has_index_sampler(loader: Any) -> bool:
-    """Whether a loader is driven by a stream of indices (or batches of them) of known length.
-
-    One whose class iterates by itself may not be: it may keep an iterator over the user's own stream.
-    """
+    """Whether a loader is driven by a stream of indices (or batches of them) of known length."""
+    # A class that iterates by itself may keep an iterator over the user's own stream.
     if not isinstance(loader, DataLoader) or type(loader).__iter__ is not DataLoader.__iter__:
         return False
     return not isinstance(loader.dataset, IterableDataset) and length(loader) is not None
