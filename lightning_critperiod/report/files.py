@@ -11,7 +11,7 @@ FORMAT = 1
 """Version of the record. A change that an older reader would misread gets the next number."""
 
 Record = dict[str, Any]
-"""What a run left: plain Python values as JSON has them. `lightning_critperiod.recorder` says what is in it."""
+"""What a run left: plain Python values as JSON has them. ``recorder.record`` says what is in it."""
 
 KEYS = ("format", "status", "run", "decision", "epochs", "measured", "projected", "metrics", "versions", "hardware")
 

@@ -18,9 +18,21 @@ def facts(record: Record) -> dict[str, dict[str, Any]]:
     measured = record["measured"]
     found = {"How the figures were obtained": dict(measured["obtained"])} if measured else {}
     if record["decision"] is not None:
-        chosen = ("signal", "rule", "recipe", "lr_policy", "observe_only")
-        found["Method"] = {name: record["decision"][name] for name in chosen}
+        chosen = ("signal", "rule", "lr_policy", "observe_only")
+        found["Method"] = {name: record["decision"][name] for name in chosen} | _recipe(record["decision"])
     return {**found, "Run": record["run"], "Hardware": record["hardware"], "Versions": record["versions"]}
+
+
+def _recipe(decision: dict[str, Any]) -> dict[str, Any]:
+    recipe = decision["recipe"]
+    during, after = recipe["during"] or decision["full_volume"], recipe["after"]
+    volumes = {"volume during the period": during, "volume after it": after}
+    words = {
+        name: f"augmentation_multiplier {volume['augmentation_multiplier']:g}, "
+        f"pruning_ratio {volume['pruning_ratio']:g}"
+        for name, volume in volumes.items()
+    }
+    return {**words, "annealing_fraction": recipe["annealing_fraction"]}
 
 
 def markdown(record: Record) -> str:

@@ -9,7 +9,8 @@ from typing_extensions import override
 
 from lightning_critperiod.costs.logged import finite
 from lightning_critperiod.namespace import Callback
-from lightning_critperiod.record import collect
+from lightning_critperiod.plotting import svgs
+from lightning_critperiod.recorder.record import collect
 from lightning_critperiod.report import Record, headline, save, table
 from lightning_critperiod.report.files import as_json, write
 
@@ -68,13 +69,13 @@ class RunRecorder(Callback):
         if self.record is None or self.folder is None or not trainer.is_global_zero:
             return
         self.record["metrics"]["test"] = {name: finite(value) for name, value in trainer.callback_metrics.items()}
-        save(self.record, self.folder)
+        save(self.record, self.folder, svgs(self.record))
 
     def _save(self, trainer: Any, status: str, error: str | None = None) -> None:
         if self.folder is None or not trainer.is_global_zero:
             return
         self.record = collect(trainer, status, error, self.config)
-        save(self.record, self.folder)
+        save(self.record, self.folder, svgs(self.record))
 
     def show(self, console: Console) -> None:
         """Print the decision, the table and where the report lies: the last words of a run."""

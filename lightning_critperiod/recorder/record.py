@@ -18,7 +18,6 @@ import torch
 
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.costs import CostMonitor, EpochCosts, project
-from lightning_critperiod.recipe import Volume
 from lightning_critperiod.report import FORMAT, Record
 
 PACKAGES = ("lightning-critperiod", "torch", "lightning", "pytorch-lightning", "codecarbon")
@@ -141,7 +140,7 @@ def _full_recipe(callback: CriticalPeriodCallback, monitor: CostMonitor) -> dict
     basis = f"from the seconds per sample of the {len(had_it)} epochs that had the full recipe"
     if not had_it:
         basis = "from the seconds per sample of epochs at another volume, as none had the full recipe"
-    return _projected(callback, monitor, lambda _: full, had_it or list(monitor.epochs), basis)
+    return _projected(callback, monitor, lambda _: full.fraction, had_it or list(monitor.epochs), basis)
 
 
 def _observed(callback: CriticalPeriodCallback, monitor: CostMonitor, max_epochs: int) -> dict[str, Any] | None:
@@ -150,23 +149,23 @@ def _observed(callback: CriticalPeriodCallback, monitor: CostMonitor, max_epochs
     recipe = dataclasses.replace(callback.recipe, during=callback.recipe.during or callback.full_volume)
     basis = "from the seconds per sample of this run, at its own volume"
 
-    def volume(epoch: int) -> Volume:
-        return recipe.volume(epoch, callback.end_epoch, max_epochs)
+    def fraction(epoch: int) -> float:
+        return recipe.volume(epoch, callback.end_epoch, max_epochs).fraction
 
-    return _projected(callback, monitor, volume, list(monitor.epochs), basis)
+    return _projected(callback, monitor, fraction, list(monitor.epochs), basis)
 
 
 def _projected(
     callback: CriticalPeriodCallback,
     monitor: CostMonitor,
-    wanted: Callable[[int], Volume],
+    fraction: Callable[[int], float],
     reference: list[int],
     basis: str,
 ) -> dict[str, Any] | None:
     costs = monitor.costs
     if not any(epoch.samples for epoch in monitor.epochs.values()):
         return None
-    samples = {e: _samples_at(wanted(e), e, callback, monitor) for e in monitor.epochs}
+    samples = {e: _samples_at(fraction(e), e, callback, monitor) for e in monitor.epochs}
     projection = project(monitor.seconds, monitor.epochs.values(), samples, reference)
     share = projection.total / costs.seconds
     return {
@@ -183,17 +182,15 @@ def _projected(
     }
 
 
-def _samples_at(wanted: Volume, epoch: int, callback: CriticalPeriodCallback, monitor: CostMonitor) -> int:
-    """What an epoch would have drawn: as much as the others that had this volume, else in proportion."""
-    drew = monitor.epochs[epoch]
-    had = callback.volumes.get(epoch, callback.full_volume)
-    if had == wanted:
-        return drew.samples
-    alike = [e for e in monitor.epochs if callback.volumes.get(e, callback.full_volume) == wanted]
-    same_length = [e for e in monitor.epochs if callback.volumes.get(e, callback.full_volume) == had]
-    if alike and drew.samples == max(monitor.epochs[e].samples for e in same_length):
-        return max(monitor.epochs[e].samples for e in alike)
-    return round(drew.samples * wanted.fraction / had.fraction)
+def _samples_at(fraction: float, epoch: int, callback: CriticalPeriodCallback, monitor: CostMonitor) -> int:
+    """What an epoch would have drawn at k (1 - r): as much as those that did so, else in proportion."""
+    had = {e: callback.volumes.get(e, callback.full_volume).fraction for e in monitor.epochs}
+    drew = monitor.epochs[epoch].samples
+    if had[epoch] == fraction:
+        return drew
+    alike = [monitor.epochs[e].samples for e in had if had[e] == fraction]
+    whole = drew == max(monitor.epochs[e].samples for e in had if had[e] == had[epoch])
+    return max(alike) if alike and whole else round(drew * fraction / had[epoch])
 
 
 def _hardware(trainer: Any, monitor: CostMonitor | None) -> dict[str, Any]:
@@ -203,7 +200,11 @@ def _hardware(trainer: Any, monitor: CostMonitor | None) -> dict[str, Any]:
         found["card"] = torch.cuda.get_device_name(device)
     metered = {} if monitor is None else monitor.hardware
     names = {"cpu_model": "processor", "cpu_count": "logical processors", "ram_total_size": "memory in GB"}
-    return {**found, **{name: metered[key] for key, name in names.items() if metered.get(key) is not None}}
+    return {**found, **{name: _rounded(metered[key]) for key, name in names.items() if metered.get(key) is not None}}
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 1) if isinstance(value, float) else value
 
 
 def _versions() -> dict[str, str]:

@@ -1,0 +1,59 @@
+"""The signal, epoch by epoch, with the verdict."""
+
+from typing import TYPE_CHECKING, Any
+
+from lightning_critperiod.plotting.style import BLUE, GREEN, SKY, mark, name_axes, sheet, whole_epochs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def signal_figure(record: dict[str, Any]) -> "Figure | None":
+    """The signal over the epochs: dark while the rule said "not over", light from its verdict on.
+
+    For the rule ``Slope`` the line that it fitted when it fired, or last, is drawn too.
+
+    Args:
+        record: Of a run.
+
+    Returns:
+        None if no epoch has a value.
+    """
+    points = [epoch for epoch in record["epochs"] if epoch.get("signal") is not None]
+    if not points:
+        return None
+    figure, (panel,) = sheet()
+    epochs, values = [p["epoch"] for p in points], [p["signal"] for p in points]
+    panel.plot(epochs, values, color=SKY, linewidth=1)
+    panel.scatter(epochs, values, s=14, color=[SKY if point["over"] else BLUE for point in points], zorder=3)
+    name_axes(panel, "epoch", record["decision"]["signal"].replace("_", " "))
+    whole_epochs(panel)
+    if record["decision"]["rule_name"] == "Slope":
+        _fitted_line(panel, record, points)
+    end = record["decision"]["end_epoch"]
+    if end is not None:
+        mark(panel, end - 0.5, f"over after epoch {end - 1}" if end else "over before the first epoch")
+    return figure
+
+
+def _fitted_line(panel: "Axes", record: dict[str, Any], points: list[dict[str, Any]]) -> None:
+    from statistics import linear_regression
+
+    end = record["decision"]["end_epoch"]
+    seen = [point for point in points if end is None or point["epoch"] < end]
+    window = seen[-record["decision"]["rule_arguments"]["window"] :]
+    if len(window) < 2:
+        return
+    first, last = window[0]["epoch"], window[-1]["epoch"]
+    slope, intercept = linear_regression([p["epoch"] for p in window], [p["signal"] for p in window])
+    reach = (first - 0.5, last + 0.5)
+    panel.plot(reach, [intercept + slope * x for x in reach], color=GREEN, linewidth=2.5, alpha=0.8, zorder=2)
+    panel.annotate(
+        "fitted line",
+        (first - 0.5, intercept + slope * (first - 0.5)),
+        xytext=(10, -2),
+        textcoords="offset points",
+        color=GREEN,
+        fontsize=8,
+    )
