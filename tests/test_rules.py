@@ -1,8 +1,10 @@
 """The rules against tables (history -> epochs at which they fire) and against slow independent truths."""
 
 import csv
+import inspect
 import math
 import random
+import re
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
@@ -16,7 +18,8 @@ from torch.utils.data import DataLoader
 from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Plateau, Rule, Slope
 
 NAN, INF = float("nan"), float("inf")
-REFERENCE = Path(__file__).parents[1].parent / "shared" / "data" / "reference"
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT.parent / "shared" / "data" / "reference"
 SIGNAL_RULES = [Slope(), LowOutlier(), Plateau(), Forecast()]
 
 
@@ -58,11 +61,7 @@ def slope_truth(rule, history, max_epochs):
 
 def low_outlier_truth(rule, history, max_epochs):
     e = max(history, default=-1) + 1  # 1-based
-    if (
-        is_early(rule, history, max_epochs)
-        or e % rule.every_n_epochs
-        or not np.isfinite(history.get(e - 1, NAN))
-    ):
+    if is_early(rule, history, max_epochs) or e % rule.every_n_epochs or not np.isfinite(history.get(e - 1, NAN)):
         return False
     past = [history[i - 1] for i in range(1, e - 1) if np.isfinite(history.get(i - 1, NAN))]
     if not past:
@@ -146,9 +145,7 @@ def test_low_outlier_agrees_with_numpy_at_every_epoch_of_random_histories(rule):
 @pytest.mark.parametrize("mode", ["min", "max"])
 @pytest.mark.parametrize("min_epochs", [0, None, 15])
 @pytest.mark.parametrize(("patience", "min_delta"), [(0, 0.0), (1, 0.01), (3, 0.0), (3, 0.3), (8, 1.0)])
-def test_plateau_agrees_with_early_stopping_at_every_epoch_of_random_histories(
-    patience, min_delta, mode, min_epochs
-):
+def test_plateau_agrees_with_early_stopping_at_every_epoch_of_random_histories(patience, min_delta, mode, min_epochs):
     assert agrees(Plateau(patience, min_delta, mode, min_epochs), plateau_truth, range(15)) > 10
 
 
@@ -186,9 +183,7 @@ class Scripted(LightningModule):
     ("seed", "patience", "min_delta", "mode"),
     [(0, 3, 0.0, "min"), (1, 2, 0.0625, "max"), (2, 4, 0.125, "min"), (3, 1, 0.0, "max")],
 )
-def test_plateau_fires_at_the_epoch_at_which_early_stopping_stops_a_trainer(
-    seed, patience, min_delta, mode, tmp_path
-):
+def test_plateau_fires_at_the_epoch_at_which_early_stopping_stops_a_trainer(seed, patience, min_delta, mode, tmp_path):
     rng = random.Random(seed)
     # Multiples of 1/16 are exact in float32, so that improvements of exactly min_delta are among them.
     values = [rng.randint(0, 32) / 16 for _ in range(30)]
@@ -273,15 +268,22 @@ def test_plateau_fires_at(rule, values, expected):
     assert fires(rule, dict(enumerate(values)), len(values)) == expected
 
 
+@pytest.mark.parametrize("max_epochs", [20, 60])
 @pytest.mark.parametrize("tau", [2.0, 4.0, 9.0])
 @pytest.mark.parametrize("min_gain", [0.02, 0.05, 0.2])
 @pytest.mark.parametrize("mode", ["min", "max"])
-def test_forecast_fires_where_the_formula_of_an_exponential_says(tau, min_gain, mode):
+def test_forecast_fires_where_the_formula_of_an_exponential_says(max_epochs, tau, min_gain, mode):
     sign = 1 if mode == "min" else -1
-    history = {e: sign * (0.3 + 2 * math.exp(-e / tau)) for e in range(60)}
-    z = [math.exp(-e / tau) for e in range(60)]
-    first = next(e for e in range(5, 60) if z[e] - z[59] < min_gain * (1 - z[e]))
-    assert fires(Forecast(min_gain, mode), history, 60) == list(range(first, 60))
+    history = {e: sign * (0.3 + 2 * math.exp(-e / tau)) for e in range(max_epochs)}
+    z = [math.exp(-e / tau) for e in range(max_epochs)]
+    first = next(e for e in range(5, max_epochs) if z[e] - z[-1] < min_gain * (1 - z[e]))
+    assert fires(Forecast(min_gain, mode), history, max_epochs) == list(range(first, max_epochs))
+
+
+def test_float_noise_does_not_take_a_line_of_exactly_the_limit_below_it():
+    for max_epochs in range(5, 120):
+        assert fires(Slope(min_epochs=0), {e: e / (max_epochs - 1) for e in range(max_epochs)}, max_epochs) == []
+        assert fires(Slope(max_angle=0, min_epochs=0), dict.fromkeys(range(30), max_epochs / 7), max_epochs) == []
 
 
 @pytest.mark.parametrize(
@@ -459,3 +461,17 @@ def test_rules_are_frozen_and_equal_by_value(rule):
     assert hash(rule) == hash(replace(rule))
     with pytest.raises(FrozenInstanceError, match="cannot assign"):
         rule.min_epochs = 3
+
+
+@pytest.mark.parametrize("rule", SIGNAL_RULES, ids=repr)
+def test_the_false_alarm_rates_in_a_docstring_are_those_of_the_calibration(rule):
+    paragraph = next(p for p in inspect.getdoc(rule).split("\n\n") if p.startswith("False alarms"))
+    stated = set(
+        re.findall(r"(?<!of )\b(\d+)%", re.sub(r"noise of [\d.]+%|with [\d.]+%|[\d.]+% of that", "", paragraph))
+    )
+    patience = "patience=3" if isinstance(rule, Plateau) else ""
+    row = f"| `{type(rule).__name__}({patience})` |"
+    rows = [line for line in (ROOT / "docs" / "calibration.md").read_text().splitlines() if line.startswith(row)]
+    measured = set(re.findall(r"(\d+)% \[", "".join(rows)))
+    assert stated
+    assert stated <= measured

@@ -32,6 +32,10 @@ class LowOutlier(Rule):
     one without a measured epoch before. The rule for gradient confusion of Fukase et al. 2025 (arXiv
     2506.15954), to the letter from epoch ``min_epochs`` on.
 
+    False alarms (docs/calibration.md, 100 epochs): on stationary noise 12% of the runs, 28% when it is correlated from
+    epoch to epoch (AR(1), 0.9); on a signal that falls steadily 20% with noise of 1% of the fall, 65% with correlated
+    noise of 10%. It misses 38% of drops by 4 standard deviations.
+
     Args:
         threshold: Interquartile ranges below the first quartile, from 0.
         every_n_epochs: Cadence of the look, at least 1.

@@ -26,6 +26,9 @@ class Plateau(Rule):
     count, the verdict waits. One difference: a value that is not finite counts as not measured, while
     ``EarlyStopping`` stops at it (``check_finite=True``) or counts it as no improvement (False).
 
+    False alarms (docs/calibration.md, 100 epochs): at the default patience, on a steady fall 0% of the runs with noise
+    of 0.1% of that fall, 39% with 1%, 100% with 10%; on a flat signal 100%.
+
     Args:
         patience: Measurements without improvement, from 0; as in Lightning, 0 means the same as 1.
         min_delta: What an improvement must exceed, in units of the signal, from 0.

@@ -22,6 +22,9 @@ class Slope(Rule):
     A window of fewer measured epochs gives no verdict. The verdict rests on the values that there are: an
     epoch without a value leaves it as it was.
 
+    False alarms (docs/calibration.md, 100 epochs): on a steady rise at 60 degrees 0% of the runs with noise of 0.1% of
+    that rise, 100% with 1%; on a flat signal 100%. It is for smooth signals that are known to move, as rotation is.
+
     Args:
         window: Measured epochs that the line goes through, at least 2.
         max_angle: In degrees, above -90, at most 90.
