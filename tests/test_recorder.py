@@ -209,6 +209,42 @@ def test_the_test_adds_its_metrics(tmp_path):
     assert "test_loss" in shown(recorder)
 
 
+def test_a_failing_test_leaves_the_report_of_the_training(tmp_path):
+    class Fails(Net):
+        def test_step(self, batch, batch_idx):
+            raise RuntimeError("bad test")
+
+    _, trainer = run(tmp_path, CostMonitor(), net=Fails(), max_epochs=1)
+    with pytest.raises(RuntimeError, match="bad test"):
+        trainer.test(trainer.model, loader(), verbose=False)
+    assert load(tmp_path)["status"] == "completed"
+
+
+def test_a_resumed_run_reports_all_its_sessions(tmp_path):
+    class Save(L.Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            if trainer.current_epoch == 3:
+                trainer.save_checkpoint(tmp_path / "half.ckpt")
+
+    run(tmp_path, switched(), CostMonitor(), Save())
+    trainer = L.Trainer(
+        default_root_dir=tmp_path / "resumed",
+        callbacks=[switched(), CostMonitor(), RunRecorder()],
+        max_epochs=EPOCHS,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        accelerator="cpu",
+    )
+    trainer.fit(Net(), loader(), loader(), ckpt_path=tmp_path / "half.ckpt", weights_only=True)
+    once, resumed = load(tmp_path), load(tmp_path / "resumed")
+    for key in ("epoch", "samples", "batches", "over", "volume", "phase"):
+        assert [epoch[key] for epoch in resumed["epochs"]] == [epoch[key] for epoch in once["epochs"]]
+    assert resumed["measured"]["samples"] == once["measured"]["samples"]
+    assert resumed["projected"]["samples"] == once["projected"]["samples"]
+
+
 def test_a_fast_dev_run_leaves_no_report(tmp_path):
     recorder, _ = run(tmp_path, CostMonitor(), fast_dev_run=True)
     assert recorder.record is None

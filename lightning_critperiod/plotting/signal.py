@@ -21,7 +21,7 @@ def signal_figure(record: dict[str, Any]) -> "Figure | None":
         None if no epoch has a value.
     """
     points = [epoch for epoch in record["epochs"] if epoch.get("signal") is not None]
-    if not points:
+    if not points or record["decision"] is None:
         return None
     figure, (panel,) = sheet()
     epochs, values = [p["epoch"] for p in points], [p["signal"] for p in points]

@@ -162,11 +162,10 @@ def _projected(
     reference: list[int],
     basis: str,
 ) -> dict[str, Any] | None:
-    costs = monitor.costs
-    if not any(epoch.samples for epoch in monitor.epochs.values()):
+    costs, epochs = monitor.costs, monitor.epochs
+    if not any(epoch.samples for epoch in epochs.values()):
         return None
-    samples = {e: _samples_at(fraction(e), e, callback, monitor) for e in monitor.epochs}
-    projection = project(monitor.seconds, monitor.epochs.values(), samples, reference)
+    projection = project(monitor.seconds, epochs.values(), _samples(callback, epochs, fraction), reference)
     share = projection.total / costs.seconds
     return {
         "samples": projection.samples,
@@ -182,15 +181,21 @@ def _projected(
     }
 
 
-def _samples_at(fraction: float, epoch: int, callback: CriticalPeriodCallback, monitor: CostMonitor) -> int:
-    """What an epoch would have drawn at k (1 - r): as much as those that did so, else in proportion."""
-    had = {e: callback.volumes.get(e, callback.full_volume).fraction for e in monitor.epochs}
-    drew = monitor.epochs[epoch].samples
-    if had[epoch] == fraction:
-        return drew
-    alike = [monitor.epochs[e].samples for e in had if had[e] == fraction]
-    whole = drew == max(monitor.epochs[e].samples for e in had if had[e] == had[epoch])
-    return max(alike) if alike and whole else round(drew * fraction / had[epoch])
+def _samples(
+    callback: CriticalPeriodCallback, epochs: dict[int, EpochCosts], fraction: Callable[[int], float]
+) -> dict[int, int]:
+    """What every epoch would have drawn at k (1 - r) = fraction: as much as those that did, else in proportion."""
+    had = {e: callback.volumes.get(e, callback.full_volume).fraction for e in epochs}
+    whole: dict[float, int] = {}
+    for e, epoch in epochs.items():
+        whole[had[e]] = max(epoch.samples, whole.get(had[e], 0))
+    samples = {}
+    for e, epoch in epochs.items():
+        wanted = fraction(e)
+        is_whole = epoch.samples == whole[had[e]] and wanted in whole
+        in_proportion = round(epoch.samples * wanted / had[e])
+        samples[e] = epoch.samples if had[e] == wanted else whole[wanted] if is_whole else in_proportion
+    return samples
 
 
 def _hardware(trainer: Any, monitor: CostMonitor | None) -> dict[str, Any]:

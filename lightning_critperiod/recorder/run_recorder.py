@@ -36,6 +36,7 @@ class RunRecorder(Callback):
         self.record: Record | None = None
         self.folder: Path | None = None
         self._renewed = 0.0
+        self._running = False
 
     @override
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
@@ -46,6 +47,7 @@ class RunRecorder(Callback):
         self.folder = None if trainer.fast_dev_run else Path(folder)
         self.record = None
         self._renewed = 0.0
+        self._running = True
 
     @override
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
@@ -60,18 +62,22 @@ class RunRecorder(Callback):
 
     @override
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        if trainer.state.fn == "fit":
+        # Not what goes wrong in a later test, nor before our setup: the last report stays.
+        if self._running:
             error = f"{type(exception).__name__}: {exception}".removesuffix(": ")
             self._save(trainer, "interrupted", error)
 
     @override
     def on_test_end(self, trainer: Any, pl_module: Any) -> None:
-        if self.record is None or self.folder is None or not trainer.is_global_zero:
+        # On all ranks: metrics may be reduced when they are read.
+        metrics = {name: finite(value) for name, value in trainer.callback_metrics.items()}
+        if self.record is None or self.folder is None:
             return
-        self.record["metrics"]["test"] = {name: finite(value) for name, value in trainer.callback_metrics.items()}
+        self.record["metrics"]["test"] = metrics
         save(self.record, self.folder, svgs(self.record))
 
     def _save(self, trainer: Any, status: str, error: str | None = None) -> None:
+        self._running = False
         if self.folder is None or not trainer.is_global_zero:
             return
         self.record = collect(trainer, status, error, self.config)

@@ -1,0 +1,282 @@
+import functools
+import http.server
+import io
+import json
+import re
+import shutil
+import subprocess
+import threading
+from html.parser import HTMLParser
+
+import pytest
+from example_record import record
+from rich.console import Console
+
+from lightning_critperiod.plotting import svgs
+from lightning_critperiod.report import caveats, headline, load, save, savings, table
+
+NAMES = {"report.json", "report.md", "report.html"}
+
+
+def leave(folder, **changes):
+    run = record(**changes)
+    save(run, folder, svgs(run))
+    return run
+
+
+def test_what_was_saved_is_what_is_loaded_from_folder_or_file(tmp_path):
+    run = leave(tmp_path / "run")
+    assert load(tmp_path / "run") == load(tmp_path / "run" / "report.json") == run
+    assert {path.name for path in (tmp_path / "run").iterdir()} == NAMES
+
+
+@pytest.mark.parametrize("broken", [{"config": object()}, {"metrics": {"validation": {"val_loss": float("nan")}}}])
+def test_a_record_that_cannot_be_written_leaves_what_was_there(tmp_path, broken):
+    leave(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    run = record(**broken)
+    with pytest.raises((TypeError, ValueError), match=r"JSON|serializable"):
+        save(run, tmp_path, {})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_full_disk_leaves_no_half_a_file(tmp_path, monkeypatch):
+    leave(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(*args):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("os.chmod", full)
+    with pytest.raises(OSError, match="no space"):
+        leave(tmp_path, status="interrupted")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("", "damaged: expected JSON"),
+        ('{"format": 1, "epochs": [', "damaged: expected JSON"),
+        ("\udcff", "damaged: expected JSON"),
+        ("[]", "not the report of a run"),
+        ('{"a": 1}', "no 'format'"),
+        ('{"format": 0}', "format 0, this version reads 1"),
+        ('{"format": 2}', "format 2, this version reads 1"),
+        ('{"format": 1, "status": "completed"}', "damaged: it has no 'run', 'decision'"),
+    ],
+)
+def test_a_bad_file_is_one_line_that_names_it(tmp_path, text, error):
+    file = tmp_path / "report.json"
+    file.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ValueError, match=error) as raised:
+        load(tmp_path)
+    assert str(file) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_missing_report_is_one_line(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"report\.json does not exist"):
+        load(tmp_path)
+
+
+def test_savings_are_relative_to_the_projection_with_its_interval():
+    saving = savings(record())
+    assert saving["seconds"].saved == 5
+    assert saving["seconds"].fraction == pytest.approx(1 - 25 / 30)
+    assert saving["seconds"].interval == pytest.approx((1 - 25 / 28, 1 - 25 / 32))
+    assert saving["energy_kwh"].low == pytest.approx(0.6 * 28 / 30)
+    assert saving["samples"].fraction == pytest.approx(0.25)
+    assert saving["samples"].interval is None
+
+
+def test_what_was_not_measured_is_not_saved():
+    saving = savings(record(measured={"energy_kwh": None, "co2_kg": None, "money": None}))
+    assert set(saving) == {"seconds", "samples"}
+    assert savings(record(measured=None)) == {}
+    assert savings(record(projected=None))["seconds"].fraction is None
+
+
+def text_of(run):
+    text = io.StringIO()
+    Console(width=200, file=text).print(table(run))
+    return text.getvalue()
+
+
+def test_the_table_has_every_cost_beside_its_projection_then_the_metrics():
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text_of(record()).splitlines() if "│" in line]
+    assert lines == [
+        ["time", "25.0 s", "30.0 [28.0, 32.0] s", "16.7%"],
+        ["energy", "0.5 kWh", "0.6 [0.56, 0.64] kWh", "16.7%"],
+        ["CO2-equivalent", "0.2 kg", "0.24 [0.224, 0.256] kg", "16.7%"],
+        ["money", "0.1 EUR", "0.12 [0.112, 0.128] EUR", "16.7%"],
+        ["samples drawn", "1,800", "2,400", "25.0%"],
+        ["val_loss", "0.125", "", ""],
+        ["val_acc", "0.7", "", ""],
+        ["test_acc", "0.68", "", ""],
+    ]
+
+
+def found(run, text):
+    return [caveat for caveat in caveats(run) if text in caveat]
+
+
+def test_the_caveats_are_those_that_apply_to_the_run():
+    run = record()
+    assert found(run, "seed 7")
+    assert found(run, "5 epochs that had the full recipe")
+    assert found(run, "time x power")
+    assert not found(run, "test set")
+    assert not found(run, "validation metric")
+    assert not found(run, "interrupted")
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"metrics": {"test": {}}}, "No separate test set"),
+        ({"decision": {"signal": "val_loss"}}, "read the validation metric val_loss"),
+        (
+            {"status": "interrupted", "error": "KeyboardInterrupt"},
+            "interrupted after 8 of 8 epochs (KeyboardInterrupt)",
+        ),
+        ({"projected": {"epochs_projected": 0}}, "Every epoch drew the full recipe"),
+        ({"projected": {"seconds_low": None, "seconds_high": None}}, "Too few epochs"),
+        ({"measured": None}, "no CostMonitor"),
+        ({"measured": {"energy_kwh": None}}, "Energy was not measured"),
+        ({"run": {"seed": None}}, "an unknown seed"),
+    ],
+)
+def test_a_caveat_is_there_when_it_applies(changes, text):
+    assert found(record(**changes), text)
+
+
+def test_measured_energy_is_not_called_an_estimate():
+    obtained = {"gpu": "measured by the graphics card's energy counter (NVML or AMD SMI)"}
+    assert not found(record(measured={"obtained": obtained}), "time x power")
+
+
+def test_the_headline_is_the_decision():
+    assert headline(record()).startswith("Critical period over after epoch 3: layer rotation")
+    assert "nothing was decided" in headline(record(decision=None))
+    observed = {"samples": 900, "seconds": 13.0, "seconds_low": 12.0, "seconds_high": 14.0}
+    run = record(decision={"observe_only": True})
+    run["observed"] = observed
+    assert "900 samples in place of 1,800, and taken 13.0 [12.0, 14.0] s in place of 25.0 s (projected)" in headline(
+        run
+    )
+
+
+class Page(HTMLParser):
+    """Collects what a browser would fetch or run, and whether every element is closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.scripts, self.open, self.ids = [], 0, [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.links += [value for name, value in attributes if name in {"src", "href", "xlink:href", "action"}]
+        self.ids += [value for name, value in attributes if name == "id"]
+        self.scripts += tag == "script" or any(name.startswith("on") for name, _ in attributes)
+        if tag not in {"meta", "link", "br"}:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in {"meta", "link", "br"}:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_self_contained_well_formed_and_escaped(tmp_path):
+    leave(tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    page = Page(text)
+    assert page.scripts == 0
+    assert page.open == []
+    assert all(link.startswith(("#", "data:")) for link in page.links)
+    assert not re.search(r"url\((?!#|\"#)|@import", text)
+    assert len(page.ids) == len(set(page.ids))
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert "model: &lt;Net&gt; &amp; co" in text
+    assert text.count("<svg") == len(svgs(record()))
+
+
+def test_the_markdown_table_survives_a_bar_in_a_cell(tmp_path):
+    leave(tmp_path, metrics={"validation": {"a|b": 1.0}})
+    assert "| a\\|b | 1 |  |  |" in (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"decision": None, "projected": None},
+        {"measured": None, "projected": None},
+        {"epochs": []},
+        {"metrics": {"validation": {}, "test": {}}},
+        {"metrics": {"validation": {"val_loss": None}}},
+        {"projected": {"seconds_low": None, "seconds_high": None}},
+        {"decision": {"end_epoch": None, "reason": ""}},
+        {"decision": {"end_epoch": 0}},
+        {"config": None},
+    ],
+)
+def test_a_record_with_something_missing_is_a_whole_report(tmp_path, changes):
+    run = leave(tmp_path, **changes)
+    assert {path.name for path in tmp_path.iterdir()} == NAMES
+    assert Page((tmp_path / "report.html").read_text()).open == []
+    assert load(tmp_path) == run
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def browse(page, folder, width):
+    """The page in a window of that width: (width of its content, addresses of what it fetched)."""
+    (folder / "frame.html").write_text(
+        f'<iframe id="f" src="{page.name}" style="width:{width}px;height:900px;border:0"></iframe><script>'
+        "onload = () => { const w = f.contentWindow; document.title = w.document.documentElement.scrollWidth + ' ' +"
+        "w.performance.getEntriesByType('resource').map(entry => entry.name).join(' ') }</script>"
+    )
+    handler = functools.partial(QuietServer, directory=folder)
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/frame.html"
+        command = [CHROMIUM, *options, f"--user-data-dir={folder / 'profile'}", "--dump-dom", address]
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        server.shutdown()
+    content, *fetched = re.search(r"<title>(.*?)</title>", shown.stdout)[1].split()
+    return int(content), fetched
+
+
+class QuietServer(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+@pytest.mark.parametrize("width", [360, 1200])
+def test_in_a_browser_nothing_overflows_and_no_request_leaves(tmp_path, width):
+    leave(tmp_path)
+    content, fetched = browse(tmp_path / "report.html", tmp_path, width)
+    assert content <= width
+    assert fetched == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_the_browser_sees_what_overflows_and_what_is_fetched(tmp_path):
+    """Else the test above could not fail."""
+    page = tmp_path / "bad.html"
+    page.write_text('<div style="width:900px">wide</div><img src="other.png"><img src="http://127.0.0.1:9/away">')
+    content, fetched = browse(page, tmp_path, 360)
+    assert content >= 900
+    assert [address.rpartition("/")[2] for address in fetched] == ["other.png", "away"]
+
+
+def test_the_json_is_plain(tmp_path):
+    leave(tmp_path)
+    json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
