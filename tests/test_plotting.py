@@ -1,0 +1,162 @@
+import re
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from example_record import SIGNAL, record
+from matplotlib.colors import to_hex
+
+from lightning_critperiod.plotting import (
+    as_svg,
+    costs_figure,
+    figures,
+    learning_rate_figure,
+    metrics_figures,
+    samples_figure,
+    signal_figure,
+    svgs,
+)
+from lightning_critperiod.report.colors import LIGHT
+
+
+def texts(figure):
+    return {text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")) if text.get_text()}
+
+
+def test_every_axis_is_labelled():
+    for caption, figure in figures(record()).items():
+        for panel in figure.axes:
+            assert panel.get_xlabel(), caption
+            assert panel.get_ylabel() or caption == "Time by phase"
+
+
+def test_the_signal_is_drawn_with_the_line_that_the_rule_fitted():
+    panel = signal_figure(record()).axes[0]
+    curve, fitted = panel.lines[:2]
+    assert list(curve.get_ydata()) == SIGNAL
+    slope, intercept = np.polyfit([1, 2, 3], SIGNAL[1:4], 1)  # window 3, over after epoch 3
+    assert fitted.get_ydata() == pytest.approx(intercept + slope * np.asarray(fitted.get_xdata()))
+
+
+def test_the_verdict_is_marked_between_the_epochs_that_it_separates():
+    figure = signal_figure(record())
+    assert figure.axes[0].lines[2].get_xdata() == [3.5, 3.5]
+    assert "over after epoch 3" in texts(figure)
+    undecided = record(decision={"end_epoch": None})
+    assert not any("over after" in text for text in texts(signal_figure(undecided)))
+
+
+def test_epochs_before_and_from_the_verdict_have_two_colours():
+    dots = signal_figure(record()).axes[0].collections[0]
+    colors = [to_hex(color) for color in dots.get_facecolors()]
+    assert colors == [LIGHT["blue"]] * 3 + [LIGHT["sky"]] * 5
+
+
+def test_a_rule_without_a_line_gets_none():
+    panel = signal_figure(record(decision={"rule_name": "Plateau"})).axes[0]
+    assert len(panel.lines) == 2
+
+
+def test_an_epoch_without_a_value_is_left_out():
+    run = record()
+    run["epochs"][2]["signal"] = None
+    assert list(signal_figure(run).axes[0].lines[0].get_xdata()) == [0, 1, 3, 4, 5, 6, 7]
+
+
+def test_the_bars_are_the_samples_and_the_phases_are_named():
+    figure = samples_figure(record())
+    assert [bar.get_height() for bar in figure.axes[0].containers[0]] == [300] * 4 + [100] * 3 + [300]
+    assert {"during", "after", "annealing"} <= texts(figure)
+
+
+def test_metrics_are_drawn_over_samples_and_over_seconds():
+    drawn = metrics_figures(record())
+    assert list(drawn) == ["val_loss", "val_acc"]
+    over_samples, over_seconds = drawn["val_loss"].axes
+    train, val = over_samples.lines[:2]
+    assert list(val.get_xdata()) == [300, 600, 900, 1200, 1300, 1400, 1500, 1800]
+    assert list(val.get_ydata()) == [1 / e for e in range(1, 9)]
+    assert list(train.get_ydata()) == [2 / e for e in range(1, 9)]
+    assert list(over_seconds.lines[1].get_xdata()) == [3.5, 7, 10.5, 14, 15.5, 17, 18.5, 22]
+    assert over_samples.lines[2].get_xdata() == [1200, 1200]
+    assert over_samples.get_xlabel() == "samples drawn"
+    assert over_seconds.get_xlabel() == "seconds"
+
+
+def test_an_epoch_without_the_metric_is_a_gap_in_time_not_in_the_curve():
+    run = record()
+    run["epochs"][1]["metrics"] = {}
+    assert list(metrics_figures(run)["val_acc"].axes[0].lines[0].get_xdata()) == [
+        300,
+        900,
+        1200,
+        1300,
+        1400,
+        1500,
+        1800,
+    ]
+
+
+def test_the_learning_rate_is_drawn():
+    line = learning_rate_figure(record()).axes[0].lines[0]
+    assert line.get_ydata() == pytest.approx([0.1 * (8 - e) for e in range(8)])
+
+
+def test_the_phases_add_up_to_the_totals():
+    panel = costs_figure(record()).axes[0]
+    ends = {0: 0.0, 1: 0.0}
+    for bar in panel.patches:
+        row = round(bar.get_y() + bar.get_height() / 2)
+        assert bar.get_x() == pytest.approx(ends[row])
+        ends[row] += bar.get_width()
+    assert ends == pytest.approx({1: 25.0, 0: 30.0})
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["projected\nfull recipe", "measured"]
+
+
+def test_the_projection_has_its_interval():
+    panel = costs_figure(record()).axes[0]
+    (segment,) = panel.containers[-1].lines[2][0].get_segments()
+    assert segment[:, 0] == pytest.approx([28, 32])
+    without = costs_figure(record(projected={"seconds_low": None, "seconds_high": None}))
+    assert "ErrorbarContainer" not in {type(container).__name__ for container in without.axes[0].containers}
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({"decision": None, "projected": None}, "Signal and verdict, by epoch"),
+        ({"measured": None}, "Time by phase"),
+        ({"metrics": {"validation": {}}}, "val_loss, over what was spent"),
+        ({"epochs": []}, "Samples drawn, by epoch"),
+    ],
+)
+def test_a_figure_without_data_is_left_out_and_the_others_stay(changes, missing):
+    drawn = figures(record(**changes))
+    assert missing not in drawn
+    assert drawn
+
+
+def test_a_run_of_one_epoch_is_drawn():
+    run = record(decision={"end_epoch": None, "reason": ""})
+    run["epochs"] = run["epochs"][:1]
+    assert "val_loss, over what was spent" in svgs(run)
+
+
+def test_all_colours_of_a_page_follow_its_theme():
+    for svg in svgs(record()).values():
+        assert "var(--blue)" in svg
+        assert set(re.findall(r"#[0-9a-f]{6}\b", svg)) <= {"#000000", "#ffffff"}
+        assert not re.search(r"(?:fill|stroke): #(?:000000|ffffff)(?!.*opacity: 0)", svg)
+
+
+def test_equal_records_give_equal_drawings():
+    assert svgs(record()) == svgs(record())
+    assert as_svg(samples_figure(record()), "a") != as_svg(samples_figure(record()), "b")
+
+
+def test_drawing_leaves_matplotlibs_settings_and_open_figures_alone():
+    before = dict(mpl.rcParams)
+    svgs(record())
+    assert dict(mpl.rcParams) == before
+    assert plt.get_fignums() == []
