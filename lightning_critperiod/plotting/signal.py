@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 def signal_figure(record: dict[str, Any]) -> "Figure | None":
     """The signal over the epochs: dark while the rule said "not over", light from its verdict on.
 
-    For the rule ``Slope`` the line that it fitted when it fired, or last, is drawn too.
+    What the rule compared with when it fired, or last, is drawn too: the fitted line of ``Slope``, the quartiles and
+    the limit of ``LowOutlier``.
 
     Args:
         record: Of a run.
@@ -29,8 +30,9 @@ def signal_figure(record: dict[str, Any]) -> "Figure | None":
     panel.scatter(epochs, values, s=14, color=[SKY if point["over"] else BLUE for point in points], zorder=3)
     name_axes(panel, "epoch", record["decision"]["signal"].replace("_", " "))
     whole_epochs(panel)
-    if record["decision"]["rule_name"] == "Slope":
-        _fitted_line(panel, record, points)
+    reference = {"Slope": _fitted_line, "LowOutlier": _quartiles}.get(record["decision"]["rule_name"])
+    if reference is not None:
+        reference(panel, record, points)
     end = record["decision"]["end_epoch"]
     if end is not None:
         mark(panel, end - 0.5, f"over after epoch {end - 1}" if end else "over before the first epoch")
@@ -57,3 +59,20 @@ def _fitted_line(panel: "Axes", record: dict[str, Any], points: list[dict[str, A
         color=GREEN,
         fontsize=8,
     )
+
+
+def _quartiles(panel: "Axes", record: dict[str, Any], points: list[dict[str, Any]]) -> None:
+    import numpy as np
+
+    end, rule = record["decision"]["end_epoch"], record["decision"]["rule_arguments"]
+    seen = [point["epoch"] for point in points if end is None or point["epoch"] < end]
+    looks = [epoch for epoch in seen if (epoch + 1) % rule["every_n_epochs"] == 0]
+    past = [point["signal"] for point in points if looks and point["epoch"] < looks[-1] - 1]
+    if not past:
+        return
+    low, high = np.quantile(past, [0.25, 0.75])
+    limit, reach = low - rule["threshold"] * (high - low), (0, looks[-1])
+    panel.fill_between(reach, low, high, color=GREEN, alpha=0.25, linewidth=0, zorder=0)
+    panel.plot(reach, [limit, limit], color=GREEN, linewidth=1.2, zorder=2)
+    for value, text in ((high, "quartiles"), (limit, f"Q1 - {rule['threshold']:g} IQR")):
+        panel.annotate(text, (0, value), xytext=(2, 2), textcoords="offset points", color=GREEN, fontsize=8)
