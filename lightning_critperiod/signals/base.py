@@ -1,5 +1,7 @@
 """What every signal is."""
 
+# ruff: file-ignore[empty-method-without-abstract-decorator] - hooks that do nothing unless overridden
+
 from abc import ABC, abstractmethod
 from typing import Any
 
