@@ -46,6 +46,12 @@ def test_the_interval_comes_from_the_spread_of_seconds_per_sample():
     assert projection.total - projection.low == pytest.approx(half)
 
 
+def test_no_interval_reaches_below_what_is_certain():
+    run = [epoch(0, 100, 1.0), epoch(1, 100, 50.0), epoch(2, 10, 1.0)]
+    projection = project({"training": 52.0, "start_up": 2.0}, run, dict.fromkeys(range(3), 100), reference=[0, 1])
+    assert projection.low == 51 + 2
+
+
 def test_a_run_that_never_switched_is_projected_to_what_it_was_measured_to_be():
     projection = project(MEASURED, RUN, {e.epoch: e.samples for e in RUN}, reference=range(6))
     assert projection.epochs == 0

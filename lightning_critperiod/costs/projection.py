@@ -43,10 +43,11 @@ def project(
     """Project the cost of a run in which the epochs had drawn ``samples`` instead of what they drew.
 
     An epoch that drew just that counts as measured. For each of the m others, of S samples in all, the seconds of
-    training and of waiting for data are S r, with r the median of the seconds per sample of the n reference epochs. The
-    first of these holds the warm-up of the process and is left out where two others remain. With s their standard
-    deviation, the interval is S t s sqrt(1 / m + pi / (2 n)), t Student's quantile with n - 1 degrees of freedom: the
-    noise of m epochs, and that of a median of n. Validation, start-up and the rest count as measured.
+    training and of waiting for data are S r, with r the median of the seconds per sample of the n reference epochs.
+    The first of these holds the warm-up of the process and is left out where two others remain. With s their
+    standard deviation, the interval is S t s sqrt(1 / m + pi / (2 n)), t Student's quantile with n - 1 degrees of
+    freedom: the noise of m epochs, and that of a median of n; the m epochs take no less than nothing. Validation,
+    start-up and the rest count as measured.
 
     Args:
         measured: Phase -> s of the whole run.
@@ -71,14 +72,17 @@ def project(
     if not pace:
         raise ValueError("no epoch drew a sample: there is nothing to project from")
     pace = pace[1:] if len(pace) > 2 else pace
+    certain = sum(seconds.values())
     for phase in ("training", "data_wait"):
         rate = statistics.median(epoch.seconds.get(phase, 0.0) / epoch.samples for epoch in pace)
         spent = sum(epoch.seconds.get(phase, 0.0) for epoch in others)
         seconds[phase] = seconds.get(phase, 0.0) - spent + rate * projected
+        certain -= spent
     total, half = sum(seconds.values()), _half_width(pace, len(others))
     if half is None:
         return Projection(drawn, seconds, epochs=len(others))
-    return Projection(drawn, seconds, total - half * projected, total + half * projected, len(others))
+    low, high = max(certain, total - half * projected), total + half * projected
+    return Projection(drawn, seconds, low, high, len(others))
 
 
 def _half_width(pace: list[EpochCosts], epochs: int) -> float | None:
