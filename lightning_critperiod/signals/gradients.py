@@ -100,18 +100,11 @@ def module_twin(trainer: Any, pl_module: Any) -> Any:
     twin = copy.deepcopy(pl_module, memo)
     for name in ("forward", "training_step"):
         vars(twin).pop(name, None)  # put there by torch.compile, and bound to the original
-    _mute(twin, trainer)
-    return twin
-
-
-def _mute(twin: Any, trainer: Any) -> None:
-    namespaces = [name for name in NAMES if name in sys.modules]
-    lightning_modules = tuple(sys.modules[name].LightningModule for name in namespaces)
+    vars(twin)["log"] = _log_nothing
     twin.trainer = copy.copy(trainer)
-    twin.trainer.loggers = [sys.modules[f"{namespaces[0]}.loggers.logger"].DummyLogger()]
-    for module in twin.modules():
-        if isinstance(module, lightning_modules):
-            vars(module)["log"] = _log_nothing
+    namespace = next(name for name in NAMES if name in sys.modules)
+    twin.trainer.loggers = [sys.modules[f"{namespace}.loggers.logger"].DummyLogger()]
+    return twin
 
 
 def _log_nothing(*args: Any, **kwargs: Any) -> None:
