@@ -17,13 +17,13 @@ from lightning_critperiod.drive import Drive
 from lightning_critperiod.epoch_length import finished_epochs, last_epoch_again
 from lightning_critperiod.namespace import Callback
 from lightning_critperiod.recipe import Recipe, Volume
-from lightning_critperiod.rules import LowOutlier, Plateau, Rule, Slope
+from lightning_critperiod.rules import Forecast, LowOutlier, Rule, Slope
 from lightning_critperiod.signals import GradientConfusion, GradientPredictiveness, LayerRotation, Signal
 
 OWN_RULES: dict[type[Signal], Rule] = {
     LayerRotation: Slope(),
     GradientConfusion: LowOutlier(),
-    GradientPredictiveness: Plateau(patience=10, mode="min"),
+    GradientPredictiveness: Forecast(mode="max"),
 }
 
 
@@ -56,7 +56,8 @@ class CriticalPeriodCallback(Callback):
     Args:
         signal: What is measured once an epoch. None is ``LayerRotation()``.
         rule: When the period is over. None is the rule that belongs to the signal: ``Slope()`` for layer rotation,
-            ``LowOutlier()`` for gradient confusion; ``MonitoredMetric`` has none.
+            ``LowOutlier()`` for gradient confusion, ``Forecast(mode="max")`` (ours, none was published) for gradient
+            predictiveness; ``MonitoredMetric`` has none.
         recipe: How much an epoch draws during the period, after it, and in the last part of training.
         lr_policy: "epoch_equivalent" lets step-wise LR schedulers follow the planned epochs, so that they end where
             they should; "unchanged" leaves them to Lightning.
@@ -108,6 +109,7 @@ class CriticalPeriodCallback(Callback):
         self.detector_seconds = 0.0
         self._seed: int | None = None
         self._measured = -1  # the last epoch at whose end the signal was asked; it may have had no value
+        self._learned: list[int | None] = []  # batches of the loaders that have no length
         self.signal.reset()
 
     @property
@@ -129,6 +131,7 @@ class CriticalPeriodCallback(Callback):
             },
             "seed": self._seed,
             "measured": self._measured,
+            "learned": self._drive.learned if self._drive else self._learned,
             "signal": self.signal.state_dict(),
         }
 
@@ -140,6 +143,7 @@ class CriticalPeriodCallback(Callback):
         self.volumes = {epoch: Volume(*values) for epoch, values in state_dict["volumes"].items()}
         self._seed = state_dict["seed"]
         self._measured = state_dict["measured"]
+        self._learned = list(state_dict["learned"])
         self.signal.load_state_dict(state_dict["signal"])
 
     @override
@@ -186,7 +190,7 @@ class CriticalPeriodCallback(Callback):
                 self._measure(trainer, pl_module, finished - 1)
         self._ask(finished)
         if self._drive is not None:
-            self._drive.start(self.end_epoch, self._seed, self.volumes)
+            self._drive.start(self.end_epoch, self._seed, self.volumes, self._learned)
 
     @override
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
@@ -246,6 +250,7 @@ class CriticalPeriodCallback(Callback):
     def _undo(self) -> None:
         """Leave no trace on trainer, strategy, module and datamodule. The state stays: it may be saved after this."""
         if self._drive is not None:
+            self._learned = self._drive.learned
             self._drive.undo()
         self._drive = None
 

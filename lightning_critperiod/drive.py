@@ -1,6 +1,6 @@
 """Applies a recipe to one fit: what the loaders draw, the epoch's length, the LR's clock, what the datamodule reads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightning_critperiod import verify
@@ -44,6 +44,11 @@ class Drive:
         """What the epoch draws that runs, or starts next."""
         return self._draws.volume
 
+    @property
+    def learned(self) -> list[int | None]:
+        """Batches of a complete pass over each loader that has no length; None where that is not known (yet)."""
+        return self._length.learned
+
     def install(self, pl_module: Any) -> None:
         """Put everything in place before the module configures its optimizers.
 
@@ -54,10 +59,17 @@ class Drive:
         if pl_module is not None:
             self._lr = EpochEquivalentLR(self.trainer, pl_module)
 
-    def start(self, end_epoch: int | None, seed: int | None, drawn: Mapping[int, Volume]) -> None:
+    def start(
+        self,
+        end_epoch: int | None,
+        seed: int | None,
+        drawn: Mapping[int, Volume],
+        learned: Sequence[int | None],
+    ) -> None:
         """Apply the volume of the first epoch of this fit; state that was restored is known by now."""
         length, draws, before = self._length, self._draws, self._draws.volume
         begin_next_epoch(self.trainer)
+        length.learn(learned)
         planned = length.batches(self.full_volume)
         verify.check_lengths(
             self.trainer, planned, {volume: length.batches(volume) for volume in length.volumes}
@@ -66,11 +78,12 @@ class Drive:
             self._lr.start(planned)
         draws.seed = draws.seed if seed is None else seed
         draws.own = draws.own or any(volume != Volume() for volume in drawn.values())
-        draws.resumed = finished_epochs(self.trainer), unfinished_batches(self.trainer)
         self.set_volume(finished_epochs(self.trainer), end_epoch)
         self.write()
-        if draws.volume != before or (draws.own and self.trainer.global_step):
-            length.restart()
+        # What passes through untouched is resumed as Lightning does it.
+        done = unfinished_batches(self.trainer) if draws.own else 0
+        if draws.volume != before or (draws.own and (self.trainer.global_step or done)):
+            length.restart(done)
 
     def set_volume(self, epoch: int, end_epoch: int | None) -> None:
         """What the epoch draws that starts next; the loop is told its length now."""

@@ -7,13 +7,13 @@ changes them (Lightning issue 21448), so ``EpochLength`` re-derives all three th
 
 import functools
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from lightning_critperiod.data import Draws, at_volume, has_index_sampler, length
+from lightning_critperiod.data import Draws, VolumeBatches, at_volume, has_index_sampler, length, skip
 from lightning_critperiod.declaration import DeclaredVolume
 from lightning_critperiod.override import Overrides
 from lightning_critperiod.recipe import Volume
@@ -27,7 +27,8 @@ def finished_epochs(trainer: Any) -> int:
 def unfinished_batches(trainer: Any) -> int:
     """Batches that a run resumed in mid-epoch has behind it in that epoch."""
     loop = trainer.fit_loop
-    unfinished = loop.epoch_progress.current.processed < loop.epoch_progress.current.ready
+    counted = loop.epoch_progress.current
+    unfinished = loop.epoch_loop.restarting and counted.processed < counted.ready
     # `ready` counts a batch that an exception has cut short.
     return int(loop.epoch_loop.batch_progress.current.processed) if unfinished else 0
 
@@ -135,10 +136,32 @@ class EpochLength:
         loader.limits[:] = self._limits()  # in place: the iterator in use holds this very list
         loop.max_batches = self._max_batches()
         self._set_val_check_batch(loop.max_batches)
+        for ours in self._loaders():
+            skip(ours, 0)  # an epoch that was resumed after its last batch has not iterated at all
 
-    def restart(self) -> None:
-        """Iterate anew: workers may have fetched batches ahead, at the volume that held when the loader was set up."""
+    @property
+    def learned(self) -> list[int | None]:
+        """Batches of a complete pass over each loader that has no length; None where that is not known (yet)."""
+        loaders = self._loaders()
+        return [loader.learned if isinstance(loader, VolumeBatches) else None for loader in loaders]
+
+    def learn(self, lengths: Sequence[int | None]) -> None:
+        """Take back what ``learned`` was in the session that this one continues."""
+        for loader, batches in zip(self._loaders(), lengths, strict=False):
+            if isinstance(loader, VolumeBatches) and batches is not None:
+                loader.learned = batches
+
+    def restart(self, done: int) -> None:
+        """Iterate anew: workers may have fetched batches ahead, at the volume that held when the loader was set up.
+
+        Args:
+            done: Batches of this epoch that an interrupted session has trained on already.
+        """
         fetcher = self.trainer.fit_loop._data_fetcher
+        for loader in self._loaders():
+            # A loader that is shorter than the epoch begins again, unless the mode says otherwise.
+            again = self.trainer.fit_loop._combined_loader._mode == "max_size_cycle" and length(loader)
+            skip(loader, done % again if again else done)
         if fetcher is not None:
             iter(fetcher)
 
@@ -186,8 +209,12 @@ class EpochLength:
         finally:
             self.draws.volume, self.draws.own = before
 
+    def _loaders(self) -> list[Any]:
+        combined = self.trainer.fit_loop._combined_loader
+        return [] if combined is None else combined.flattened
+
     def _limits(self) -> list[float]:
-        return [self._limit(length(loader)) for loader in self.trainer.fit_loop._combined_loader.flattened]
+        return [self._limit(length(loader)) for loader in self._loaders()]
 
     def _limit(self, n: int | None) -> float:
         """Lightning's own reading of ``limit_train_batches``, but at least one batch where Lightning would raise."""

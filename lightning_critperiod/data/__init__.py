@@ -1,8 +1,8 @@
 """What an epoch draws from the user's loader at a given volume: an index stream, or else whole batches."""
 
 from lightning_critperiod.data.draws import Draws
-from lightning_critperiod.data.iterable import length
-from lightning_critperiod.data.loader import at_volume, has_index_sampler
+from lightning_critperiod.data.iterable import VolumeBatches, length
+from lightning_critperiod.data.loader import at_volume, has_index_sampler, skip
 from lightning_critperiod.data.sampler import VolumeSampler
 
-__all__ = ["Draws", "VolumeSampler", "at_volume", "has_index_sampler", "length"]
+__all__ = ["Draws", "VolumeBatches", "VolumeSampler", "at_volume", "has_index_sampler", "length", "skip"]

@@ -18,7 +18,6 @@ class Draws:
         seed: With the epoch, decides every draw: f(seed, epoch). The global generators are never touched.
         epoch: Answers the 0-based epoch that starts now.
         own: False as long as the user's loader passes through untouched; True once the draws are ours.
-        resumed: (epoch, batches of it that are already done) after a resume in mid-epoch.
         first: Keep the first samples of the user's stream in every epoch, and no random ones: overfitting on a few
             batches needs the same ones each time.
     """
@@ -27,13 +26,7 @@ class Draws:
     seed: int
     epoch: Callable[[], int]
     own: bool = False
-    resumed: tuple[int, int] = (-1, 0)
     first: bool = False
-
-    def done_batches(self) -> int:
-        """Batches of the epoch that starts now which an interrupted session has already trained on."""
-        epoch, batches = self.resumed
-        return batches if self.own and self.epoch() == epoch else 0
 
     def number(self, stream: int) -> int:
         """A seed for one stream of random numbers of the epoch that starts now."""

@@ -15,14 +15,20 @@ def length(data: Any) -> int | None:
         return None
 
 
-class _VolumeBatches:
+class VolumeBatches:
     """Passes over batches one after another, the last one cut short.
 
     An iterable without a length stays without one: how many batches it has is learned from its first complete pass.
+
+    Attributes:
+        draws: What the run draws now.
+        learned: Batches of a complete pass, None as long as there was none.
+        skip: Batches that the next iteration leaves out.
     """
 
     draws: Draws
-    _learned: int | None
+    learned: int | None
+    skip: int
 
     def __len__(self) -> int:
         n = self._base_length()
@@ -31,7 +37,8 @@ class _VolumeBatches:
         return round(self.draws.volume.fraction * n) if self.draws.own else n
 
     def __iter__(self) -> Iterator[Any]:
-        return self._epoch(self._one_pass())  # the user's own __iter__ runs now, as it would without us
+        skip, self.skip = self.skip, 0
+        return self._epoch(self._one_pass(), skip)  # the user's own __iter__ runs now, as it would without us
 
     def _one_pass(self) -> Iterator[Any]:
         raise NotImplementedError
@@ -39,30 +46,30 @@ class _VolumeBatches:
     def _base_length(self) -> int | None:
         raise NotImplementedError
 
-    def _epoch(self, batches: Iterator[Any]) -> Iterator[Any]:
+    def _epoch(self, batches: Iterator[Any], skip: int) -> Iterator[Any]:
         fraction = self.draws.volume.fraction if self.draws.own else 1.0
-        done, drawn = self.draws.done_batches(), 0
+        drawn = 0
         while True:
             wanted, before = self._wanted(fraction), drawn
             for batch in batches:
                 drawn += 1
-                if drawn > done:
+                if drawn > skip:
                     yield batch
                 if drawn >= wanted:
                     return
-            self._learned = drawn - before
-            if drawn >= round(fraction * self._learned):
+            self.learned = drawn - before
+            if drawn >= round(fraction * self.learned):
                 return
             batches = self._one_pass()
 
     def _wanted(self, fraction: float) -> float:
         """Batches after which the epoch ends; infinite as long as that is the user's loader's own business."""
         declared = self._base_length()
-        n = self._learned if declared is None else declared
+        n = self.learned if declared is None else declared
         return math.inf if n is None or not self.draws.own else round(fraction * n)
 
 
-class VolumeIterable(_VolumeBatches):
+class VolumeIterable(VolumeBatches):
     """Any iterable of batches at the volume of ``draws``; has the attributes of what it stands for.
 
     Args:
@@ -73,7 +80,8 @@ class VolumeIterable(_VolumeBatches):
     def __init__(self, base: Iterable[Any], draws: Draws) -> None:
         self.base = base
         self.draws = draws
-        self._learned = None
+        self.learned = None
+        self.skip = 0
 
     def __getattr__(self, name: str) -> Any:
         if name == "base":  # while it is being copied
@@ -87,15 +95,15 @@ class VolumeIterable(_VolumeBatches):
         return length(self.base)
 
 
-class _VolumeLoader(_VolumeBatches):
+class _VolumeLoader(VolumeBatches):
     """Mixed into the class of the user's own DataLoader, so that it stays the loader that it was."""
 
     def _one_pass(self) -> Iterator[Any]:
-        return super(_VolumeBatches, self).__iter__()  # type: ignore[misc, no-any-return]
+        return super(VolumeBatches, self).__iter__()  # type: ignore[misc, no-any-return]
 
     def _base_length(self) -> int | None:
         try:
-            return super(_VolumeBatches, self).__len__()  # type: ignore[misc, no-any-return]
+            return super(VolumeBatches, self).__len__()  # type: ignore[misc, no-any-return]
         except (TypeError, NotImplementedError):
             return None
 
@@ -111,5 +119,5 @@ def iterable_loader(loader: Any, draws: Draws) -> Any:
         kind = type(f"Volume{kind.__name__}", (_VolumeLoader, kind), {})
     new = kind.__new__(kind)
     # No workers yet: persistent ones that the user has started keep their old order.
-    vars(new).update(vars(loader), draws=draws, _learned=None, _iterator=None)
+    vars(new).update(vars(loader), draws=draws, learned=None, skip=0, _iterator=None)
     return new

@@ -6,7 +6,7 @@ from typing import Any
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, IterableDataset
 
 from lightning_critperiod.data.draws import Draws
-from lightning_critperiod.data.iterable import VolumeIterable, iterable_loader, length
+from lightning_critperiod.data.iterable import VolumeBatches, VolumeIterable, iterable_loader, length
 from lightning_critperiod.data.sampler import ShardedVolumeSampler, VolumeBatchSampler, VolumeSampler
 
 
@@ -42,6 +42,19 @@ def at_volume(loader: Any, draws: Draws) -> Any:
     else:
         _replace(new, batch_sampler=VolumeBatchSampler(_unwrapped(batches), draws))
     return new
+
+
+def skip(loader: Any, batches: int) -> None:
+    """Let the next iteration over a loader of ours, and only that one, leave out its first batches.
+
+    Nothing is loaded for them where there is an index sampler.
+    """
+    if isinstance(loader, VolumeBatches):
+        loader.skip = batches
+    elif isinstance(loader, DataLoader):
+        for stream in (loader.batch_sampler, loader.sampler):
+            if isinstance(stream, VolumeSampler):
+                stream.skip = batches
 
 
 def _unwrapped(sampler: Any) -> Any:

@@ -40,12 +40,16 @@ class VolumeSampler(Sampler[Any]):
         base: The user's sampler, already sharded.
         draws: What the run draws now.
         batch_size: Items a batch, to continue in mid-epoch.
+
+    Attributes:
+        skip: Batches that the next iteration leaves out.
     """
 
     def __init__(self, base: Any, draws: Draws, batch_size: int = 1) -> None:
         self.base = base
         self.draws = draws
         self.batch_size = batch_size
+        self.skip = 0
 
     def __len__(self) -> int:
         n = len(self.base)
@@ -54,7 +58,8 @@ class VolumeSampler(Sampler[Any]):
     def __iter__(self) -> Iterator[Any]:
         if not self.draws.own:
             return iter(self.base)
-        return itertools.islice(self._items(), self.draws.done_batches() * self.batch_size, None)
+        skip, self.skip = self.skip, 0
+        return itertools.islice(self._items(), skip * self.batch_size, None)
 
     def set_epoch(self, epoch: int) -> None:
         """Hand the epoch on to the user's sampler (Lightning calls it on whatever the loader holds)."""
