@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import InterpolationMode, v2
+from torchvision.transforms import InterpolationMode, v2  # type: ignore[import-untyped]
 from typing_extensions import override
 
 from lightning_critperiod.epoch_length import declared_loader

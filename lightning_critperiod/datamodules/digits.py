@@ -40,7 +40,7 @@ class Digits(ImageDataModule):
 
     @override
     def load(self, train: bool) -> tuple[Dataset[Any], Tensor]:
-        from sklearn.datasets import load_digits
+        from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
         digits = load_digits()
         images = torch.from_numpy(digits.images / 16 * 255).round().to(torch.uint8).unsqueeze(1)

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
+import torchvision  # type: ignore[import-untyped]
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
-from torchvision.transforms import v2
+from torchvision.transforms import v2  # type: ignore[import-untyped]
 from typing_extensions import override
 
 from lightning_critperiod.datamodules.base import ImageDataModule
