@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lightning_utilities.core.rank_zero import rank_zero_warn
+
 from lightning_critperiod import verify
 from lightning_critperiod.data import Draws
 from lightning_critperiod.declaration import DeclaredVolume
@@ -68,12 +70,12 @@ class Drive:
     ) -> None:
         """Apply the volume of the first epoch of this fit; state that was restored is known by now."""
         length, draws, before = self._length, self._draws, self._draws.volume
+        length.require_internals()
         begin_next_epoch(self.trainer)
         length.learn(learned)
         planned = length.batches(self.full_volume)
-        verify.check_lengths(
-            self.trainer, planned, {volume: length.batches(volume) for volume in length.volumes}
-        )
+        lengths = {volume: length.batches(volume) for volume in length.volumes}
+        verify.check_lengths(self.trainer, lengths, length.sized)
         if self._lr is not None:
             self._lr.start(planned)
         draws.seed = draws.seed if seed is None else seed
@@ -87,7 +89,13 @@ class Drive:
 
     def set_volume(self, epoch: int, end_epoch: int | None) -> None:
         """What the epoch draws that starts next; the loop is told its length now."""
-        self._draws.volume = self.recipe.volume(epoch, end_epoch, self._max_epochs)
+        volume = self.recipe.volume(epoch, end_epoch, self._max_epochs)
+        if volume.fraction < 1 and not self._length.known:
+            rank_zero_warn(
+                f"The train dataloader has no length: epoch {epoch} draws all of it, from which its length is learned."
+            )
+            volume = Volume()
+        self._draws.volume = volume
         # The user's own loader passes through untouched until something else than it has applied.
         self._draws.own = self._draws.own or end_epoch is not None
         self._length.follow()

@@ -4,7 +4,7 @@ import functools
 import math
 from typing import Any
 
-from lightning_utilities.core.rank_zero import rank_zero_warn
+from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 
 from lightning_critperiod.override import Overrides
 
@@ -56,7 +56,14 @@ class EpochEquivalentLR:
             planned: That number; infinite where the loader has no length, and then the schedulers are left alone.
         """
         self.planned = planned
-        if planned == math.inf and any(_is_step_wise(config) for config in self.trainer.lr_scheduler_configs):
+        if self.trainer.lr_scheduler_configs and not self.trainer.lightning_module.automatic_optimization:
+            rank_zero_info(
+                "Under manual optimization LR schedulers are stepped by the module itself: CriticalPeriodCallback "
+                "leaves them alone, so those that step once a batch feel the length of the epochs."
+            )
+        elif planned == math.inf and any(
+            _is_step_wise(config) for config in self.trainer.lr_scheduler_configs
+        ):
             rank_zero_warn(
                 "The train dataloader has no length, so LR schedulers with interval 'step' can't follow the planned "
                 "epochs and step once a batch, as they would without CriticalPeriodCallback."

@@ -27,6 +27,8 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
+from lightning_critperiod import AtEpoch, CriticalPeriodCallback, Recipe, Volume
+
 CASES = pytest.mark.parametrize("case", ["shrinks", "grows"])
 
 ROWS = {
@@ -249,12 +251,12 @@ def drawn_of(k, mode, limit=1.0):
 
 
 @CASES
-@pytest.mark.parametrize("limit", [1.0, 0.5, 4])
 @pytest.mark.parametrize("mode", ["max_size_cycle", "min_size", "max_size"])
-@pytest.mark.parametrize("shape", ["dict", "list", "nested"])
+@pytest.mark.parametrize(
+    ("shape", "limit"), [("dict", 1.0), ("dict", 0.5), ("dict", 4), ("list", 1.0), ("nested", 1.0)]
+)
+@pytest.mark.filterwarnings("ignore:limit_train_batches=4 cuts every epoch.*")
 def test_several_loaders(tmp_path, case, mode, limit, shape):
-    if shape != "dict" and limit != 1.0:
-        pytest.skip("the shape of the collection does not meet the limit")
     a, b = (DataLoader(Numbered(n), batch_size=4, shuffle=True) for n in SIZES.values())
     tree = {"dict": {"a": a, "b": b}, "list": [a, b], "nested": {"x": {"a": a}, "y": [b]}}[shape]
     paths = {"dict": [("a",), ("b",)], "list": [(0,), (1,)], "nested": [("x", "a"), ("y", 0)]}[shape]
@@ -292,6 +294,8 @@ def test_a_combined_loader_is_given_back_as_it_was(tmp_path, case):
 
 # ---- iterable data: whole batches
 
+CUT = pytest.mark.filterwarnings("ignore:.*without an index sampler is pruned.*")
+
 
 class Stream(IterableDataset):
     def __init__(self, n=32):
@@ -309,6 +313,7 @@ class SizedStream(Stream):
 
 
 @CASES
+@CUT
 @pytest.mark.parametrize(("workers", "reload"), [(0, 0), (0, 1), (2, 0)])
 @pytest.mark.filterwarnings("ignore:.*`IterableDataset` has `__len__` defined.*")
 def test_iterable_data_with_a_length(tmp_path, case, workers, reload):
@@ -320,6 +325,7 @@ def test_iterable_data_with_a_length(tmp_path, case, workers, reload):
 
 
 @CASES
+@CUT
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.filterwarnings("ignore:.*has no length.*")
 def test_iterable_data_without_a_length(tmp_path, case, workers):
@@ -353,6 +359,7 @@ class Batches:
 
 
 @CASES
+@CUT
 def test_an_iterable_that_is_no_dataloader(tmp_path, case):
     model = Witness()
     data = loaders()
@@ -378,6 +385,7 @@ class Repeating(DataLoader):
 
 
 @CASES
+@CUT
 def test_a_dataloader_that_iterates_by_itself(tmp_path, case):
     model = Witness()
     data = loaders()
@@ -397,9 +405,40 @@ class DeclaresStream(L.LightningDataModule):
         return DataLoader(Numbered(8), batch_size=4)
 
 
+@CUT
 @pytest.mark.filterwarnings("ignore:.*`IterableDataset` has `__len__` defined.*")
 def test_a_datamodule_that_declares_a_volume_of_iterable_data(tmp_path):
     model = Witness()
     run(tmp_path, "shrinks", model, {"datamodule": DeclaresStream()})
     assert_run(model, [round(k * 8) for k in MULTIPLIERS["shrinks"]])
     assert Counter(i for numbers in [model.drawn()[0]] for i in numbers) == dict.fromkeys(range(32), 3)
+
+
+def unsized():
+    return {**loaders(), "train_dataloaders": DataLoader(Stream(), batch_size=4)}
+
+
+@CUT
+def test_a_first_epoch_of_unknown_length_is_drawn_whole_and_said_to_be(tmp_path):
+    ours = CriticalPeriodCallback(rule=AtEpoch(0), recipe=Recipe(after=Volume(0.25), annealing_fraction=0))
+    model = Witness(scheduler=None)
+    with pytest.warns(UserWarning, match="epoch 0 draws all of it"):
+        run(tmp_path, "shrinks", model, unsized(), own=ours)
+    assert model.batches == [8, 2, 2, 2, 2, 2]
+    assert list(ours.volumes.values()) == [Volume(), *[Volume(0.25)] * 5]
+
+
+def test_pruning_a_stream_says_what_it_leaves_out(tmp_path):
+    with pytest.warns(UserWarning, match="shuffle it anew every epoch"):
+        run(tmp_path, "shrinks", Witness(), {**loaders(), "train_dataloaders": Batches()})
+
+
+@CUT
+@pytest.mark.parametrize(
+    "arguments", [dict(limit_train_batches=5), dict(reload_dataloaders_every_n_epochs=1)]
+)
+def test_a_length_that_cannot_become_known_is_refused(tmp_path, arguments):
+    model = Witness(scheduler=None)
+    with pytest.raises(ValueError, match=f"{next(iter(arguments))}=.*give the dataset a __len__"):
+        run(tmp_path, "shrinks", model, unsized(), **arguments)
+    assert not model.samples

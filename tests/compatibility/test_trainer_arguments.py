@@ -1,10 +1,13 @@
 from datetime import timedelta
 
 import pytest
+from conftest import make_trainer
+from lightning.pytorch.callbacks import Callback
 from outside import (
     Witness,
     assert_each_seen,
     assert_run,
+    callback,
     epochs_of,
     loaders,
     rates_of,
@@ -49,6 +52,7 @@ ROWS = {
 
 @CASES
 @pytest.mark.parametrize("arguments", ROWS.values(), ids=ROWS)
+@pytest.mark.filterwarnings("ignore:limit_train_batches=5 cuts every epoch.*")
 def test_a_trainer_argument(tmp_path, case, arguments):
     model = Witness()
     run(tmp_path, case, model, loaders(shuffle="overfit_batches" not in arguments), **arguments)
@@ -64,6 +68,50 @@ def test_a_trainer_argument(tmp_path, case, arguments):
     )
     if isinstance(limit, float) and limit > 0.99:
         assert_each_seen(model, case)
+
+
+def refused(tmp_path, case, text, data=None, **arguments):
+    model = Witness()
+    with pytest.raises(ValueError, match=text):
+        run(tmp_path, case, model, data or loaders(), **arguments)
+    assert not model.samples
+
+
+@CASES
+def test_max_steps_that_may_end_the_run_is_refused(tmp_path, case):
+    """The longest run that the recipe allows has 150 steps."""
+    refused(tmp_path, case, "max_steps=149.*give max_epochs alone", max_steps=149)
+
+
+def test_an_epoch_too_short_to_be_loaded_anew_is_refused(tmp_path):
+    reload = dict(reload_dataloaders_every_n_epochs=1)
+    refused(tmp_path, "shrinks", "val_check_interval=6.*give a fraction", val_check_interval=6, **reload)
+    refused(tmp_path, "shrinks", "limit_train_batches=0.2.*give an int", limit_train_batches=0.2, **reload)
+
+
+def test_a_limit_that_makes_every_epoch_as_long_is_said_to_save_nothing(tmp_path):
+    model = Witness()
+    with pytest.warns(UserWarning, match="limit_train_batches=2 cuts every epoch to the same length"):
+        run(tmp_path, "shrinks", model, loaders(), limit_train_batches=2)
+    assert model.batches == [2] * 6
+
+
+@pytest.mark.parametrize("place", ["Trainer.val_check_batch", "FitLoop.max_batches", "CombinedLoader.limits"])
+def test_a_lightning_without_one_of_the_three_lengths_is_refused(tmp_path, place):
+    class Breaks(Callback):
+        def on_train_start(self, trainer, pl_module):
+            if place == "Trainer.val_check_batch":
+                del trainer.val_check_batch
+            elif place == "FitLoop.max_batches":
+                del trainer.fit_loop.max_batches
+            else:
+                trainer.fit_loop._combined_loader._limits = None
+
+    model = Witness()
+    trainer = make_trainer(tmp_path, [Breaks(), callback("shrinks")])
+    with pytest.raises(RuntimeError, match=f"has no {place}.*observe_only=True"):
+        trainer.fit(model, **loaders())
+    assert not model.samples
 
 
 @CASES

@@ -1,4 +1,4 @@
-"""The one seam to Lightning's loader internals: put our draws in, tell the loop how long its epoch is now, undo.
+"""Put our draws in, tell the loop how long its epoch is now, undo.
 
 Lightning reads the length of a training epoch once, in ``_FitLoop.setup_data``, and keeps it in three places:
 ``fit_loop.max_batches``, the ``limits`` of the combined loader and ``trainer.val_check_batch``. No public interface
@@ -11,75 +11,14 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import torch
+from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from lightning_critperiod.data import Draws, VolumeBatches, at_volume, has_index_sampler, length, skip
 from lightning_critperiod.declaration import DeclaredVolume
 from lightning_critperiod.override import Overrides
 from lightning_critperiod.recipe import Volume
 
-
-def finished_epochs(trainer: Any) -> int:
-    """Epochs that are over, the one whose end hooks run included; also the 0-based number of the one that runs."""
-    return int(trainer.fit_loop.epoch_progress.current.processed)
-
-
-def unfinished_batches(trainer: Any) -> int:
-    """Batches that a run resumed in mid-epoch has behind it in that epoch."""
-    loop = trainer.fit_loop
-    counted = loop.epoch_progress.current
-    unfinished = loop.epoch_loop.restarting and counted.processed < counted.ready
-    # `ready` counts a batch that an exception has cut short.
-    return int(loop.epoch_loop.batch_progress.current.processed) if unfinished else 0
-
-
-def begin_next_epoch(trainer: Any) -> None:
-    """Let a run that goes on after an epoch's last batch begin the next epoch as any other.
-
-    From a checkpoint of that batch Lightning would neither call ``on_train_epoch_start`` nor count the next epoch as
-    begun (so that a second resume in mid-epoch would repeat it), and would start it in its middle where it is longer
-    than the one that is over.
-    """
-    loop = trainer.fit_loop
-    if (
-        not loop.restarted_mid_epoch
-        or loop.epoch_progress.current.processed < loop.epoch_progress.current.ready
-    ):
-        return
-    if loop.epoch_loop.restarted_on_train_batch_end:
-        loop.epoch_loop._batches_that_stepped += 1  # the checkpoint is older than this count
-    loop.reset_restart_stage()
-    loop.restarting = False
-
-
-@contextmanager
-def last_epoch_again(trainer: Any) -> Generator[None]:
-    """``trainer.current_epoch`` is the last finished epoch inside, as it is in that epoch's end hooks."""
-    current = trainer.fit_loop.epoch_progress.current
-    before, current.completed = current.completed, current.processed - 1
-    try:
-        yield
-    finally:
-        current.completed = before
-
-
-def declared_loader(loader: Any, volume: Volume, trainer: Any) -> Any:
-    """A datamodule's loader that draws the declared volume where no callback drives.
-
-    Sharded first, as Lightning would: each rank draws round(k (1 - r) n) of its own share, as with the callback.
-
-    Args:
-        loader: The plain loader.
-        volume: What the datamodule declares.
-        trainer: The datamodule's Trainer, None outside of one.
-
-    Returns:
-        A loader that Lightning does not shard again.
-    """
-    epoch = (lambda: 0) if trainer is None else functools.partial(finished_epochs, trainer)
-    if trainer is not None:
-        loader = trainer._data_connector._prepare_dataloader(loader, shuffle=True, mode="train")
-    return at_volume(loader, Draws(volume, torch.initial_seed() % 2**63, epoch, own=True))
+MISSING = object()
 
 
 class EpochLength:
@@ -123,6 +62,26 @@ class EpochLength:
             combined.flattened = [self._original(loader) for loader in combined.flattened]
         self._theirs.clear()
 
+    def require_internals(self) -> None:
+        """Refuse a Lightning that keeps the length of an epoch elsewhere than those that this was written for.
+
+        Raises:
+            RuntimeError: One of the three places is missing.
+        """
+        trainer, loop = self.trainer, self.trainer.fit_loop
+        combined = getattr(loop, "_combined_loader", None)
+        places = {
+            "Trainer.val_check_batch": getattr(trainer, "val_check_batch", MISSING),
+            "FitLoop.max_batches": getattr(loop, "max_batches", MISSING),
+            "CombinedLoader.limits": getattr(combined, "limits", None) or MISSING,
+        }
+        missing = [name for name, value in places.items() if value is MISSING]
+        if missing:
+            raise RuntimeError(
+                f"This version of Lightning has no {', '.join(missing)}, without which the length of an epoch can't be "
+                "changed: install a version that lightning-critperiod was tested with, or give observe_only=True."
+            )
+
     def batches(self, volume: Volume) -> float:
         """Batches of an epoch at a volume; infinite where the loader has no length."""
         with self._assume(volume):
@@ -138,6 +97,17 @@ class EpochLength:
         self._set_val_check_batch(loop.max_batches)
         for ours in self._loaders():
             skip(ours, 0)  # an epoch that was resumed after its last batch has not iterated at all
+
+    @property
+    def sized(self) -> bool:
+        """Whether every loader has a length."""
+        return all(length(loader) is not None for loader in self._loaders())
+
+    @property
+    def known(self) -> bool:
+        """Whether every loader has a length or has been passed over once."""
+        known = zip(self._loaders(), self.learned, strict=True)
+        return all(batches is not None or length(loader) is not None for loader, batches in known)
 
     @property
     def learned(self) -> list[int | None]:
@@ -180,6 +150,11 @@ class EpochLength:
         self._theirs.append((loader, dataloader))
         for volume in self.volumes:
             self._refuse_empty(loader, volume)
+        if not has_index_sampler(dataloader) and any(volume.fraction < 1 for volume in self.volumes):
+            rank_zero_warn(
+                "Train data without an index sampler is pruned by leaving out the end of a pass: shuffle it anew every "
+                "epoch, or the same part of it is left out every time."
+            )
         return loader
 
     def _original(self, loader: Any) -> Any:

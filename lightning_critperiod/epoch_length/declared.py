@@ -1,0 +1,29 @@
+"""A datamodule's loader at its declared volume where no callback drives."""
+
+import functools
+from typing import Any
+
+import torch
+
+from lightning_critperiod.data import Draws, at_volume
+from lightning_critperiod.epoch_length.progress import finished_epochs
+from lightning_critperiod.recipe import Volume
+
+
+def declared_loader(loader: Any, volume: Volume, trainer: Any) -> Any:
+    """A datamodule's loader that draws the declared volume where no callback drives.
+
+    Sharded first, as Lightning would: each rank draws round(k (1 - r) n) of its own share, as with the callback.
+
+    Args:
+        loader: The plain loader.
+        volume: What the datamodule declares.
+        trainer: The datamodule's Trainer, None outside of one.
+
+    Returns:
+        A loader that Lightning does not shard again.
+    """
+    epoch = (lambda: 0) if trainer is None else functools.partial(finished_epochs, trainer)
+    if trainer is not None:
+        loader = trainer._data_connector._prepare_dataloader(loader, shuffle=True, mode="train")
+    return at_volume(loader, Draws(volume, torch.initial_seed() % 2**63, epoch, own=True))

@@ -1,0 +1,49 @@
+"""Where a run stands: the counters of Lightning's loops."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+
+def finished_epochs(trainer: Any) -> int:
+    """Epochs that are over, the one whose end hooks run included; also the 0-based number of the one that runs."""
+    return int(trainer.fit_loop.epoch_progress.current.processed)
+
+
+def unfinished_batches(trainer: Any) -> int:
+    """Batches that a run resumed in mid-epoch has behind it in that epoch."""
+    loop = trainer.fit_loop
+    counted = loop.epoch_progress.current
+    unfinished = loop.epoch_loop.restarting and counted.processed < counted.ready
+    # `ready` counts a batch that an exception has cut short.
+    return int(loop.epoch_loop.batch_progress.current.processed) if unfinished else 0
+
+
+def begin_next_epoch(trainer: Any) -> None:
+    """Let a run that goes on after an epoch's last batch begin the next epoch as any other.
+
+    From a checkpoint of that batch Lightning would neither call ``on_train_epoch_start`` nor count the next epoch as
+    begun (so that a second resume in mid-epoch would repeat it), and would start it in its middle where it is longer
+    than the one that is over.
+    """
+    loop = trainer.fit_loop
+    if (
+        not loop.restarted_mid_epoch
+        or loop.epoch_progress.current.processed < loop.epoch_progress.current.ready
+    ):
+        return
+    if loop.epoch_loop.restarted_on_train_batch_end:
+        loop.epoch_loop._batches_that_stepped += 1  # the checkpoint is older than this count
+    loop.reset_restart_stage()
+    loop.restarting = False
+
+
+@contextmanager
+def last_epoch_again(trainer: Any) -> Generator[None]:
+    """``trainer.current_epoch`` is the last finished epoch inside, as it is in that epoch's end hooks."""
+    current = trainer.fit_loop.epoch_progress.current
+    before, current.completed = current.completed, current.processed - 1
+    try:
+        yield
+    finally:
+        current.completed = before
