@@ -1,7 +1,9 @@
 """Which Lightning: ``lightning.pytorch`` or ``pytorch_lightning``, whichever the user has imported, or both.
 
 The two packages hold the same code twice, and a class of one is no subclass of the other's. LightningCLI refuses a
-callback that is not of its own namespace, so ours inherits from every namespace that is loaded when it is imported.
+callback that is not of its own namespace, so ours inherits from every namespace that is loaded when it is imported, and
+from every one that is installed where none is loaded yet. What is imported later runs our callback in its Trainer all
+the same, but its LightningCLI does not know it.
 """
 
 import importlib
@@ -19,7 +21,7 @@ def _installed(name: str) -> bool:
 
 def _namespaces() -> list[ModuleType]:
     loaded = [name for name in NAMES if name in sys.modules]
-    return [importlib.import_module(name) for name in loaded or [n for n in NAMES if _installed(n)][:1]]
+    return [importlib.import_module(name) for name in loaded or filter(_installed, NAMES)]
 
 
 def _union(path: str) -> Any:
