@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all lint clean
+.PHONY: run test test-all test-versions lint clean
 
 run: .venv/installed
 	$(BIN)/critperiod fit --config configs/digits.yaml
@@ -11,6 +11,14 @@ test: lint
 
 test-all: lint
 	$(BIN)/python -m pytest -q
+
+# The oldest versions in an environment of its own; old libraries warn about new ones, which is not ours to mend.
+test-versions:
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet -r tests/oldest.txt pytest tensorboard
+	.venv-oldest/bin/python -m pip install --quiet --no-deps --editable .
+	.venv-oldest/bin/python -m pytest -q -m "not slow" -W ignore::DeprecationWarning -W ignore::FutureWarning
+	rm -rf .venv-oldest
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
