@@ -1,6 +1,10 @@
-"""The command line: ``critperiod fit|validate|test|predict`` is LightningCLI with our callbacks in place."""
+"""The command line: ``critperiod fit|validate|test|predict`` is LightningCLI with our callbacks in place.
+
+``critperiod compare`` trains the arms of a comparison by it.
+"""
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from jsonargparse import ArgumentError
@@ -11,6 +15,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from rich.console import Console
 from typing_extensions import override
 
+from lightning_critperiod import compare
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.costs import CostMonitor
 from lightning_critperiod.recorder import RunRecorder
@@ -28,9 +33,13 @@ class CritperiodCLI(LightningCLI):
 
     Either gives way to one of its kind that is listed in ``trainer.callbacks``. After ``fit`` the test set is
     evaluated, if there is one, with the weights that training ended with.
+
+    Args:
+        args: Of the command line; None is the process's own.
+        run: Whether to run a subcommand. Without, ``args`` have none: the config is parsed and made into objects.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, args: Sequence[str] | None = None, run: bool = True) -> None:
         quiet = {"exit_on_error": False}  # main() says it in one line
         try:
             super().__init__(
@@ -39,7 +48,9 @@ class CritperiodCLI(LightningCLI):
                 subclass_mode_model=True,
                 subclass_mode_data=True,
                 auto_configure_optimizers=False,
-                parser_kwargs={**quiet, **dict.fromkeys(self.subcommands(), quiet)},
+                parser_kwargs={**quiet, **dict.fromkeys(self.subcommands() if run else (), quiet)},
+                args=None if args is None else list(args),
+                run=run,
             )
         except REFUSED as error:
             if self._has_trained():
@@ -54,6 +65,8 @@ class CritperiodCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_lightning_class_args(CriticalPeriodCallback, "critical_period")
         parser.add_lightning_class_args(CostMonitor, "costs")
+        what = "Points of accuracy that critperiod compare may lose to the full recipe; fit does not read it."
+        parser.add_argument("--margin", type=float | None, default=None, help=what)
 
     @override
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Any]) -> Trainer:
@@ -84,9 +97,18 @@ def one_line(error: BaseException) -> str:
     return " ".join(line for line in lines if line and not line.startswith(NOISE))
 
 
+def _comparison(arguments: list[str]) -> compare.Comparison:
+    try:
+        return compare.prepare(arguments, CritperiodCLI)
+    except REFUSED as error:
+        raise Refusal(one_line(error)) from error
+
+
 def main() -> None:
     """Run the command line. Bad input is one line on standard error and exit status 2."""
     try:
+        if sys.argv[1:2] == ["compare"]:
+            sys.exit(_comparison(sys.argv[2:]).run())
         CritperiodCLI()
     except Refusal as refusal:
         sys.stderr.write(f"critperiod: error: {refusal}\n")

@@ -1,0 +1,88 @@
+"""Where runs run: in this process, in processes beside it, or on a Ray cluster."""
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from typing_extensions import override
+
+RETRIES = 2
+"""How often a run is begun again whose process died."""
+
+
+class InProcess(Executor):
+    """Runs what is submitted at once, in this process."""
+
+    @override
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class OnRay(Executor):
+    """Runs on a Ray cluster, one core each; Ray begins a run again whose worker died.
+
+    Args:
+        address: Of the cluster, as ``ray.init`` takes it: "auto", "local", or "ray://host:port".
+
+    Raises:
+        ValueError: Ray is not installed.
+    """
+
+    def __init__(self, address: str) -> None:
+        try:
+            import ray
+        except ModuleNotFoundError as error:
+            raise ValueError("--ray needs Ray: pip install 'lightning-critperiod[ray]'") from error
+        self._ray = ray
+        self._own = not ray.is_initialized()
+        if self._own:
+            ray.init(address=address, log_to_driver=False)
+
+    @override
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        remote = self._ray.remote(max_retries=RETRIES)(fn)
+        future: Future[Any] = remote.remote(*args, **kwargs).future()
+        return future
+
+    @override
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        if self._own:
+            self._ray.shutdown()
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Makes the executor of the runs.
+
+    Args:
+        workers: Runs at a time.
+        ray: Address of the Ray cluster; None is this machine.
+    """
+
+    workers: int = 1
+    ray: str | None = None
+
+    def executor(self) -> Executor:
+        """A new executor, to be used as a context."""
+        if self.ray is not None:
+            return OnRay(self.ray)
+        if self.workers == 1:
+            return InProcess()
+        threads = max(1, (os.cpu_count() or 1) // self.workers)
+        # Spawned: a forked process would inherit the threads of torch.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self.workers, context, initializer=_share_cores, initargs=(threads,))
+
+
+def _share_cores(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)

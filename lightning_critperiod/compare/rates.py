@@ -1,0 +1,62 @@
+"""The learning rate of every optimizer step, read and prescribed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from typing_extensions import override
+
+from lightning_critperiod.namespace import Callback
+
+Rates = list[tuple[list[float], int]]
+"""Run-length coded: the learning rate of each parameter group, and for how many steps."""
+
+
+class RecordRates(Callback):
+    """Notes the learning rates that each optimizer step of a fit was taken with.
+
+    Attributes:
+        rates: Of all steps so far.
+    """
+
+    def __init__(self) -> None:
+        self.rates: Rates = []
+        self._steps = 0
+
+    @override
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        self.rates, self._steps = [], 0
+
+    @override
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step < self._steps:  # one of several batches that are accumulated
+            return
+        rates = [float(group["lr"]) for group in trainer.optimizers[0].param_groups]
+        before = self.rates.pop() if self.rates and self.rates[-1][0] == rates else (rates, 0)
+        self.rates.append((rates, before[1] + 1))
+        self._steps += 1
+
+
+class FollowRates(Callback):
+    """Prescribes the learning rates of every optimizer step, and ends the run with the last of them.
+
+    Args:
+        rates: ([learning rate of each parameter group], steps), one after the other.
+    """
+
+    def __init__(self, rates: Sequence[tuple[list[float], int]]) -> None:
+        self.rates = rates
+        self._steps: list[list[float]] = []
+
+    @override
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        self._steps = [values for values, steps in self.rates for _ in range(steps)]
+
+    @override
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        for group, rate in zip(trainer.optimizers[0].param_groups, self._steps[trainer.global_step], strict=True):
+            group["lr"] = rate
+
+    @override
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step >= len(self._steps):
+            trainer.should_stop = True

@@ -1,0 +1,135 @@
+"""The comparison as tables: for a terminal and as Markdown."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.table import Table
+
+from lightning_critperiod.compare.findings import findings
+from lightning_critperiod.compare.statistics import Interval, Paired
+from lightning_critperiod.compare.summary import REFERENCES, Row
+from lightning_critperiod.report import Record
+
+Cells = list[tuple[str, ...]]
+
+
+def main_cells(rows: Sequence[Row]) -> Cells:
+    """Header and one line an arm: what it cost, what it kept."""
+    head = (
+        "arm",
+        "passes",
+        "samples",
+        "seconds",
+        "switch",
+        "accuracy %",
+        "against full",
+        "verdict",
+        "against ours",
+    )
+    return [head, *(_main_line(row) for row in sorted(rows, key=lambda row: -row.mean))]
+
+
+def _main_line(row: Row) -> tuple[str, ...]:
+    against = [_difference(row.against.get(name)) for name in REFERENCES]
+    return (
+        row.arm,
+        "-" if row.passes is None else f"{row.passes:.1f}",
+        f"{row.samples:,.0f}",
+        f"{row.seconds:.1f}",
+        _switches(row),
+        f"{row.mean:.2f}{_interval(row.interval)}",
+        against[0],
+        row.verdict or "-",
+        against[1],
+    )
+
+
+def _switches(row: Row) -> str:
+    epochs = sorted(set(row.switches.values()))
+    if not epochs:
+        return "-"
+    return str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]}-{epochs[-1]}"
+
+
+def difference_cells(rows: Sequence[Row], reference: str) -> Cells:
+    """Header and one line an arm: its paired difference to a reference."""
+    head = ("arm", "difference", "95% t", "95% bootstrap", "sd", "seeds")
+    full = reference == "full"
+    lines = [_difference_line(row, row.against[reference], full) for row in rows if reference in row.against]
+    return [(*head, "verdict", "seeds needed") if full else head, *lines]
+
+
+def _difference_line(row: Row, difference: Paired, full: bool) -> tuple[str, ...]:
+    cells = (
+        row.arm,
+        f"{difference.mean:+.2f}",
+        _interval(difference.t).strip() or "-",
+        _interval(difference.bootstrap).strip() or "-",
+        "-" if difference.sd is None else f"{difference.sd:.2f}",
+        str(difference.seeds),
+    )
+    needed = "-" if row.seeds_needed is None else str(row.seeds_needed)
+    return (*cells, row.verdict or "-", needed) if full else cells
+
+
+def _difference(difference: Paired | None) -> str:
+    return "-" if difference is None else f"{difference.mean:+.2f}{_interval(difference.t, signed=True)}"
+
+
+def _interval(interval: Interval | None, signed: bool = False) -> str:
+    sign = "+" if signed else ""
+    return "" if interval is None else f" [{interval[0]:{sign}.2f}, {interval[1]:{sign}.2f}]"
+
+
+def rich_table(rows: Sequence[Row], title: str) -> Table:
+    """The main table for a terminal."""
+    head, *lines = main_cells(rows)
+    table = Table(title=title)
+    for index, name in enumerate(head):
+        table.add_column(name, justify="left" if index == 0 else "right")
+    for line in lines:
+        table.add_row(*line)
+    return table
+
+
+def markdown(rows: Sequence[Row], title: str, margin: float | None, records: Sequence[Record]) -> str:
+    """All tables, the findings, and what they rest on.
+
+    Args:
+        rows: Of the comparison.
+        title: Of the page.
+        margin: Of non-inferiority, in points.
+        records: Of all runs, for hardware and versions.
+
+    Returns:
+        A Markdown page.
+    """
+    parts = [
+        f"# {title}",
+        "\n".join(f"- {text}" for text in findings(rows, margin)),
+        _markdown(main_cells(rows)),
+    ]
+    parts.append(
+        "Means over seeds, in brackets 95% t-intervals; differences are paired by seed, in points. A pass is one pass "
+        "over the training data. Seconds are wall-clock time of one run with its detector; whatever else the machine "
+        "did meanwhile is in them. A switch is the first epoch after the critical period."
+    )
+    for reference in REFERENCES:
+        if any(reference in row.against for row in rows):
+            parts += [f"## Paired differences to {reference}", _markdown(difference_cells(rows, reference))]
+    parts += ["## The arms", "\n".join(f"- {row.arm}: {row.description}" for row in rows)]
+    parts += ["## Hardware and versions", "\n".join(f"- {text}" for text in _conditions(records))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown(cells: Cells) -> str:
+    rule = tuple("---" if index == 0 else "--:" for index in range(len(cells[0])))
+    return "\n".join(f"| {' | '.join(line)} |" for line in (cells[0], rule, *cells[1:]))
+
+
+def _conditions(records: Iterable[Record]) -> list[str]:
+    """Every set of hardware and versions that occurs."""
+    seen = {
+        ", ".join(f"{name} {value}" for name, value in (record["hardware"] | record["versions"]).items())
+        for record in records
+    }
+    return sorted(seen)

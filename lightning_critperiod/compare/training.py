@@ -1,0 +1,84 @@
+"""One run: an arm with one seed, trained and tested in this process."""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning_critperiod.compare.config import Cli
+from lightning_critperiod.compare.quiet import quiet
+from lightning_critperiod.compare.rates import RecordRates
+from lightning_critperiod.recorder import RunRecorder
+from lightning_critperiod.report import Record
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one run needs. Plain values: it may be sent to another process or machine.
+
+    Args:
+        config: The config of the comparison as YAML.
+        arm: Name of the arm.
+        seed: Of the run.
+        overrides: Of the arm, as it writes them.
+        filled: The same with every quantity filled in.
+    """
+
+    config: str
+    arm: str
+    seed: int
+    overrides: dict[str, Any]
+    filled: dict[str, Any]
+
+
+def train(job: Job, cli: Cli) -> Record:
+    """Train and test one arm with one seed, quietly, and leave no file behind.
+
+    Args:
+        job: What to train.
+        cli: Runs ``fit`` by the arguments of a command line.
+
+    Returns:
+        The record of the run, with its ``comparison``.
+
+    Raises:
+        RuntimeError: The run did not come to its end.
+    """
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        layers = {"config": job.config, "arm": json.dumps(job.filled), "run": json.dumps(_of_the_run(folder))}
+        arguments = ["fit"]
+        for name, text in layers.items():
+            file = Path(folder, f"{name}.layer.yaml")
+            file.write_text(text, encoding="utf-8")
+            arguments += ["--config", str(file)]
+        callbacks = cli([*arguments, "--seed_everything", str(job.seed)]).trainer.callbacks
+    record = next(c.record for c in callbacks if isinstance(c, RunRecorder))
+    if record is None or record["status"] != "completed" or not record["metrics"]["test"]:
+        raise RuntimeError("the run left no record of its end and its test")
+    rates = next(c.rates for c in callbacks if isinstance(c, RecordRates))
+    comparison = {
+        "arm": job.arm,
+        "seed": job.seed,
+        "overrides": job.overrides,
+        "filled": job.filled,
+        "rates": rates,
+    }
+    return {**record, "config": None, "comparison": comparison}
+
+
+def _of_the_run(folder: str) -> dict[str, Any]:
+    """The same for every arm: it says nothing and writes into a folder of its own."""
+    logger = {
+        "class_path": "lightning.pytorch.loggers.CSVLogger",
+        "init_args": {"save_dir": folder, "name": "logs"},
+    }
+    return {
+        "trainer": {
+            "default_root_dir": folder,
+            "logger": logger,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "callbacks+": [{"class_path": "lightning_critperiod.compare.RecordRates"}],
+        }
+    }
