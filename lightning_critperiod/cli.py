@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from jsonargparse import ArgumentError
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from rich.console import Console
 from typing_extensions import override
@@ -83,7 +83,7 @@ class CritperiodCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Evaluate the test set, if there is one and training came to its end; then say what the run cost."""
-        trainer = self.trainer
+        trainer: Any = self.trainer
         has_test_set = self.datamodule is not None and is_overridden("test_dataloader", self.datamodule)
         if has_test_set and trainer.state.finished and not trainer.fast_dev_run:
             trainer.test(self.model, datamodule=self.datamodule, verbose=False)

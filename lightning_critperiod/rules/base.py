@@ -32,7 +32,5 @@ class Rule(ABC):
         return f"satisfied {self}"
 
     def check_run(self, max_epochs: int) -> None:
-        """Refuse, before training starts, a run of ``max_epochs`` that the rule cannot work in.
-
-        Rules that work in any run need not override this.
-        """
+        """Refuse, before training starts, a run of ``max_epochs`` that the rule can't work in; by default none."""
+        return

@@ -1,0 +1,153 @@
+"""What the recorded runs say of each rule: where it switches, what that keeps and saves, with intervals over seeds."""
+
+import json
+import math
+import statistics
+from collections import defaultdict
+from pathlib import Path
+
+from scipy.stats import t as student
+
+from lightning_critperiod import AtEpoch, Forecast, Plateau, Slope
+
+MULTIPLIER = 3
+MARGIN = 0.2  # points of test accuracy, stated beforehand
+
+
+def rotation_per_path(curves):
+    """Rotation against the path that the learning rate allowed: the sum of the rates so far, as part of the whole."""
+    total = sum(curves["lr"])
+    path = [sum(curves["lr"][: e + 1]) / total for e in range(len(curves["lr"]))]
+    return [rotation / math.sqrt(p) for rotation, p in zip(curves["layer_rotation"], path, strict=True)]
+
+
+SIGNALS = {
+    "rotation": lambda curves: curves["layer_rotation"],
+    "rotation / sqrt(LR path)": rotation_per_path,
+    "val_loss": lambda curves: curves["val_loss"],
+    "val_acc": lambda curves: curves["val_acc"],
+    "train_loss": lambda curves: curves["train_loss"],
+}
+
+CANDIDATES = {
+    "published: rotation, 45 degrees": ("rotation", Slope()),
+    **{f"rotation, {angle} degrees": ("rotation", Slope(max_angle=angle)) for angle in (30, 20, 10, 5)},
+    **{f"rotation / sqrt(LR path), {a} degrees": ("rotation / sqrt(LR path)", Slope(max_angle=a)) for a in (30, 10, 0)},
+    **{f"Forecast on val_loss, {gain}": ("val_loss", Forecast(min_gain=gain)) for gain in (0.05, 0.01)},
+    "Forecast on train_loss, 0.05": ("train_loss", Forecast(min_gain=0.05)),
+    "Plateau on val_acc, patience 3": ("val_acc", Plateau(patience=3, mode="max")),
+    "Plateau on val_acc, patience 5": ("val_acc", Plateau(patience=5, mode="max")),
+}
+
+
+def fires(rule, values, epochs):
+    """The first epoch after the period; ``epochs`` if the rule never fires."""
+    histories = ({e: values[e] for e in range(n)} for n in range(1, epochs))
+    return next((len(history) for history in histories if rule(history, epochs)), epochs)
+
+
+def interpolated(kept, part):
+    """Accuracy of a switch at a part of the run, between those that were trained; before the first one, the first."""
+    parts = sorted(kept)
+    if part <= parts[0]:
+        return kept[parts[0]]
+    high = next(p for p in parts if p >= part)
+    low = parts[parts.index(high) - 1]
+    weight = (part - low) / (high - low)
+    return (1 - weight) * kept[low] + weight * kept[high]
+
+
+def interval(values):
+    """Mean and half the width of its 95% t-interval."""
+    if len(values) < 2:
+        return statistics.mean(values), math.nan
+    half = student.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return statistics.mean(values), half
+
+
+def load(folder):
+    """(role, set-up) -> seed -> {"kept": part -> accuracy in %, "curves"}; only seeds whose runs are all there."""
+    runs = defaultdict(lambda: defaultdict(lambda: {"kept": {}}))
+    for path in sorted(folder.glob("*.json")):
+        record = json.loads(path.read_text())
+        run = runs[record["role"], record["setup"]][record["seed"]]
+        run["kept"][record["part"]] = 100 * record["test_acc"]
+        run.update({key: record[key] for key in ("curves",) if key in record})
+    most = max((len(run["kept"]) for seeds in runs.values() for run in seeds.values()), default=0)
+    return {key: {seed: run for seed, run in seeds.items() if len(run["kept"]) == most} for key, seeds in runs.items()}
+
+
+def saved(part):
+    """Part of the samples not drawn, when k goes from 3 to 1 there."""
+    return (1 - part) * (1 - 1 / MULTIPLIER)
+
+
+def row(name, outcomes):
+    """One line: outcomes are (part, loss against the full recipe in points), one a run."""
+    parts, losses = zip(*outcomes, strict=True)
+    mean, half = interval(losses)
+    verdict = "yes" if mean - half > -MARGIN else "no" if mean + half < -MARGIN else "open"
+    share = statistics.mean(saved(p) for p in parts)
+    return (
+        f"| {name} | {statistics.mean(parts):.2f} [{min(parts):.2f}, {max(parts):.2f}] | {100 * share:.0f}% "
+        f"| {mean:+.2f} [{mean - half:+.2f}, {mean + half:+.2f}] | {verdict} |"
+    )
+
+
+def sweep_table(runs):
+    lines = ["| set-up | seeds | full recipe % | " + " | ".join(f"{p:g}" for p in _parts(runs)) + " |"]
+    lines.append("|---|---|---|" + "---|" * len(_parts(runs)))
+    for (role, setup), seeds in runs.items():
+        full = [run["kept"][1.0] for run in seeds.values()]
+        cells = []
+        for part in _parts(runs):
+            mean, half = interval([run["kept"][part] - run["kept"][1.0] for run in seeds.values()])
+            cells.append(f"{mean:+.2f} ± {half:.2f}")
+        lines.append(f"| {setup} ({role}) | {len(full)} | {statistics.mean(full):.2f} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _parts(runs):
+    return sorted({p for seeds in runs.values() for run in seeds.values() for p in run["kept"] if p < 1})
+
+
+def rule_table(runs, role, epochs):
+    chosen = [run for (r, _), seeds in runs.items() if r == role for run in seeds.values()]
+    lines = [
+        "| rule | switches at, part of the run | saved | points against full | within 0.2 |",
+        "|---|---|---|---|---|",
+    ]
+    for name, (signal, rule) in CANDIDATES.items():
+        parts = [fires(rule, SIGNALS[signal](run["curves"]), epochs) / epochs for run in chosen]
+        kept = zip(parts, chosen, strict=True)
+        lines.append(row(name, [(p, interpolated(run["kept"], p) - run["kept"][1.0]) for p, run in kept]))
+    for part in _parts(runs):
+        assert AtEpoch(round(part * epochs))(dict.fromkeys(range(round(part * epochs)), 0.0), epochs)
+        lines.append(row(f"AtEpoch at {part:g} of the run", [(part, r["kept"][part] - r["kept"][1.0]) for r in chosen]))
+    return lines
+
+
+def judge(folder, epochs, page):
+    """Write the page from the runs."""
+    runs = load(Path(folder))
+    lines = [
+        "# Is there a rule that is late enough?",
+        "",
+        "Made by `python benchmarks/late_enough.py judge` from the runs in `results/late_enough`; do not edit.",
+        f"ResNet-8, {epochs} epochs, k from 3 to 1 at the switch, no pruning, no annealing. Test accuracy in points,",
+        "paired by seed with the full recipe, 95% t-interval. Saved: samples not drawn, of those of the full recipe.",
+        "",
+        "## What a switch at a fixed part of the run keeps",
+        "",
+        *sweep_table(runs),
+        "",
+        "## Where each rule switches, and what that keeps",
+        "",
+        "Rules are asked on the signals that the full runs recorded; the accuracy is interpolated between the trained",
+        "switch epochs (before the first of them, that of the first: a bound that flatters early rules). The interval",
+        f"runs over seeds and set-ups together. Within {MARGIN}: yes if the whole interval is above -{MARGIN}, no if",
+        "it is below, else open.",
+    ]
+    for role in ("development", "confirmation"):
+        lines += ["", f"### {role.capitalize()} set-ups", "", *rule_table(runs, role, epochs)]
+    page.write_text("\n".join(lines) + "\n")
