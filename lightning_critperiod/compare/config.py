@@ -57,14 +57,15 @@ def read(files: Sequence[Path], cli: Cli) -> Config:
     with quiet():
         parsed = cli([argument for file in files for argument in ("--config", str(file))], run=False)
     config, name = parsed.config, files[-1].stem
-    seed = config["seed_everything"]
+    sources = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
+    # The parsed config has a seed drawn by lot where the files have none.
+    seed = next((source["seed_everything"] for source in reversed(sources) if "seed_everything" in source), None)
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise ValueError(f"{name}: seed_everything must be a number, to be the first of the seeds, got {seed!r}")
     if parsed.datamodule is None or not is_overridden("test_dataloader", parsed.datamodule):
         raise ValueError(f"{name}: the data must have a test set (test_dataloader), accuracy is compared on it")
     if parsed.trainer.fast_dev_run:
         raise ValueError(f"{name}: fast_dev_run leaves no records to compare")
-    sources = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
     text = parsed.parser.dump(config, skip_none=False)
     return Config(name, sources, text, seed, config["margin"], _plan(parsed))
 
@@ -83,6 +84,7 @@ def _plan(parsed: Any) -> Plan:
 
 
 def _as_config(rule: Rule) -> dict[str, Any]:
-    names = [field.name for field in dataclasses.fields(rule)] if dataclasses.is_dataclass(rule) else []
-    arguments = {name: getattr(rule, name) for name in names}
+    arguments: dict[str, Any] = {}
+    if dataclasses.is_dataclass(rule):
+        arguments = {field.name: getattr(rule, field.name) for field in dataclasses.fields(rule)}
     return {"class_path": f"{type(rule).__module__}.{type(rule).__qualname__}", "init_args": arguments}

@@ -95,7 +95,7 @@ def ramp(full: float, cheap: float, max_epochs: int, passes: float) -> list[floa
         full: F, samples of the first epoch per sample of a pass.
         cheap: f, at which the line ends.
         max_epochs: E.
-        passes: What the epochs add up to, from f E to F E.
+        passes: What the epochs add up to, from F + (E - 1) f, a cliff after the first epoch, to E F.
 
     Returns:
         E multipliers.
