@@ -61,9 +61,7 @@ class EpochEquivalentLR:
                 "Under manual optimization LR schedulers are stepped by the module itself: CriticalPeriodCallback "
                 "leaves them alone, so those that step once a batch feel the length of the epochs."
             )
-        elif planned == math.inf and any(
-            _is_step_wise(config) for config in self.trainer.lr_scheduler_configs
-        ):
+        elif planned == math.inf and any(_is_step_wise(config) for config in self.trainer.lr_scheduler_configs):
             rank_zero_warn(
                 "The train dataloader has no length, so LR schedulers with interval 'step' can't follow the planned "
                 "epochs and step once a batch, as they would without CriticalPeriodCallback."
@@ -92,8 +90,7 @@ class EpochEquivalentLR:
 
     def _ours(self, scheduler: Any) -> bool:
         return self._takes_over() and any(
-            config.scheduler is scheduler and _is_step_wise(config)
-            for config in self.trainer.lr_scheduler_configs
+            config.scheduler is scheduler and _is_step_wise(config) for config in self.trainer.lr_scheduler_configs
         )
 
 

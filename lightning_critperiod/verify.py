@@ -13,9 +13,7 @@ from lightning_critperiod.signals import Signal
 LR_POLICIES = ("epoch_equivalent", "unchanged")
 
 
-def check_arguments(
-    signal: object, rule: object, recipe: object, lr_policy: object, observe_only: object
-) -> None:
+def check_arguments(signal: object, rule: object, recipe: object, lr_policy: object, observe_only: object) -> None:
     """Refuse arguments of the callback that are of the wrong kind.
 
     Raises:

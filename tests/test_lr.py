@@ -249,9 +249,7 @@ def test_due_counts_as_a_loop_over_the_planned_batches_does():
         planned, frequency, accumulate = rng.randint(1, 60), rng.randint(1, 9), rng.randint(1, 9)
         n = rng.randint(1, 200)
         batches = rng.randint(0, n) * (planned / n)
-        assert due(batches, planned, frequency, accumulate) == brute_force(
-            batches, planned, frequency, accumulate
-        )
+        assert due(batches, planned, frequency, accumulate) == brute_force(batches, planned, frequency, accumulate)
 
 
 def test_due_of_a_whole_epoch_does_not_depend_on_its_length():

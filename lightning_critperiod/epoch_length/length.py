@@ -128,9 +128,10 @@ class EpochLength:
             done: Batches of this epoch that an interrupted session has trained on already.
         """
         fetcher = self.trainer.fit_loop._data_fetcher
+        # A loader that is shorter than the epoch begins again, unless the mode says otherwise.
+        cycle = self._loaders() and self.trainer.fit_loop._combined_loader._mode == "max_size_cycle"
         for loader in self._loaders():
-            # A loader that is shorter than the epoch begins again, unless the mode says otherwise.
-            again = self.trainer.fit_loop._combined_loader._mode == "max_size_cycle" and length(loader)
+            again = length(loader) if cycle and done < self.trainer.num_training_batches else None
             skip(loader, done % again if again else done)
         if fetcher is not None:
             iter(fetcher)
@@ -214,8 +215,6 @@ class EpochLength:
             return  # validation goes by the clock
         if isinstance(every, int):
             # A count across epochs stays; one within an epoch can be no longer than the epoch.
-            trainer.val_check_batch = (
-                every if trainer.check_val_every_n_epoch is None else min(every, batches)
-            )
+            trainer.val_check_batch = every if trainer.check_val_every_n_epoch is None else min(every, batches)
         else:
             trainer.val_check_batch = math.inf if batches == math.inf else max(1, int(batches * every))

@@ -27,10 +27,7 @@ def begin_next_epoch(trainer: Any) -> None:
     than the one that is over.
     """
     loop = trainer.fit_loop
-    if (
-        not loop.restarted_mid_epoch
-        or loop.epoch_progress.current.processed < loop.epoch_progress.current.ready
-    ):
+    if not loop.restarted_mid_epoch or loop.epoch_progress.current.processed < loop.epoch_progress.current.ready:
         return
     if loop.epoch_loop.restarted_on_train_batch_end:
         loop.epoch_loop._batches_that_stepped += 1  # the checkpoint is older than this count

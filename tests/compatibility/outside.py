@@ -4,6 +4,7 @@ import math
 from collections import Counter
 
 import lightning as L
+import pytest
 import torch
 from conftest import Numbered, TinyModel, make_trainer
 from torch.utils.data import DataLoader
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader
 from lightning_critperiod import AtEpoch, CriticalPeriodCallback, Recipe, Volume
 
 EPOCHS = 6
+SINCE_2_6 = pytest.mark.skipif(tuple(map(int, L.__version__.split(".")[:2])) < (2, 6), reason="came with Lightning 2.6")
 RECIPES = {
     "shrinks": Recipe(Volume(3), Volume(0.25), annealing_fraction=0.25),
     "grows": Recipe(Volume(), Volume(3), annealing_fraction=0.25),
@@ -90,9 +92,7 @@ class Witness(TinyModel):
 
 
 def loaders(n=33, batch_size=4, validate=True, **loader):
-    train = DataLoader(
-        Numbered(n), **{"batch_size": batch_size, "shuffle": "sampler" not in loader, **loader}
-    )
+    train = DataLoader(Numbered(n), **{"batch_size": batch_size, "shuffle": "sampler" not in loader, **loader})
     return {
         "train_dataloaders": train,
         "val_dataloaders": DataLoader(Numbered(8), batch_size=4) if validate else None,

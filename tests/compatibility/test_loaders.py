@@ -37,7 +37,6 @@ ROWS = {
     "one batch an epoch": dict(batch_size=33),
     "workers": dict(num_workers=2),
     "persistent workers": dict(num_workers=1, persistent_workers=True),
-    "pinned memory without a GPU": dict(pin_memory=False),
     "no shuffling": dict(shuffle=False),
     "a generator of its own": dict(generator=torch.Generator().manual_seed(3)),
     "prefetch_factor": dict(num_workers=1, prefetch_factor=4),
@@ -330,18 +329,14 @@ def test_iterable_data_with_a_length(tmp_path, case, workers, reload):
 @pytest.mark.filterwarnings("ignore:.*has no length.*")
 def test_iterable_data_without_a_length(tmp_path, case, workers):
     """Its schedulers are left to Lightning: one step a batch."""
-    model = Witness(
-        scheduler=lambda optimizer, _: torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1 / (1 + s))
-    )
+    model = Witness(scheduler=lambda optimizer, _: torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: 1 / (1 + s)))
     data = loaders()
     data["train_dataloaders"] = DataLoader(Stream(), batch_size=4, num_workers=workers)
     run(tmp_path, case, model, data)
     batches = [round(k * 8) for k in MULTIPLIERS[case]]
     assert model.batches == batches
     assert model.validations == list(enumerate(batches))
-    assert model.last_rates == pytest.approx(
-        [0.05 / (1 + sum(batches[: e + 1])) for e in range(6)], abs=1e-12
-    )
+    assert model.last_rates == pytest.approx([0.05 / (1 + sum(batches[: e + 1])) for e in range(6)], abs=1e-12)
     assert set(model.totals.values()) == {float("inf")}
 
 
@@ -434,9 +429,7 @@ def test_pruning_a_stream_says_what_it_leaves_out(tmp_path):
 
 
 @CUT
-@pytest.mark.parametrize(
-    "arguments", [dict(limit_train_batches=5), dict(reload_dataloaders_every_n_epochs=1)]
-)
+@pytest.mark.parametrize("arguments", [dict(limit_train_batches=5), dict(reload_dataloaders_every_n_epochs=1)])
 def test_a_length_that_cannot_become_known_is_refused(tmp_path, arguments):
     model = Witness(scheduler=None)
     with pytest.raises(ValueError, match=f"{next(iter(arguments))}=.*give the dataset a __len__"):

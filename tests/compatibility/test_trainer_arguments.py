@@ -4,6 +4,7 @@ import pytest
 from conftest import make_trainer
 from lightning.pytorch.callbacks import Callback
 from outside import (
+    SINCE_2_6,
     Witness,
     assert_each_seen,
     assert_run,
@@ -25,9 +26,7 @@ ROWS = {
     "val_check_interval=6, longer than a shrunk epoch": dict(val_check_interval=6),
     "val_check_interval=7 across epochs": dict(val_check_interval=7, check_val_every_n_epoch=None),
     "check_val_every_n_epoch=2": dict(check_val_every_n_epoch=2),
-    "check_val_every_n_epoch=2, val_check_interval=0.5": dict(
-        check_val_every_n_epoch=2, val_check_interval=0.5
-    ),
+    "check_val_every_n_epoch=2, val_check_interval=0.5": dict(check_val_every_n_epoch=2, val_check_interval=0.5),
     "accumulate_grad_batches=3": dict(accumulate_grad_batches=3),
     "limit_train_batches=5": dict(limit_train_batches=5),
     "limit_train_batches=0.5": dict(limit_train_batches=0.5),
@@ -115,6 +114,7 @@ def test_a_lightning_without_one_of_the_three_lengths_is_refused(tmp_path, place
 
 
 @CASES
+@SINCE_2_6
 def test_val_check_interval_as_a_time(tmp_path, case):
     model = Witness()
     run(tmp_path, case, model, loaders(), val_check_interval=timedelta(microseconds=1))
