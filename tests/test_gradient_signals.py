@@ -39,7 +39,7 @@ def test_cosines_are_those_of_every_pair(d, dtype):
     measured = gradient_cosines(gradients)
 
     assert measured.dtype == torch.float64
-    np.testing.assert_allclose(measured, cosines(gradients.double()), atol=2e-6)
+    np.testing.assert_allclose(measured, cosines(gradients.double()), atol=5e-6)
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-42, 1e30])
@@ -70,7 +70,7 @@ def test_cosines_never_leave_their_range_and_the_argument_stays_as_it_is():
     measured = gradient_cosines(gradients)
 
     assert measured.abs().max() <= 1
-    assert measured[0, 1] == pytest.approx(-1, abs=1e-6)
+    assert measured[0, 1] == pytest.approx(-1, abs=5e-6)
     assert torch.equal(gradients, before)
 
 
@@ -261,7 +261,12 @@ class Plain(L.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.05)
 
 
-def test_dropout_and_noise_are_the_same_at_every_measurement():
+def test_noise_in_the_training_step_is_the_same_at_every_measurement():
+    class Noisy(Net):
+        def training_step(self, batch, batch_idx):
+            x = batch[0] + torch.randn_like(batch[0]) * random.random() * float(np.random.rand())
+            return super().training_step([nn.functional.dropout(x), batch[1]], batch_idx)
+
     class Twice(Forward):
         def on_train_epoch_end(self, trainer, pl_module):
             super().on_train_epoch_end(trainer, pl_module)
@@ -269,22 +274,20 @@ def test_dropout_and_noise_are_the_same_at_every_measurement():
             assert self.signal.measure(trainer, pl_module) == self.values[trainer.current_epoch]
 
     twice = Twice(GradientConfusion(3))
-    trainer(twice, max_epochs=2).fit(Plain(Messy()), images())
+    trainer(twice, max_epochs=2).fit(Noisy(), loader())
     assert len(twice.values) == 2
 
 
-def test_batch_norm_acts_on_the_batch_as_in_training():
+def test_batch_norm_uses_its_running_statistics_and_dropout_is_off():
     def loss(net, batch):
-        return nn.functional.cross_entropy(net["head"](net["net"](batch[0])), batch[1])
+        return nn.functional.cross_entropy(net.eval()["head"](net["net"](batch[0])), batch[1])
 
-    model, signal = Messy(), GradientConfusion(2)
-    model.net[3] = nn.Identity()
-    forward = Forward(signal)
-    data = DataLoader(images().dataset, batch_size=8)
+    forward, data = Forward(GradientConfusion(2)), DataLoader(images().dataset, batch_size=8)
     truth = Truth(list(data)[:2], loss)
-    trainer(forward, truth, max_epochs=1).fit(Plain(model), data)
+    trainer(forward, truth, max_epochs=1).fit(model := Plain(Messy()), data)
 
     assert forward.values[0] == pytest.approx(cosines(truth.epochs[0])[0, 1], abs=1e-6)
+    assert all(module.training for module in model.modules())
 
 
 @resumes

@@ -11,18 +11,20 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
 from lightning_critperiod.namespace import NAMES
 
-_CHUNK = 2**15  # columns in one matrix product: wide enough for its full speed, a small part of a large gradient
+_CHUNK = 2**13  # columns in one matrix product: wide enough for its full speed, and its float32 sums stay near 1e-6
 
 
 def gradient_cosines(gradients: Tensor) -> Tensor:
-    """Cosine similarity of every pair of gradients, as one Gram matrix of unit vectors.
+    """Cosine similarity of every pair of gradients: the Gram matrix of their unit vectors.
 
-    c_ij = <g_i, g_j> / (|g_i| |g_j|), clipped to [-1, 1]. The rows are scaled and multiplied a chunk of
-    columns at a time, in float32 (float64 for float64 gradients) with float64 sums over chunks: no copy of
-    the gradients is made and no size of gradient overflows. On a GPU the products follow
+    c_ij = <g_i, g_j> / (|g_i| |g_j|), clipped to [-1, 1]. The inner products are one matrix product, a chunk of columns
+    at a time, in float32 (float64 for float64 gradients) with float64 sums over chunks: no copy of the gradients is
+    made, and gradients whose squares would overflow or vanish are scaled. On a GPU the products follow
     ``torch.set_float32_matmul_precision``.
 
     Source: Sankararaman et al., arXiv 1904.06963 (2020). Low similarity is high confusion.
@@ -44,16 +46,24 @@ def gradient_cosines(gradients: Tensor) -> Tensor:
     """
     if gradients.dim() != 2:
         raise ValueError(f"gradients must be a matrix [m, d], got the shape {tuple(gradients.shape)}")
-    gradients = gradients.detach()
     dtype = torch.promote_types(gradients.dtype, torch.float32)
-    largest = torch.linalg.vector_norm(gradients, ord=torch.inf, dim=1, keepdim=True).to(dtype)
+    gram = _gram(gradients.detach(), None, dtype)
+    squares = gram.diagonal()
+    if not ((squares > torch.finfo(dtype).tiny * 1e14 * gradients.shape[1]) & squares.isfinite()).all():
+        largest = torch.linalg.vector_norm(gradients.detach(), ord=torch.inf, dim=1, keepdim=True).to(dtype)
+        gram = _gram(gradients.detach(), largest, dtype)
+    norms = gram.diagonal().sqrt()
+    return (gram / norms.outer(norms)).clamp(-1, 1)
+
+
+def _gram(gradients: Tensor, scale: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """Inner products of the rows, each divided by its ``scale`` where their squares would leave the range of dtype."""
     gram = torch.zeros(len(gradients), len(gradients), dtype=torch.float64)
     with torch.autocast(gradients.device.type, enabled=False):
         for chunk in torch.split(gradients, _CHUNK, dim=1):
-            scaled = chunk / largest
-            gram += (scaled @ scaled.T).double().cpu()
-    norms = gram.diagonal().sqrt()
-    return (gram / norms.outer(norms)).clamp(-1, 1)
+            rows = chunk.to(dtype) if scale is None else chunk / scale
+            gram += (rows @ rows.T).double().cpu()
+    return gram
 
 
 def trainable_kernels(module: nn.Module) -> list[nn.Parameter]:
@@ -64,11 +74,11 @@ def trainable_kernels(module: nn.Module) -> list[nn.Parameter]:
 def batch_gradient(trainer: Any, pl_module: Any, batch: Any, index: int) -> Tensor:
     """The gradient of a batch's training loss at the weights as they are, flattened over the trainable kernels.
 
-    The user's own ``training_step`` computes it on a twin of the module: a copy of everything but the
-    weights, which it shares, that logs nowhere. So BatchNorm statistics, metrics, counters, ``.grad``, hooks
-    and the gradient scaler stay as they are; the random generators are seeded by ``index``, so that a batch
-    meets the same dropout mask every time, and put back. Modules keep their mode: BatchNorm and dropout act
-    as they do in training.
+    The user's own ``training_step`` computes it on a twin of the module: a copy of everything but the weights, which it
+    shares, that logs nowhere. So BatchNorm statistics, metrics, counters, ``.grad``, hooks and the gradient scaler stay
+    as they are. On the twin BatchNorm uses its running statistics and dropout is off, as in the authors' script: the loss
+    is one function of the weights, the same at every measurement. What else is random in ``training_step`` is seeded by
+    ``index``, and the generators are put back.
 
     Args:
         trainer: The Trainer.
@@ -80,6 +90,9 @@ def batch_gradient(trainer: Any, pl_module: Any, batch: Any, index: int) -> Tens
         [d] on the module's device; all NaN if ``training_step`` skipped the batch.
     """
     twin = module_twin(trainer, pl_module)
+    for module in twin.modules():
+        if isinstance(module, _BatchNorm | _DropoutNd):
+            module.eval()
     kernels = trainable_kernels(twin)
     with _own_randomness(index, pl_module.device), torch.enable_grad():
         with trainer.precision_plugin.train_step_context():
