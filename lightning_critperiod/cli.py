@@ -1,6 +1,6 @@
 """The command line: ``critperiod fit|validate|test|predict`` is LightningCLI with our callbacks in place.
 
-``critperiod compare`` trains the arms of a comparison by it.
+``critperiod compare`` trains the arms of a comparison by it. ``critperiod report`` draws the pages of old runs again.
 """
 
 import sys
@@ -15,12 +15,13 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from rich.console import Console
 from typing_extensions import override
 
-from lightning_critperiod import compare
+from lightning_critperiod import compare, reporting
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.costs import CostMonitor
 from lightning_critperiod.recorder import RunRecorder
 
 REFUSED = (ArgumentError, MisconfigurationException, ValueError, TypeError, OSError)
+READ_ONLY = {"report": reporting.report}
 NOISE = ("Does not validate against", "Subtypes:", "Errors:", "Expected a <class 'NoneType'>", "Given value")
 
 
@@ -104,11 +105,21 @@ def _comparison(arguments: list[str]) -> compare.Comparison:
         raise Refusal(one_line(error)) from error
 
 
+def _read_only(arguments: list[str]) -> None:
+    """Commands that look at old runs and train nothing: all that can go wrong is their input."""
+    try:
+        READ_ONLY[arguments[0]](arguments[1:])
+    except REFUSED as error:
+        raise Refusal(one_line(error)) from error
+
+
 def main() -> None:
     """Run the command line. Bad input is one line on standard error and exit status 2."""
     try:
         if sys.argv[1:2] == ["compare"]:
             sys.exit(_comparison(sys.argv[2:]).run())
+        if sys.argv[1:2] and sys.argv[1] in READ_ONLY:
+            return _read_only(sys.argv[1:])
         CritperiodCLI()
     except Refusal as refusal:
         sys.stderr.write(f"critperiod: error: {refusal}\n")

@@ -29,6 +29,7 @@ ARROWS = {
     "datamodules": {"epoch_length", "namespace", "recipe"},
     "plotting": {"report"},
     "report": {"recipe"},
+    "reporting": {"plotting", "report"},
     "recorder": {"callback", "costs", "namespace", "plotting", "report"},
     "compare": {
         "callback",
@@ -45,7 +46,7 @@ ARROWS = {
         "rules",
         "signals",
     },
-    "cli": {"callback", "compare", "costs", "plotting", "recorder", "report"},
+    "cli": {"callback", "compare", "costs", "recorder", "reporting"},
     "__main__": {"cli"},
     "__init__": {"callback", "costs", "recipe", "rules", "signals"},
 }

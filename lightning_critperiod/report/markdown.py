@@ -1,6 +1,6 @@
 """The report as Markdown."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lightning_critperiod.report.files import Record
@@ -44,14 +44,20 @@ def markdown(record: Record) -> str:
     Returns:
         Its text.
     """
-    cells = [("", "measured", "projected full recipe", "saved"), ("---", "--:", "--:", "--:"), *rows(record)]
-    parts = ["# What this training cost", headline(record), "\n".join(_row(row) for row in cells)]
+    costs = markdown_table(("", "measured", "projected full recipe", "saved"), rows(record))
+    parts = ["# What this training cost", headline(record), costs]
     parts += ["## Before believing it", "\n".join(f"- {text}" for text in caveats(record))]
     for heading, entries in facts(record).items():
         parts += [f"## {heading}", "\n".join(f"- {name}: {_value(value)}" for name, value in entries.items())]
     if record.get("config"):
         parts += ["## Configuration", f"```yaml\n{record['config'].rstrip()}\n```"]
     return "\n\n".join([*parts, "## To cite", CITATION]) + "\n"
+
+
+def markdown_table(head: Sequence[str], body: Iterable[Iterable[str]]) -> str:
+    """Cells of plain text, the first column left-aligned, the others right-aligned."""
+    rule = ["---", *["--:"] * (len(head) - 1)]
+    return "\n".join(_row(cells) for cells in (head, rule, *body))
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -1,0 +1,91 @@
+"""``critperiod report``: pages drawn again from the records of runs, and one page that shows several side by side."""
+
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+from rich.console import Console
+from rich.table import Table
+
+from lightning_critperiod.plotting import svgs
+from lightning_critperiod.report import Record, comparison_pages, comparison_table, headline, load, pages, table
+from lightning_critperiod.report.files import write
+
+DESCRIPTION = (
+    "Draws report.md and report.html of a run again, from its report.json alone. Of several runs it makes one page "
+    "that shows them side by side. No training, and report.json stays as it is."
+)
+SUFFIXES = ("", ".md", ".html")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for.
+
+    Args:
+        runs: Run folders or their records, each once.
+        output: Path of the pages without their suffix.
+    """
+
+    runs: list[str]
+    output: Path
+
+
+def report(arguments: Sequence[str]) -> None:
+    """Run the command: write the pages, all or none, and say on standard output what is in them.
+
+    A missing or damaged record and a wrong argument are an OSError or a ValueError of one line.
+
+    Args:
+        arguments: Those behind ``critperiod report``.
+    """
+    options = _options(arguments)
+    records = {run: load(run) for run in options.runs}
+    output = options.output
+    said: list[str | Table]
+    with _whole(records):
+        if len(records) > 1:
+            texts, said = comparison_pages(records, output.name), [comparison_table(records)]
+        else:
+            (record,) = records.values()
+            texts, said = pages(record, svgs(record), output.name), [headline(record), table(record)]
+    write(texts, output.parent)
+    # A pipe has no width of its own, and 80 columns would break the table.
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for part in said:
+        console.print(part)
+    console.print(f"Written: {', '.join(str(output.parent / name) for name in texts)}", soft_wrap=True)
+
+
+def _options(arguments: Sequence[str]) -> Options:
+    parser = ArgumentParser(prog="critperiod report", description=DESCRIPTION, exit_on_error=False)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="A run folder, or its report.json.")
+    where = "Where to write FILE.md and FILE.html; beside report.json for one run, ./comparison for several."
+    parser.add_argument("--output", metavar="FILE", type=str | None, default=None, help=where)
+    found = parser.parse_args(list(arguments))
+    runs = list(dict.fromkeys(found.runs))
+    output = _beside(Path(runs[0])) if len(runs) == 1 else Path("comparison")
+    if found.output is not None:
+        output = Path(found.output)
+        if output.suffix not in SUFFIXES:
+            raise ValueError(f"output must be a name that ends in .md or .html, or in neither, got {found.output!r}")
+    return Options(runs, output.with_suffix(""))
+
+
+def _beside(run: Path) -> Path:
+    return run / "report" if run.is_dir() else run
+
+
+@contextmanager
+def _whole(records: dict[str, Record]) -> Generator[None]:
+    """A record that JSON can read may still lack a part, or have one of another kind: that is one line, too."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        names = ", ".join(records)
+        raise ValueError(
+            f"{names} cannot be drawn, a part is missing or wrong: {type(error).__name__} {error}"
+        ) from error

@@ -1,0 +1,130 @@
+import json
+import os
+
+import pytest
+from example_record import record
+
+from lightning_critperiod.cli import main
+from lightning_critperiod.plotting import svgs
+from lightning_critperiod.report import save
+
+
+@pytest.fixture
+def critperiod(tmp_path, monkeypatch):
+    """Run the command line in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["critperiod", *map(str, words)])
+        main()
+
+    return run
+
+
+def leave(folder, **changes):
+    run = record(**changes)
+    save(run, folder, svgs(run))
+    return folder
+
+
+def error_of(critperiod, capsys, *words):
+    with pytest.raises(SystemExit) as end:
+        critperiod(*words)
+    captured = capsys.readouterr()
+    assert end.value.code == 2
+    assert "Traceback" not in captured.err + captured.out
+    (line,) = captured.err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("name", ["", "report.json"])
+def test_the_pages_of_a_run_are_drawn_again_from_its_record_alone(critperiod, tmp_path, capsys, name):
+    folder = leave(tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    stamp = (folder / "report.json").stat().st_mtime_ns
+    (folder / "report.md").unlink()
+    (folder / "report.html").write_text("old")
+    critperiod("report", folder / name)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert (folder / "report.json").stat().st_mtime_ns == stamp
+    assert "Critical period over after epoch 3" in capsys.readouterr().out
+
+
+def test_a_record_of_another_name_gets_pages_of_that_name(critperiod, tmp_path):
+    leave(tmp_path / "run")
+    os.rename(tmp_path / "run" / "report.json", tmp_path / "run" / "seed.1.json")
+    critperiod("report", "run/seed.1.json")
+    assert {"seed.1.md", "seed.1.html"} <= set(os.listdir(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("given", ["page", "page.md", "page.html"])
+def test_output_names_both_pages(critperiod, tmp_path, given):
+    leave(tmp_path / "run")
+    critperiod("report", "run", "--output", f"deep/{given}")
+    assert set(os.listdir(tmp_path / "deep")) == {"page.md", "page.html"}
+
+
+def three_runs(tmp_path):
+    leave(tmp_path / "ours")
+    leave(tmp_path / "never", decision={"end_epoch": None, "reason": ""}, projected=None, hardware={"device": "cuda"})
+    leave(tmp_path / "plain", decision=None, measured=None, projected=None, metrics={"test": {}}, status="interrupted")
+    return "ours", "never", "plain"
+
+
+def test_several_runs_make_one_page_with_a_row_each(critperiod, tmp_path, capsys):
+    critperiod("report", *three_runs(tmp_path))
+    lines = (tmp_path / "comparison.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    assert rows == [
+        ["run", "decided", "epochs", "samples", "saved", "seconds", "saved", "test_acc", "val_loss", "val_acc"],
+        ["---", *["--:"] * 9],
+        ["ours", "after epoch 3", "8 of 8", "1,800", "25.0%", "25.0 s", "16.7%", "0.68", "0.125", "0.7"],
+        ["never", "not over", "8 of 8", "1,800", "-", "25.0 s", "-", "0.68", "0.125", "0.7"],
+        ["plain", "no callback", "8 of 8", "-", "-", "-", "-", "-", "0.125", "0.7"],
+    ]
+    page, out = (tmp_path / "comparison.html").read_text(), capsys.readouterr().out
+    for row in rows[2:]:
+        assert f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" in page
+        assert all(cell in out for cell in row)
+
+
+def test_the_page_says_what_keeps_the_runs_from_being_compared(critperiod, tmp_path):
+    critperiod("report", *three_runs(tmp_path), "--output", "all.html")
+    for text in (tmp_path / "all.md").read_text(), (tmp_path / "all.html").read_text():
+        assert "different hardware" in text
+        assert "Not completed: plain (interrupted)" in text
+        assert "different numbers of epochs" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (None, "does not exist"),
+        ('{"format": 1, "epochs": [', "is damaged: expected JSON"),
+        ('{"format": 0}', "has format 0, this version reads 1"),
+        ({"epochs": [{"epoch": 0}]}, "cannot be drawn, a part is missing or wrong: KeyError"),
+        ({"epochs": 3}, "cannot be drawn"),
+        ({"run": []}, "cannot be drawn"),
+        ({"metrics": None}, "cannot be drawn"),
+    ],
+)
+def test_a_bad_record_is_one_line_and_nothing_is_written(critperiod, tmp_path, capsys, text, error):
+    leave(tmp_path / "good")
+    (tmp_path / "bad").mkdir()
+    if text is not None:
+        damaged = json.dumps({**record(), **text}) if isinstance(text, dict) else text
+        (tmp_path / "bad" / "report.json").write_text(damaged)
+    alone = error_of(critperiod, capsys, "report", "bad")
+    assert alone.startswith("critperiod: error: bad")
+    assert error in alone
+    if not isinstance(text, dict) or "epochs" not in text:  # a comparison does not look at single epochs
+        assert error in error_of(critperiod, capsys, "report", "good", "bad")
+    assert set(os.listdir(tmp_path)) == {"good", "bad"}
+    assert set(os.listdir(tmp_path / "bad")) <= {"report.json"}
+
+
+def test_wrong_arguments_are_one_line(critperiod, tmp_path, capsys):
+    leave(tmp_path / "run")
+    assert "output must be a name" in error_of(critperiod, capsys, "report", "run", "--output=a.pdf")
+    assert "required: runs" in error_of(critperiod, capsys, "report")
+    assert "colour" in error_of(critperiod, capsys, "report", "run", "--colour=blue")
