@@ -1,5 +1,6 @@
 """The callback: measure once an epoch, decide, apply. The hooks live here and only here."""
 
+import copy
 import dataclasses
 import math
 import time
@@ -116,7 +117,18 @@ class CriticalPeriodCallback(Callback):
     @override
     def state_key(self) -> str:
         """Tells two callbacks apart, but not by rule or recipe: a run may be resumed with others."""
-        return str(self._generate_state_key(signal=self.signal.name, observe_only=self.observe_only))
+        return self._key(self.observe_only)
+
+    def _key(self, observe_only: bool) -> str:
+        return str(self._generate_state_key(signal=self.signal.name, observe_only=observe_only))
+
+    @override
+    def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Who only observed may drive on resume, and the other way round."""
+        states = checkpoint.get("callbacks", {})
+        other = states.get(self._key(not self.observe_only))
+        if self.state_key not in states and other:
+            self.load_state_dict(copy.deepcopy(other))
 
     @override
     def state_dict(self) -> dict[str, Any]:
