@@ -429,7 +429,9 @@ def test_pruning_a_stream_says_what_it_leaves_out(tmp_path):
 
 
 @CUT
-@pytest.mark.parametrize("arguments", [dict(limit_train_batches=5), dict(reload_dataloaders_every_n_epochs=1)])
+@pytest.mark.parametrize(
+    "arguments", [dict(limit_train_batches=5), dict(reload_dataloaders_every_n_epochs=1)], ids=lambda a: next(iter(a))
+)
 def test_a_length_that_cannot_become_known_is_refused(tmp_path, arguments):
     model = Witness(scheduler=None)
     with pytest.raises(ValueError, match=f"{next(iter(arguments))}=.*give the dataset a __len__"):
