@@ -248,6 +248,7 @@ def test_worker_processes_of_their_own_get_the_results_of_the_sequence(everythin
         assert [e["metrics"] for e in alone["epochs"]] == [e["metrics"] for e in in_sequence["epochs"]]
 
 
+@pytest.mark.slow
 def test_a_killed_comparison_goes_on_with_the_runs_that_are_left(tmp_path, monkeypatch):
     config, results = written(tmp_path), tmp_path / "results"
     arguments = ["--config", str(config), "--arms", "k1,ours", "--seeds", "20", "--results", str(results)]
@@ -268,6 +269,7 @@ def test_a_killed_comparison_goes_on_with_the_runs_that_are_left(tmp_path, monke
     assert len(list(results.glob("blobs/*/seed-[78].json"))) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [(), ("--ray", "local")], ids=["processes", "ray"])
 def test_a_run_whose_worker_is_killed_is_run_again_and_counted_once(everything, tmp_path, monkeypatch, where):
     if where:
