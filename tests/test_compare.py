@@ -376,6 +376,7 @@ def test_one_seed_has_no_interval_and_no_common_seed_no_difference():
         ((-0.6, -0.55, -0.62, -0.58), "inferior"),
         ((-1.5, 1.5, 0.3, -0.4), "undecided"),
         ((-0.3, -0.31, -0.29, -0.3), "non-inferior"),  # worse, but by less than the margin
+        ((-0.75, -0.75, -0.75, -0.75), "undecided"),  # no spread to judge by: chance on a coarse scale
     ],
 )
 def test_the_verdict_is_the_place_of_the_interval_against_the_margin(differences, expected):
@@ -409,6 +410,13 @@ def test_the_front_holds_the_arms_that_none_beats_in_both(everything):
         assert (row.arm in front) == (not beaten and not twin)
     labels = {text.get_text() for text in pareto_figure(rows).axes[0].texts}
     assert labels == set(shipped())
+
+
+def test_the_findings_say_where_the_placebo_decided_as_ours_did(everything):
+    arms = find(["ours", "placebo"])
+    records = {arm.name: {7: record(everything, arm.name)} for arm in arms}
+    text = " ".join(findings(summarize(arms, records, "test_acc", None), None))
+    assert "In 1 of 1 seeds the placebo switched at the same epoch as ours" in text  # AtEpoch reads no signal
 
 
 def test_the_findings_say_that_the_saving_comes_from_fewer_steps_where_ours_does_not_win(everything):

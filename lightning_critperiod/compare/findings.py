@@ -16,7 +16,11 @@ def findings(rows: Sequence[Row], margin: float | None) -> list[str]:
         One sentence or two each.
     """
     ours = next((row for row in rows if row.arm == "ours"), None)
-    found = [] if ours is None else [*_against_full(ours, rows, margin), *_at_equal_cost(rows)]
+    found = (
+        []
+        if ours is None
+        else [*_against_full(ours, rows, margin), *_at_equal_cost(rows), *_against_placebo(ours, rows)]
+    )
     return [*found, *_to_mind(rows)]
 
 
@@ -50,6 +54,19 @@ def _at_equal_cost(rows: Sequence[Row]) -> list[str]:
     if better or equal:
         text += ". Where it does not beat them, its saving comes from fewer steps, not from when they are taken"
     return [text + "."]
+
+
+def _against_placebo(ours: Row, rows: Sequence[Row]) -> list[str]:
+    placebo = next((row for row in rows if row.arm == "placebo"), None)
+    if placebo is None or not ours.switches:
+        return []
+    same = [seed for seed, epoch in ours.switches.items() if placebo.switches.get(seed) == epoch]
+    if not same:
+        return []
+    return [
+        f"In {len(same)} of {len(ours.switches)} seeds the placebo switched at the same epoch as ours: "
+        "there the values of the signal decided nothing."
+    ]
 
 
 def _to_mind(rows: Sequence[Row]) -> list[str]:

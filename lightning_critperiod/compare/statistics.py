@@ -96,9 +96,10 @@ def verdict(difference: Paired, margin: float) -> Verdict:
 
     Returns:
         "non-inferior" if the whole t-interval lies above -margin (a one-sided test at 2.5%), "inferior" if it lies
-        below, "undecided" otherwise.
+        below, "undecided" otherwise. Differences that are all equal, as they may be by chance on a small test set,
+        have an interval without width, which decides nothing.
     """
-    if difference.t is None:
+    if difference.t is None or not difference.sd:
         return "undecided"
     low, high = difference.t
     if low > -margin:

@@ -129,7 +129,11 @@ def _row(
         samples=samples,
         passes=samples / n if n else None,
         seconds=statistics.fmean(_seconds(record) for record in runs.values()),
-        switches={seed: d["end_epoch"] for seed, d in decisions.items() if d["end_epoch"] is not None},
+        switches={
+            seed: d["end_epoch"]
+            for seed, d in decisions.items()
+            if d["end_epoch"] is not None and "multipliers" not in d["recipe"]
+        },
         last_rate=statistics.fmean(_last_rate(record) for record in runs.values()),
         against=against,
         verdict=None if to_full is None or margin is None else verdict(to_full, margin),
