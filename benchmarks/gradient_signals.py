@@ -53,7 +53,7 @@ def gram():
     medians["pair by pair"] *= M * (M - 1) / 2 / PAIRS
     print(f"{M} gradients x {D:,}, torch {torch.__version__}, 1 thread")
     print(
-        f"(pair by pair, SciPy's cosine as in the authors' code, is timed on {PAIRS} of {M * (M - 1) // 2} pairs and scaled)"
+        f"(pair by pair: SciPy's cosine, as in the authors' script; {PAIRS} of {M * (M - 1) // 2} pairs timed, scaled)"
     )
     print("| | median CPU s | x matrix product | faster than pair by pair |\n|---|---|---|---|")
     for name, t in medians.items():
