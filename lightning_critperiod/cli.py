@@ -1,6 +1,7 @@
 """The command line: ``critperiod fit|validate|test|predict`` is LightningCLI with our callbacks in place.
 
-``critperiod compare`` trains the arms of a comparison by it. ``critperiod report`` draws the pages of old runs again.
+``critperiod compare`` trains the arms of a comparison by it. ``critperiod report`` draws the pages of old runs again,
+``critperiod inspect`` says what the method would have done in them.
 """
 
 import sys
@@ -15,13 +16,13 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from rich.console import Console
 from typing_extensions import override
 
-from lightning_critperiod import compare, reporting
+from lightning_critperiod import compare, inspection, reporting
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.costs import CostMonitor
 from lightning_critperiod.recorder import RunRecorder
 
 REFUSED = (ArgumentError, MisconfigurationException, ValueError, TypeError, OSError)
-READ_ONLY = {"report": reporting.report}
+READ_ONLY = {"inspect": inspection.inspect, "report": reporting.report}
 NOISE = ("Does not validate against", "Subtypes:", "Errors:", "Expected a <class 'NoneType'>", "Given value")
 
 

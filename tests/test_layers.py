@@ -30,6 +30,7 @@ ARROWS = {
     "plotting": {"report"},
     "report": {"recipe"},
     "reporting": {"plotting", "report"},
+    "inspection": {"callback", "plotting", "recipe", "report", "rules", "signals"},
     "recorder": {"callback", "costs", "namespace", "plotting", "report"},
     "compare": {
         "callback",
@@ -46,7 +47,7 @@ ARROWS = {
         "rules",
         "signals",
     },
-    "cli": {"callback", "compare", "costs", "recorder", "reporting"},
+    "cli": {"callback", "compare", "costs", "inspection", "recorder", "reporting"},
     "__main__": {"cli"},
     "__init__": {"callback", "costs", "recipe", "rules", "signals"},
 }

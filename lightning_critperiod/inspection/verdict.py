@@ -1,0 +1,93 @@
+"""What a rule would have said, and what the recipe would have drawn from then on."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from lightning_critperiod.callback import OWN_RULES
+from lightning_critperiod.recipe import Recipe
+from lightning_critperiod.rules import Forecast, Plateau, Rule
+
+# Words in the name of a metric that is the better the lower it is.
+LOWER_IS_BETTER = ("loss", "err", "perplexity", "ppl", "nll", "mse", "mae", "bce", "entropy")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One rule on one signal.
+
+    Args:
+        signal: Its name.
+        rule: That was asked.
+        history: Epoch -> value that it was asked about.
+        end_epoch: The first epoch after the period; None if the rule never fired.
+        why: In words that follow the signal's name.
+    """
+
+    signal: str
+    rule: Rule
+    history: dict[int, float]
+    end_epoch: int | None = None
+    why: str = ""
+
+
+def rules_for(signal: str) -> list[Rule]:
+    """The rules to ask about a signal: its own, or for a metric those that read one."""
+    own = [rule for kind, rule in OWN_RULES.items() if kind.name == signal]
+    if own:
+        return own
+    if any(word in signal.lower() for word in LOWER_IS_BETTER):
+        return [Plateau(mode="min"), Forecast(mode="min")]
+    return [Plateau(mode="max"), Forecast(mode="max")]
+
+
+def ask(signal: str, rule: Rule, history: dict[int, float], max_epochs: int) -> Verdict:
+    """Ask a rule as CriticalPeriodCallback does: before the first epoch, then after every one until it fires.
+
+    Args:
+        signal: Name of it.
+        rule: To ask.
+        history: Epoch -> value; epochs may be missing.
+        max_epochs: Length of the run as it was planned.
+
+    Returns:
+        The verdict.
+    """
+    for finished in range(max(history, default=-1) + 2):
+        measured = {epoch: value for epoch, value in history.items() if epoch < finished}
+        seen = dict.fromkeys(range(finished), math.nan) | measured
+        if rule(seen, max_epochs):
+            return Verdict(signal, rule, history, finished, rule.why(seen, max_epochs))
+    return Verdict(signal, rule, history)
+
+
+def drawn(recipe: Recipe, end_epoch: int | None, max_epochs: int, n: int | None) -> float:
+    """What a whole run draws: samples, or passes over the data where n is not known."""
+    volumes = [recipe.volume(epoch, end_epoch, max_epochs) for epoch in range(max_epochs)]
+    return sum(volume.fraction if n is None else volume.samples(n) for volume in volumes)
+
+
+def as_record(verdict: Verdict, recipe: Recipe, max_epochs: int, n: int | None) -> dict[str, Any]:
+    """The part of a run's record that the figures of signal and samples are drawn from."""
+    end, rule = verdict.end_epoch, verdict.rule
+    epochs = []
+    for epoch in range(max_epochs):
+        value, volume = verdict.history.get(epoch, math.nan), recipe.volume(epoch, end, max_epochs)
+        phase = "during" if end is None or epoch < end else "after" if volume == recipe.after else "annealing"
+        epochs.append({
+            "epoch": epoch,
+            "signal": value if math.isfinite(value) else None,
+            "over": end is not None and epoch + 1 >= end,
+            "samples": 0 if n is None else volume.samples(n),
+            "phase": phase,
+        })
+    return {
+        "epochs": epochs,
+        "decision": {
+            "signal": verdict.signal,
+            "rule_name": type(rule).__name__,
+            "rule_arguments": dataclasses.asdict(rule) if dataclasses.is_dataclass(rule) else {},
+            "end_epoch": end,
+        },
+    }
