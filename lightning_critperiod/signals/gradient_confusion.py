@@ -17,8 +17,8 @@ class GradientConfusion(ProbeSignal):
     value = max over i < j of cos(g_i, g_j), the statistic of the published runs; low similarity is high confusion. The
     gradients are those of the training loss, with BatchNorm on its running statistics and without dropout, as in the
     authors' script, flattened over the trainable kernels (parameters with ndim > 1). Measuring leaves no trace on
-    module, generators, logs and gradients. A measurement costs ``probe_batches`` forward and backward passes, and the memory of
-    as many gradients. Under DDP every rank measures its own batches, and rank 0's value counts.
+    module, generators, logs and gradients. A measurement costs ``probe_batches`` forward and backward passes, and the
+    memory of as many gradients. Under DDP every rank measures its own batches, and rank 0's value counts.
 
     The probe batches, the first ones that training saw, are kept in host memory and in the checkpoint.
 

@@ -77,8 +77,8 @@ def batch_gradient(trainer: Any, pl_module: Any, batch: Any, index: int) -> Tens
     The user's own ``training_step`` computes it on a twin of the module: a copy of everything but the weights, which it
     shares, that logs nowhere. So BatchNorm statistics, metrics, counters, ``.grad``, hooks and the gradient scaler stay
     as they are. On the twin BatchNorm uses its running statistics and dropout is off, as in the authors' script: the
-    loss is one function of the weights, the same at every measurement. What else is random in ``training_step`` is seeded by
-    ``index``, and the generators are put back.
+    loss is one function of the weights, the same at every measurement. What else is random in ``training_step`` is
+    seeded by ``index``, and the generators are put back.
 
     Args:
         trainer: The Trainer.
