@@ -85,8 +85,8 @@ def one_cycle(optimizer, total_steps):
     return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=total_steps)
 
 
-def drive(signal=None, rule=AtEpoch(2), recipe=RECIPE, **kwargs):
-    return CriticalPeriodCallback(signal, rule, recipe, **kwargs)
+def drive(signal=None, rule=None, recipe=RECIPE, **kwargs):
+    return CriticalPeriodCallback(signal, rule or AtEpoch(2), recipe, **kwargs)
 
 
 def data(**kwargs):
@@ -127,7 +127,7 @@ def train(folder, callback, datamodule, *others, ckpt=None, seed=1, scheduler=on
 
 def expected_steps(whole, path):
     """The steps of a run that come after one of its checkpoints."""
-    hook, epoch, *batch = path.stem.split("-")
+    _, epoch, *batch = path.stem.split("-")
     last = (int(epoch), int(batch[0]) if batch else 10**9)
     return [step for step in whole["steps"] if (step[0], step[1]) > last]
 
@@ -153,7 +153,7 @@ def assert_resumes(folder, callback, datamodule, where=lambda path: True, **argu
     return paths
 
 
-# Before the switch (0, 1), at it (2), after it (3), before annealing (4) and inside it (5); "-8" and "-1" are last batches.
+# Before the switch (0, 1), at it (2), after it (3), before annealing (4) and inside it (5); -8 and -1 are last batches.
 SOME = {
     *("epoch-0", "epoch-1", "epoch-2", "epoch-4", "val-0-8", "val-1-8", "val-2-1", "val-4-1"),
     *("batch-0-3", "batch-1-0", "batch-1-8", "batch-2-0", "batch-2-1", "batch-4-1", "batch-5-4"),
