@@ -302,7 +302,13 @@ class CriticalPeriodCallback(Callback):
         }
         for name, value in values.items():
             if value is not None:
-                pl_module.log(f"critical_period/{name}", float(value), batch_size=1, sync_dist=True)
+                pl_module.log(
+                    f"critical_period/{name}",
+                    float(value),
+                    prog_bar=name == "over",  # the verdict alone: a bar has little room
+                    batch_size=1,
+                    sync_dist=True,
+                )
 
     @contextmanager
     def _timed(self) -> Generator[None]:

@@ -10,6 +10,7 @@ from typing_extensions import override
 from lightning_critperiod.costs.logged import finite
 from lightning_critperiod.namespace import Callback
 from lightning_critperiod.plotting import svgs
+from lightning_critperiod.recorder.artifacts import log_figures, log_report
 from lightning_critperiod.recorder.record import collect
 from lightning_critperiod.report import Record, headline, save, table
 from lightning_critperiod.report.files import as_json, write
@@ -21,7 +22,7 @@ class RunRecorder(Callback):
     While training runs, ``report.json`` says so and is renewed after an epoch, so that a process that is killed leaves
     what it did so far. The folder is the logger's, or ``default_root_dir`` without one. It stands behind
     ``CriticalPeriodCallback`` and ``CostMonitor`` in the list of callbacks; either may be missing. Only rank 0 writes,
-    and nothing is written under ``fast_dev_run``.
+    and nothing is written under ``fast_dev_run``. Loggers of TensorBoard get the report as text, and its figures.
 
     Args:
         config: The run's configuration as text, for the report.
@@ -75,6 +76,7 @@ class RunRecorder(Callback):
             return
         self.record["metrics"]["test"] = metrics
         save(self.record, self.folder, svgs(self.record))
+        log_report(self.record, trainer.loggers, trainer.global_step)
 
     def _save(self, trainer: Any, status: str, error: str | None = None) -> None:
         self._running = False
@@ -82,6 +84,8 @@ class RunRecorder(Callback):
             return
         self.record = collect(trainer, status, error, self.config)
         save(self.record, self.folder, svgs(self.record))
+        log_report(self.record, trainer.loggers, trainer.global_step)
+        log_figures(self.record, trainer.loggers, trainer.global_step)
 
     def show(self, console: Console) -> None:
         """Print the decision, the table and where the report lies: the last words of a run."""
