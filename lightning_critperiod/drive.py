@@ -71,6 +71,7 @@ class Drive:
         """Apply the volume of the first epoch of this fit; state that was restored is known by now."""
         length, draws, before = self._length, self._draws, self._draws.volume
         length.require_internals()
+        length.remember()
         begin_next_epoch(self.trainer)
         length.learn(learned)
         planned = length.batches(self.full_volume)

@@ -36,6 +36,7 @@ class EpochLength:
         self.volumes = volumes
         self._overrides = Overrides()
         self._theirs: list[tuple[Any, Any]] = []  # our loader, and the one that it stands for
+        self._limits_before: list[float] | None = None
 
     def install(self, declared: DeclaredVolume | None) -> None:
         """Let every training loader that Lightning has processed (and sharded) draw at our volume.
@@ -55,11 +56,13 @@ class EpochLength:
             self._load_neutrally(declared)
 
     def undo(self) -> None:
-        """Take the overrides off, and give a CombinedLoader of the user's its own loaders back."""
+        """Take the overrides off, and give a CombinedLoader of the user's its own loaders and limits back."""
         self._overrides.undo()
         combined = self.trainer.fit_loop._combined_loader
         if combined is not None:
             combined.flattened = [self._original(loader) for loader in combined.flattened]
+            if self._limits_before is not None:
+                combined.limits[:] = self._limits_before
         self._theirs.clear()
 
     def require_internals(self) -> None:
@@ -81,6 +84,12 @@ class EpochLength:
                 f"This version of Lightning has no {', '.join(missing)}, without which the length of an epoch can't be "
                 "changed: install a version that lightning-critperiod was tested with, or give observe_only=True."
             )
+
+    def remember(self) -> None:
+        """Note the lengths that Lightning has set, before any of them changes: ``undo`` puts them back."""
+        self._limits_before = self.trainer.fit_loop._combined_loader.limits[:]
+        for target, name in ((self.trainer.fit_loop, "max_batches"), (self.trainer, "val_check_batch")):
+            self._overrides.put(target, name, getattr(target, name))
 
     def batches(self, volume: Volume) -> float:
         """Batches of an epoch at a volume; infinite where the loader has no length."""
