@@ -5,7 +5,8 @@
 
 For every set-up and seed one run has the full recipe (k = 3) to the end, and one run each switches to k = 1 at a
 fixed part of the run. The rules are then asked, without training, on the signals that the full run recorded: up to the
-switch a switched run is the same run. "Development" set-ups may be looked at to choose a rule, "confirmation" ones judge.
+switch a switched run is the same run. "Development" set-ups may be looked at to choose a rule, "confirmation" ones
+judge it.
 """
 
 import argparse

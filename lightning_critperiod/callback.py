@@ -40,9 +40,7 @@ def own_rule(signal: Signal) -> Rule:
     for kind, rule in OWN_RULES.items():
         if isinstance(signal, kind):
             return rule
-    raise ValueError(
-        f"rule must be given for {type(signal).__name__}, which has none of its own: Plateau or Forecast."
-    )
+    raise ValueError(f"rule must be given for {type(signal).__name__}, which has none of its own: Plateau or Forecast.")
 
 
 class CriticalPeriodCallback(Callback):
@@ -138,9 +136,7 @@ class CriticalPeriodCallback(Callback):
             "history": dict(self.history),
             "end_epoch": self.end_epoch,
             "reason": self.reason,
-            "volumes": {
-                epoch: (v.augmentation_multiplier, v.pruning_ratio) for epoch, v in self.volumes.items()
-            },
+            "volumes": {epoch: (v.augmentation_multiplier, v.pruning_ratio) for epoch, v in self.volumes.items()},
             "seed": self._seed,
             "measured": self._measured,
             "learned": self._drive.learned if self._drive else self._learned,
@@ -163,27 +159,19 @@ class CriticalPeriodCallback(Callback):
         if stage != "fit":
             return
         self._undo()
-        drivers = [
-            c for c in trainer.callbacks if isinstance(c, CriticalPeriodCallback) and not c.observe_only
-        ]
+        drivers = [c for c in trainer.callbacks if isinstance(c, CriticalPeriodCallback) and not c.observe_only]
         verify.check_run(trainer, self.rule, drivers)
-        self._max_epochs = (
-            trainer.max_epochs
-        )  # weight averaging lets the Trainer run one more, for batch norm
+        self._max_epochs = trainer.max_epochs  # weight averaging lets the Trainer run one more, for batch norm
         if finished_epochs(trainer) == 0:
             self._forget()
-        declared = (
-            DeclaredVolume(trainer.datamodule) if DeclaredVolume.is_declared(trainer.datamodule) else None
-        )
+        declared = DeclaredVolume(trainer.datamodule) if DeclaredVolume.is_declared(trainer.datamodule) else None
         own = declared.volume if declared else Volume()
         self.full_volume = own if self.observe_only else self.recipe.during or own
         if self.observe_only:
             return
         if self._seed is None:
             self._seed = trainer.strategy.broadcast(torch.initial_seed() % 2**63)
-        self._drive = Drive(
-            trainer, dataclasses.replace(self.recipe, during=self.full_volume), declared, self._seed
-        )
+        self._drive = Drive(trainer, dataclasses.replace(self.recipe, during=self.full_volume), declared, self._seed)
         self._drive.install(pl_module if self.lr_policy == "epoch_equivalent" else None)
 
     @override
@@ -221,13 +209,16 @@ class CriticalPeriodCallback(Callback):
             self.signal.on_before_optimizer_step(trainer, pl_module, optimizer)
 
     @override
-    def on_train_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self._drive is not None:
             self._drive.on_train_batch_end(batch_idx)
         with self._timed():
             self.signal.on_train_batch_end(trainer, pl_module)
+
+    @override
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self.signal.on_validation_start(trainer, pl_module)
 
     @override
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
@@ -247,9 +238,7 @@ class CriticalPeriodCallback(Callback):
     @override
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         if self.end_epoch is None:
-            self.reason = (
-                f"critical period not over in {finished_epochs(trainer)} epochs: {self.rule} never fired"
-            )
+            self.reason = f"critical period not over in {finished_epochs(trainer)} epochs: {self.rule} never fired"
 
     @override
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:

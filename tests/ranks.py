@@ -77,9 +77,7 @@ class Writes(Callback):
             if isinstance(ours, CriticalPeriodCallback):
                 record["history"] = sorted(ours.history.items())
                 record["end_epoch"] = ours.end_epoch
-                record["volumes"] = [
-                    (e, v.augmentation_multiplier, v.pruning_ratio) for e, v in ours.volumes.items()
-                ]
+                record["volumes"] = [(e, v.augmentation_multiplier, v.pruning_ratio) for e, v in ours.volumes.items()]
         Path(self.folder, f"rank-{trainer.global_rank}.json").write_text(json.dumps(record))
 
 
@@ -90,9 +88,7 @@ RULES = {
 }
 
 
-def train(
-    folder, rule="at 2", data="declares", options=(), seed=1, ckpt=None, saves=False, dies=None, **arguments
-):
+def train(folder, rule="at 2", data="declares", options=(), seed=1, ckpt=None, saves=False, dies=None, **arguments):
     """Train; the ranks of it leave their records in ``folder``."""
     torch.manual_seed(0)
     model = (Images if data == "digits" else Ranked)(scheduler=one_cycle)

@@ -1,6 +1,7 @@
 import csv
 import math
 import random
+from typing import ClassVar
 
 import lightning as L
 import numpy as np
@@ -11,7 +12,16 @@ from lightning.pytorch.callbacks import Callback
 from torch import nn
 from torch.utils.data import DataLoader
 
-from lightning_critperiod import AtEpoch, CriticalPeriodCallback, LayerRotation, Never, Recipe, Slope, Volume
+from lightning_critperiod import (
+    AtEpoch,
+    CriticalPeriodCallback,
+    LayerRotation,
+    MonitoredMetric,
+    Never,
+    Recipe,
+    Slope,
+    Volume,
+)
 from lightning_critperiod.rules import Rule
 from lightning_critperiod.signals import Signal
 
@@ -381,3 +391,24 @@ def test_a_model_without_kernels_is_refused(trainer_for):
 
     with pytest.raises(ValueError, match="LayerRotation needs a trainable parameter of two or more dimensions"):
         fit(trainer_for, Flat(), TinyData(), CriticalPeriodCallback())
+
+
+def test_a_metric_that_training_logs_by_step_and_by_epoch_is_the_epochs_mean_though_validation_comes_between(
+    trainer_for,
+):
+    """The last step's value stood in the history, because validation was not announced to the signal."""
+
+    class Logs(TinyModel):
+        means: ClassVar[dict] = {}
+
+        def training_step(self, batch, batch_idx):
+            loss = super().training_step(batch, batch_idx)
+            self.means.setdefault(self.current_epoch, []).append((float(loss.detach()), len(batch[0])))
+            self.log("loss", loss, on_step=True, on_epoch=True, batch_size=len(batch[0]))
+            return loss
+
+    torch.manual_seed(0)
+    model, callback = Logs(), CriticalPeriodCallback(signal=MonitoredMetric("loss"), rule=Never())
+    fit(trainer_for, model, TinyData(), callback, max_epochs=3)
+    truth = {e: sum(v * n for v, n in m) / sum(n for _, n in m) for e, m in model.means.items()}
+    assert callback.history == pytest.approx(truth, rel=1e-5)

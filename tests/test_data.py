@@ -71,9 +71,7 @@ def test_every_kept_sample_is_seen_floor_k_to_ceil_k_times():
         counts = collections.Counter(sampler(n, k, r, seed=rng.randint(0, 99)))
         if counts and fits(k, r, n):
             checked += 1
-            assert set(counts.values()) <= {math.floor(k), math.ceil(k)} | set(
-                range(math.floor(k), math.ceil(k) + 1)
-            )
+            assert set(counts.values()) <= {math.floor(k), math.ceil(k)} | set(range(math.floor(k), math.ceil(k) + 1))
     assert checked > 200
 
 
@@ -230,9 +228,7 @@ class SizedStream(Stream):
         return self.n
 
 
-@pytest.mark.parametrize(
-    ("k", "r", "batches"), [(2, 0, 16), (1, 0, 8), (1, 0.25, 6), (1.5, 0, 12), (2.25, 0.5, 9)]
-)
+@pytest.mark.parametrize(("k", "r", "batches"), [(2, 0, 16), (1, 0, 8), (1, 0.25, 6), (1.5, 0, 12), (2.25, 0.5, 9)])
 def test_sized_iterable_data_is_scaled_by_whole_batches(k, r, batches):
     loader = at_volume(DataLoader(SizedStream(32), batch_size=4), draws(k, r))
     drawn = [batch.tolist() for batch in loader]

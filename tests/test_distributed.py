@@ -30,9 +30,7 @@ def script(folder, environment=(), **settings):
     path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
     command = [sys.executable, "-W", "ignore", str(TESTS / "ranks.py"), str(folder), json.dumps(settings)]
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **dict(environment)}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def records(folder, ranks=2):
@@ -61,10 +59,7 @@ def assert_ranks_agree(ranks):
     """Same batches, LR, decision and weights everywhere; only the samples and the local metrics differ."""
     first = ranks[0]
     for record in ranks[1:]:
-        lengths = [
-            [(epoch, batch, len(ids[""]), lr) for epoch, batch, ids, lr in r["steps"]]
-            for r in (first, record)
-        ]
+        lengths = [[(epoch, batch, len(ids[""]), lr) for epoch, batch, ids, lr in r["steps"]] for r in (first, record)]
         assert lengths[0] == lengths[1]
         for what in ("weights", "global_step", "validations", "planned", "history", "end_epoch", "volumes"):
             assert record[what] == first[what]
@@ -259,7 +254,8 @@ class Whole(Callback):
     def on_train_start(self, trainer, module):
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
         whole = get_model_state_dict(module, options=options)
-        self.weights.append({name: w.double().tolist() for name, w in whole.items()} if trainer.global_rank == 0 else {})
+        mine = whole.items() if trainer.global_rank == 0 else ()
+        self.weights.append({name: w.double().tolist() for name, w in mine})
     on_train_epoch_end = on_train_start
 
 def run(folder, ckpt=None):
@@ -309,8 +305,6 @@ def test_sharded_training_is_driven_and_resumes(tmp_path):
 
 def rotation(initial, current):
     """Mean cosine distance of the two kernels, in float64."""
-    pairs = [
-        (torch.tensor(initial[name]).flatten(), torch.tensor(current[name]).flatten()) for name in initial
-    ]
+    pairs = [(torch.tensor(initial[name]).flatten(), torch.tensor(current[name]).flatten()) for name in initial]
     layers = [1 - a @ b / a.norm() / b.norm() for a, b in pairs if len(a) > 8 or len(a) == 16]
     return float(sum(layers) / len(layers))

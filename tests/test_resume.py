@@ -308,9 +308,7 @@ def test_different_checkpoints_give_different_runs(tmp_path):
         changed = {**state, "callbacks": {key: {**state["callbacks"][key], name: value}}}
         torch.save(changed, tmp_path / "changed.ckpt")
         with pytest.raises(AssertionError, match="epoch-1"):
-            assert_same(
-                train(tmp_path, drive(rule=Never()), data(), ckpt=tmp_path / "changed.ckpt"), whole, path
-            )
+            assert_same(train(tmp_path, drive(rule=Never()), data(), ckpt=tmp_path / "changed.ckpt"), whole, path)
     other = train(tmp_path, drive(), data(), ckpt=tmp_path / "batch-1-3.ckpt")
     with pytest.raises(AssertionError, match="epoch-1"):
         assert_same(other, whole, path)
@@ -389,9 +387,7 @@ def test_who_only_observed_may_drive_on_resume_and_the_other_way_round(tmp_path)
     assert resumed["history"].keys() == set(range(6))
     assert counts(resumed) == {3: 8, 4: 8, 5: 17}
     train(tmp_path, drive(), TinyData(n=17), SavesEverywhere(tmp_path / "driven"))
-    watched = train(
-        tmp_path, drive(observe_only=True), TinyData(n=17), ckpt=tmp_path / "driven" / "epoch-2.ckpt"
-    )
+    watched = train(tmp_path, drive(observe_only=True), TinyData(n=17), ckpt=tmp_path / "driven" / "epoch-2.ckpt")
     assert watched["decision"][0] == 2
     assert counts(watched) == {3: 17, 4: 17, 5: 17}
 
