@@ -23,9 +23,7 @@ class Repeats(Declares):
 
 class Model(TinyModel):
     def __init__(self):
-        super().__init__(
-            scheduler=lambda o, n: torch.optim.lr_scheduler.OneCycleLR(o, max_lr=0.1, total_steps=n)
-        )
+        super().__init__(scheduler=lambda o, n: torch.optim.lr_scheduler.OneCycleLR(o, max_lr=0.1, total_steps=n))
         self.break_in, self.error = None, None
 
     def at(self, where):
@@ -104,9 +102,7 @@ def different(one, other):
 
 
 def ours(signal=None):
-    return CriticalPeriodCallback(
-        signal, AtEpoch(1), Recipe(after=Volume(pruning_ratio=0.5), annealing_fraction=0)
-    )
+    return CriticalPeriodCallback(signal, AtEpoch(1), Recipe(after=Volume(pruning_ratio=0.5), annealing_fraction=0))
 
 
 def after(tmp_path, callbacks, data, where=None, error=RuntimeError, loaders=()):
