@@ -69,7 +69,8 @@ class Drive:
         learned: Sequence[int | None],
     ) -> None:
         """Apply the volume of the first epoch of this fit; state that was restored is known by now."""
-        length, draws, before = self._length, self._draws, self._draws.volume
+        length, draws = self._length, self._draws
+        before = draws.volume, draws.own
         length.require_internals()
         length.remember()
         begin_next_epoch(self.trainer)
@@ -85,7 +86,7 @@ class Drive:
         self.write()
         # What passes through untouched is resumed as Lightning does it.
         done = unfinished_batches(self.trainer) if draws.own else 0
-        if draws.volume != before or (draws.own and (self.trainer.global_step or done)):
+        if (draws.volume, draws.own) != before or (draws.own and (self.trainer.global_step or done)):
             length.restart(done)
 
     def set_volume(self, epoch: int, end_epoch: int | None) -> None:
