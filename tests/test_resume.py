@@ -183,6 +183,19 @@ def test_with_workers(tmp_path, workers, persistent):
     assert len(assert_resumes(tmp_path, drive, loads, few.__contains__, max_epochs=4)) == 5
 
 
+def test_when_the_switch_changes_nothing_but_whose_draws_they_are(tmp_path):
+    """With workers the first epoch used to begin with what they had fetched before the draws were ours."""
+
+    def callback():
+        return drive(rule=AtEpoch(0), recipe=Recipe(after=Volume()))
+
+    def loads():
+        return TinyData(n=17, num_workers=1)
+
+    names = {"batch-0-1", "batch-0-4", "epoch-0", "batch-1-2"}
+    assert len(assert_resumes(tmp_path, callback, loads, names.__contains__, max_epochs=2)) == 4
+
+
 TRAINER = {
     "validation twice an epoch": dict(val_check_interval=0.5),
     "validation every other epoch": dict(check_val_every_n_epoch=2),
