@@ -209,6 +209,13 @@ def test_a_run_that_was_cut_short_may_still_have_got_a_verdict(critperiod, tmp_p
     assert rows[0][2:] == ["not over in 3 epochs", "", "-", "10.0", "-"]
 
 
+def test_a_test_after_training_is_no_epoch_more():
+    """Lightning logs it with the epoch after the last one: our own run folders were refused as too long."""
+    logs = Logs()
+    logs.add("metrics.csv", [("val_loss", 38, 0.2), ("val_loss", 39, 0.1), ("step", 40, 9.0), ("test_acc", 40, 0.9)])
+    assert logs.epochs == 40
+
+
 def test_test_metrics_are_not_looked_at(error_of, tmp_path):
     (tmp_path / "metrics.csv").write_text("epoch,step,test_acc,train_loss\n0,1,0.1,0.5\n1,2,0.2,0.4\n")
     assert read(tmp_path).logs.signals.keys() == {"train_loss"}

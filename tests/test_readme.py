@@ -53,3 +53,14 @@ def test_every_file_that_the_readme_names_is_there():
     rooms = set(re.findall(r"`(\w+(?:\.py|/))`", README.split("## The house")[1]))
     assert not [room for room in rooms if not (package / room).exists()]
     assert yaml.safe_load(blocks("yaml")[0])
+
+
+def test_the_results_of_the_readme_are_those_of_the_recorded_runs(tmp_path, monkeypatch):
+    root = Path(__file__).parents[1]
+    monkeypatch.syspath_prepend(root / "benchmarks")
+    from late_enough_judge import judge
+    from readme import block
+
+    judge(root / "results" / "late_enough", 20, tmp_path / "late.md")
+    assert (tmp_path / "late.md").read_text() == (root / "docs" / "late.md").read_text()
+    assert block() in README

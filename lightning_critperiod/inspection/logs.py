@@ -48,8 +48,9 @@ class Logs:
 
     @property
     def epochs(self) -> int:
-        """Epochs that were begun: the last one logged + 1."""
-        return 1 + max((epoch for series in self.values.values() for epoch in series), default=-1)
+        """Epochs that were begun: the last one logged + 1. A test after training is logged as one epoch more."""
+        trained = [series for name, series in self.values.items() if not re.fullmatch("epoch|step|test.*", name)]
+        return 1 + max((epoch for series in trained for epoch in series), default=-1)
 
     @property
     def signals(self) -> dict[str, dict[int, float]]:
