@@ -172,6 +172,9 @@ def fit(case, folder, ckpt=None, saves=None, seed=None):
 
 def differences(case, rng, folder):
     """Train, interrupt, resume; what was not as computed, in words."""
+    full = len(expected_epoch({**case, "limit": 1.0}, 0, case["during"], ours=True))
+    if isinstance(case["limit"], float) and int(full * case["limit"]) == 0:
+        case["limit"] = 1.0  # Lightning refuses a part of the full recipe that is no batch
     lengths = [len(expected_epoch(case, 0, case[v], ours=True)) for v in ("during", "after")]
     if isinstance(case["every"], int):
         case["every"] = max(1, min(case["every"], lengths[0]))  # Lightning refuses a longer one
