@@ -267,13 +267,26 @@ def test_a_length_that_was_learned_is_not_forgotten(tmp_path):
     assert len(tried) == len(names)
 
 
+def not_in_an_epochs_end(name):
+    """Lightning keeps no training metrics in a checkpoint: one from between an epoch's batches and its end lost them."""
+    return no_last_batch(name) and not name.startswith("val")
+
+
+def test_a_training_metric_has_no_value_after_a_resume_from_a_checkpoint_of_validation_end(tmp_path):
+    """No value, and not the last step's or the epoch before's."""
+    saves = SavesEverywhere(tmp_path)
+    whole = train(tmp_path, drive(MonitoredMetric("train_loss"), Never()), data(), saves)
+    resumed = train(tmp_path, drive(MonitoredMetric("train_loss"), Never()), data(), ckpt=tmp_path / "val-1-8.ckpt")
+    assert resumed["history"] == {e: v for e, v in whole["history"].items() if e != 1}
+
+
 SIGNALS = {
     "rotation": (lambda: drive(rule=Slope(window=2, max_angle=89)), some),
     "confusion": (lambda: drive(GradientConfusion(probe_batches=3)), some),
     "predictiveness": (lambda: drive(GradientPredictiveness(probe_batches=3)), some),
     "every other epoch": (lambda: drive(GradientPredictiveness(probe_batches=3, every_n_epochs=2)), some),
     "validation": (lambda: drive(MonitoredMetric("val_loss"), Plateau(patience=1)), no_last_batch),
-    "training": (lambda: drive(MonitoredMetric("train_loss")), no_last_batch),
+    "training": (lambda: drive(MonitoredMetric("train_loss")), not_in_an_epochs_end),
 }
 
 
