@@ -268,7 +268,7 @@ def test_a_length_that_was_learned_is_not_forgotten(tmp_path):
 
 
 def not_in_an_epochs_end(name):
-    """Lightning keeps no training metrics in a checkpoint: one from between an epoch's batches and its end lost them."""
+    """Lightning keeps no training metrics in a checkpoint: one from between the last batch and epoch end lost them."""
     return no_last_batch(name) and not name.startswith("val")
 
 
