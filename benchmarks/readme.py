@@ -38,7 +38,7 @@ def block():
         "",
         *sweep(),
         "",
-        f"The published rule saves {saved} of the samples there and costs {lost} points (confirmation set-ups). Late is",
+        f"The published rule saves {saved} of the samples and changes accuracy by {lost} points (confirmation set-ups). Late is",
         "safer than early: [docs/late.md](docs/late.md) has every rule, [docs/when.md](docs/when.md) who should use it.",
         "Made by `make results` from `results/`, the runs by `python benchmarks/late_enough.py run`; the referee's table of",
         "15 arms (`critperiod compare`) is in `results/digits/table.md`.",
