@@ -71,8 +71,7 @@ class Drive:
         """Apply the volume of the first epoch of this fit; state that was restored is known by now."""
         length, draws = self._length, self._draws
         before = draws.volume, draws.own
-        length.require_internals()
-        length.remember()
+        length.start()
         begin_next_epoch(self.trainer)
         length.learn(learned)
         planned = length.batches(self.full_volume)

@@ -73,7 +73,7 @@ class VolumeIterable(VolumeBatches):
     """Any iterable of batches at the volume of ``draws``; has the attributes of what it stands for.
 
     Args:
-        base: The user's iterable.
+        base: The user's iterable, or one of these, which stands for it.
         draws: What the run draws now.
     """
 
@@ -82,6 +82,8 @@ class VolumeIterable(VolumeBatches):
         self.draws = draws
         self.learned = None
         self.skip = 0
+        if isinstance(base, VolumeIterable):
+            self.base, self.learned = base.base, base.learned
 
     def __getattr__(self, name: str) -> Any:
         if name == "base":  # while it is being copied
@@ -115,9 +117,12 @@ def iterable_loader(loader: Any, draws: Draws) -> Any:
         An instance of a subclass of the loader's own class.
     """
     kind: Any = type(loader)
-    if not isinstance(loader, _VolumeLoader):
+    learned = None
+    if isinstance(loader, _VolumeLoader):
+        learned = loader.learned
+    else:
         kind = type(f"Volume{kind.__name__}", (_VolumeLoader, kind), {})
     new = kind.__new__(kind)
     # No workers yet: persistent ones that the user has started keep their old order.
-    vars(new).update(vars(loader), draws=draws, learned=None, skip=0, _iterator=None)
+    vars(new).update(vars(loader), draws=draws, learned=learned, skip=0, _iterator=None)
     return new

@@ -28,7 +28,7 @@ def at_volume(loader: Any, draws: Draws) -> Any:
         A shallow copy of a DataLoader, or a proxy for any other iterable.
     """
     if not isinstance(loader, DataLoader):
-        return VolumeIterable(loader.base if isinstance(loader, VolumeIterable) else loader, draws)
+        return VolumeIterable(loader, draws)
     if not has_index_sampler(loader):
         return iterable_loader(loader, draws)
     new = copy.copy(loader)

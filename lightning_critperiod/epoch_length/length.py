@@ -1,12 +1,6 @@
-"""Put our draws in, tell the loop how long its epoch is now, undo.
-
-Lightning reads the length of a training epoch once, in ``_FitLoop.setup_data``, and keeps it in three places:
-``fit_loop.max_batches``, the ``limits`` of the combined loader and ``trainer.val_check_batch``. No public interface
-changes them (Lightning issue 21448), so ``EpochLength`` re-derives all three the way ``setup_data`` does.
-"""
+"""Put our draws into the train loaders, let the loop know how long its epoch is now, undo."""
 
 import functools
-import math
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,10 +9,9 @@ from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from lightning_critperiod.data import Draws, VolumeBatches, at_volume, has_index_sampler, length, skip
 from lightning_critperiod.declaration import DeclaredVolume
+from lightning_critperiod.epoch_length.loop import ReloadedLength, ToldLength, loop_length
 from lightning_critperiod.override import Overrides
 from lightning_critperiod.recipe import Volume
-
-MISSING = object()
 
 
 class EpochLength:
@@ -36,7 +29,7 @@ class EpochLength:
         self.volumes = volumes
         self._overrides = Overrides()
         self._theirs: list[tuple[Any, Any]] = []  # our loader, and the one that it stands for
-        self._limits_before: list[float] | None = None
+        self._loop: ToldLength | ReloadedLength = ReloadedLength(trainer)  # until it is known, nothing to undo
 
     def install(self, declared: DeclaredVolume | None) -> None:
         """Let every training loader that Lightning has processed (and sharded) draw at our volume.
@@ -61,49 +54,21 @@ class EpochLength:
         combined = self.trainer.fit_loop._combined_loader
         if combined is not None:
             combined.flattened = [self._original(loader) for loader in combined.flattened]
-            if self._limits_before is not None:
-                combined.limits[:] = self._limits_before
+        self._loop.undo()
         self._theirs.clear()
 
-    def require_internals(self) -> None:
-        """Refuse a Lightning that keeps the length of an epoch elsewhere than those that this was written for.
-
-        Raises:
-            RuntimeError: One of the three places is missing.
-        """
-        trainer, loop = self.trainer, self.trainer.fit_loop
-        combined = getattr(loop, "_combined_loader", None)
-        places = {
-            "Trainer.val_check_batch": getattr(trainer, "val_check_batch", MISSING),
-            "FitLoop.max_batches": getattr(loop, "max_batches", MISSING),
-            "CombinedLoader.limits": getattr(combined, "limits", None) or MISSING,
-        }
-        missing = [name for name, value in places.items() if value is MISSING]
-        if missing:
-            raise RuntimeError(
-                f"This version of Lightning has no {', '.join(missing)}, without which the length of an epoch can't be "
-                "changed: install a version that lightning-critperiod was tested with, or give observe_only=True."
-            )
-
-    def remember(self) -> None:
-        """Note the lengths that Lightning has set, before any of them changes: ``undo`` puts them back."""
-        self._limits_before = self.trainer.fit_loop._combined_loader.limits[:]
-        for target, name in ((self.trainer.fit_loop, "max_batches"), (self.trainer, "val_check_batch")):
-            self._overrides.put(target, name, getattr(target, name))
+    def start(self) -> None:
+        """Find out how this Lightning is told the length of an epoch, now that it has set up its loaders."""
+        self._loop = loop_length(self.trainer)
 
     def batches(self, volume: Volume) -> float:
         """Batches of an epoch at a volume; infinite where the loader has no length."""
         with self._assume(volume):
-            return self._max_batches()
+            return self._loop.batches()
 
     def follow(self) -> None:
         """Tell the loop the length of the epoch that comes next."""
-        loop, loader = self.trainer.fit_loop, self.trainer.fit_loop._combined_loader
-        if loader is None:
-            return
-        loader.limits[:] = self._limits()  # in place: the iterator in use holds this very list
-        loop.max_batches = self._max_batches()
-        self._set_val_check_batch(loop.max_batches)
+        self._loop.follow()
         for ours in self._loaders():
             skip(ours, 0)  # an epoch that was resumed after its last batch has not iterated at all
 
@@ -197,33 +162,3 @@ class EpochLength:
     def _loaders(self) -> list[Any]:
         combined = self.trainer.fit_loop._combined_loader
         return [] if combined is None else combined.flattened
-
-    def _limits(self) -> list[float]:
-        return [self._limit(length(loader)) for loader in self._loaders()]
-
-    def _limit(self, n: int | None) -> float:
-        """Lightning's own reading of ``limit_train_batches``, but at least one batch where Lightning would raise."""
-        part = self.trainer.limit_train_batches
-        if isinstance(part, int):
-            return part if n is None else min(n, part)
-        if n is None:
-            return math.inf
-        return max(1, int(n * part)) if n else 0
-
-    def _max_batches(self) -> float:
-        loader = self.trainer.fit_loop._combined_loader
-        before, loader.limits[:] = loader.limits[:], self._limits()
-        n = length(loader)
-        loader.limits[:] = before
-        return math.inf if n is None else n
-
-    def _set_val_check_batch(self, batches: float) -> None:
-        trainer = self.trainer
-        every = getattr(trainer, "val_check_interval", None)
-        if every is None:
-            return  # validation goes by the clock
-        if isinstance(every, int):
-            # A count across epochs stays; one within an epoch can be no longer than the epoch.
-            trainer.val_check_batch = every if trainer.check_val_every_n_epoch is None else min(every, batches)
-        else:
-            trainer.val_check_batch = math.inf if batches == math.inf else max(1, int(batches * every))

@@ -1,14 +1,11 @@
 from datetime import timedelta
 
 import pytest
-from conftest import make_trainer
-from lightning.pytorch.callbacks import Callback
 from outside import (
     SINCE_2_6,
     Witness,
     assert_each_seen,
     assert_run,
-    callback,
     epochs_of,
     loaders,
     rates_of,
@@ -93,24 +90,6 @@ def test_a_limit_that_makes_every_epoch_as_long_is_said_to_save_nothing(tmp_path
     with pytest.warns(UserWarning, match="limit_train_batches=2 cuts every epoch to the same length"):
         run(tmp_path, "shrinks", model, loaders(), limit_train_batches=2)
     assert model.batches == [2] * 6
-
-
-@pytest.mark.parametrize("place", ["Trainer.val_check_batch", "FitLoop.max_batches", "CombinedLoader.limits"])
-def test_a_lightning_without_one_of_the_three_lengths_is_refused(tmp_path, place):
-    class Breaks(Callback):
-        def on_train_start(self, trainer, pl_module):
-            if place == "Trainer.val_check_batch":
-                del trainer.val_check_batch
-            elif place == "FitLoop.max_batches":
-                del trainer.fit_loop.max_batches
-            else:
-                trainer.fit_loop._combined_loader._limits = None
-
-    model = Witness()
-    trainer = make_trainer(tmp_path, [Breaks(), callback("shrinks")])
-    with pytest.raises(RuntimeError, match=f"has no {place}.*observe_only=True"):
-        trainer.fit(model, **loaders())
-    assert not model.samples
 
 
 @CASES

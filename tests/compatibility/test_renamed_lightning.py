@@ -1,0 +1,78 @@
+"""A Lightning that keeps the length of an epoch elsewhere: a copy of the installed one with its attributes renamed."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import lightning
+import pytest
+from outside import EPOCHS, epochs_of, rates_of, validations_of
+
+TESTS = Path(__file__).parents[1]
+# attribute -> the files of Lightning that know it
+PLACES = {
+    "val_check_batch": ["loops/fit_loop.py", "loops/training_epoch_loop.py", "trainer/trainer.py"],
+    "max_batches": ["loops/fit_loop.py"],
+    "limits": ["loops/fit_loop.py", "utilities/combined_loader.py"],
+}
+RUN = """
+import json, sys, warnings
+from pathlib import Path
+from conftest import make_trainer
+from outside import Witness, callback, loaders
+
+settings = json.loads(sys.argv[2])
+model = Witness()
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    trainer = make_trainer(Path(sys.argv[1]), [callback("shrinks")], **settings)
+    trainer.fit(model, **loaders())
+said = sum("has no" in str(warning.message) for warning in caught)
+print(json.dumps([model.batches, model.validations, model.last_rates, said]))
+"""
+
+
+@pytest.fixture(scope="module", params=[*PLACES, "all three"])
+def renamed(request, tmp_path_factory):
+    """A folder with a Lightning that has no such attribute."""
+    folder = tmp_path_factory.mktemp("renamed")
+    shutil.copytree(Path(lightning.__file__).parent, folder / "lightning", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in PLACES if request.param == "all three" else [request.param]:
+        for file in PLACES[name]:
+            path = folder / "lightning" / "pytorch" / file
+            text = path.read_text(encoding="utf-8")
+            path.write_text(re.sub(rf"\b{name}\b", f"another_{name}", text), encoding="utf-8")
+    trainer = folder / "lightning" / "pytorch" / "trainer" / "trainer.py"
+    if request.param in {"max_batches", "all three"}:  # the public num_training_batches knows it too
+        text = trainer.read_text(encoding="utf-8")
+        trainer.write_text(text.replace("fit_loop.max_batches", "fit_loop.another_max_batches"), encoding="utf-8")
+    return folder
+
+
+def run(renamed, tmp_path, **settings):
+    paths = [renamed, TESTS, TESTS / "compatibility", TESTS.parent]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
+    command = [sys.executable, "-c", RUN, str(tmp_path), json.dumps(settings)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_lightning_that_keeps_its_lengths_elsewhere_sets_its_loaders_up_anew(renamed, tmp_path):
+    done = run(renamed, tmp_path, accumulate_grad_batches=2, val_check_interval=0.5)
+    assert done.returncode == 0, done.stderr
+    batches, validations, rates, said = json.loads(done.stdout.splitlines()[-1])
+    assert len(batches) == EPOCHS
+    assert batches == epochs_of("shrinks")
+    assert [tuple(v) for v in validations] == validations_of(batches, 0.5)
+    assert rates == pytest.approx(rates_of(batches, accumulate=2))
+    assert said == 1
+
+
+@pytest.mark.parametrize("renamed", ["all three"], indirect=True)
+def test_what_such_a_lightning_would_reject_in_mid_run_is_refused_before_training(renamed, tmp_path):
+    done = run(renamed, tmp_path, val_check_interval=6)
+    assert done.returncode != 0
+    assert "`val_check_interval` (6) must be less than or equal to" in done.stderr
