@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all test-versions results lint clean
+.PHONY: run test test-all test-versions test-loggers results lint clean
 
 run: .venv/installed
 	$(BIN)/critperiod fit --config configs/digits.yaml
@@ -19,6 +19,11 @@ test-versions:
 	.venv-oldest/bin/python -m pip install --quiet --no-deps --editable .
 	.venv-oldest/bin/python -m pytest -q -m "not slow" -W ignore::DeprecationWarning -W ignore::FutureWarning
 	rm -rf .venv-oldest
+
+# With the loggers' own packages; the other tests do without them.
+test-loggers: .venv/installed-dev
+	$(BIN)/python -m pip install --quiet --editable ".[loggers]"
+	$(BIN)/python -m pytest -q tests/test_loggers.py
 
 # Tables and figures from the runs in results/; trains nothing.
 results: .venv/installed

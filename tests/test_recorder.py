@@ -281,3 +281,24 @@ def test_a_run_of_one_epoch_is_reported(tmp_path):
     recorder, _ = run(tmp_path, CriticalPeriodCallback(), CostMonitor(), max_epochs=1)
     assert "not over" in shown(recorder)
     assert load(tmp_path)["projected"]["epochs_projected"] == 0
+
+
+def test_a_report_that_cannot_be_written_does_not_end_the_training(tmp_path):
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the folder should be")
+    callback = switched()
+    with pytest.warns(UserWarning, match="report of the run was not written") as warned:
+        recorder, trainer = run(blocked, callback, CostMonitor())
+    said = [str(w.message) for w in warned if "not written" in str(w.message)]
+    assert [text.rpartition(". ")[2] for text in said] == ["Training goes on.", "The training is not touched by it."]
+    assert trainer.state.finished
+    assert len(callback.history) == EPOCHS
+    assert recorder.record["status"] == "completed"
+    assert blocked.read_text() == "a file where the folder should be"
+
+
+def test_a_report_that_cannot_be_written_does_not_hide_why_the_run_died(tmp_path):
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the folder should be")
+    with pytest.warns(UserWarning, match="not written"), pytest.raises(RuntimeError, match="lights out"):
+        run(blocked, switched(), CostMonitor(), net=Net("training"))

@@ -1,9 +1,12 @@
 """The callback that leaves the report of a run in its folder."""
 
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lightning_utilities.core.rank_zero import rank_zero_warn
 from rich.console import Console
 from typing_extensions import override
 
@@ -20,9 +23,10 @@ class RunRecorder(Callback):
     """Writes the report of a run into its folder: at the end of training, after the test, and when the run dies.
 
     While training runs, ``report.json`` says so and is renewed after an epoch, so that a process that is killed leaves
-    what it did so far. The folder is the logger's, or ``default_root_dir`` without one. It stands behind
-    ``CriticalPeriodCallback`` and ``CostMonitor`` in the list of callbacks; either may be missing. Only rank 0 writes,
-    and nothing is written under ``fast_dev_run``. Loggers of TensorBoard get the report as text, and its figures.
+    what it did so far. The folder is the run's own of the first logger, where Lightning keeps its checkpoints, or
+    ``default_root_dir`` without one. It stands behind ``CriticalPeriodCallback`` and ``CostMonitor`` in the list of
+    callbacks; either may be missing. Only rank 0 writes, and nothing is written under ``fast_dev_run``. The loggers of
+    TensorBoard, W&B and MLflow get the report and its figures. What cannot be written or sent is a warning.
 
     Args:
         config: The run's configuration as text, for the report.
@@ -43,9 +47,8 @@ class RunRecorder(Callback):
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         if stage != "fit":
             return
-        # On all ranks: log_dir is a collective.
-        folder = trainer.log_dir or trainer.default_root_dir
-        self.folder = None if trainer.fast_dev_run else Path(folder)
+        folder = _folder(trainer)
+        self.folder = None if trainer.fast_dev_run else folder
         self.record = None
         self._renewed = 0.0
         self._running = True
@@ -54,7 +57,8 @@ class RunRecorder(Callback):
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         if self.folder is None or not trainer.is_global_zero or time.monotonic() - self._renewed < 10:
             return
-        write({"report.json": as_json(collect(trainer, "running", config=self.config))}, self.folder)
+        with _no_loss("Training goes on."):
+            write({"report.json": as_json(collect(trainer, "running", config=self.config))}, self.folder)
         self._renewed = time.monotonic()
 
     @override
@@ -75,17 +79,20 @@ class RunRecorder(Callback):
         if self.record is None or self.folder is None:
             return
         self.record["metrics"]["test"] = metrics
-        save(self.record, self.folder, svgs(self.record))
+        with _no_loss("The report of the training stays."):
+            save(self.record, self.folder, svgs(self.record))
         log_report(self.record, trainer.loggers, trainer.global_step)
 
     def _save(self, trainer: Any, status: str, error: str | None = None) -> None:
         self._running = False
         if self.folder is None or not trainer.is_global_zero:
             return
-        self.record = collect(trainer, status, error, self.config)
-        save(self.record, self.folder, svgs(self.record))
-        log_report(self.record, trainer.loggers, trainer.global_step)
-        log_figures(self.record, trainer.loggers, trainer.global_step)
+        with _no_loss("The training is not touched by it."):
+            self.record = collect(trainer, status, error, self.config)
+            save(self.record, self.folder, svgs(self.record))
+        if self.record is not None:
+            log_report(self.record, trainer.loggers, trainer.global_step)
+            log_figures(self.record, trainer.loggers, trainer.global_step)
 
     def show(self, console: Console) -> None:
         """Print the decision, the table and where the report lies: the last words of a run."""
@@ -94,3 +101,25 @@ class RunRecorder(Callback):
         console.print(headline(self.record))
         console.print(table(self.record))
         console.print(f"Report: {self.folder}", soft_wrap=True)
+
+
+def _folder(trainer: Any) -> Path:
+    """Where this run alone writes. All ranks call it: log_dir is a collective."""
+    log_dir = trainer.log_dir
+    if not trainer.loggers:
+        return Path(trainer.default_root_dir)
+    logger = trainer.loggers[0]
+    if log_dir is not None and log_dir != logger.save_dir:
+        return Path(log_dir)
+    # All runs of a W&B or MLflow logger share its save_dir; checkpoints go to name and version below it.
+    own = [str(part) for part in (logger.name, logger.version) if part is not None]
+    return Path(logger.save_dir or trainer.default_root_dir, *own)
+
+
+@contextmanager
+def _no_loss(consequence: str) -> Generator[None]:
+    """A report that cannot be drawn or written must not cost the model that was trained."""
+    try:
+        yield
+    except Exception as error:
+        rank_zero_warn(f"The report of the run was not written ({type(error).__name__}: {error}). {consequence}")
