@@ -1,4 +1,5 @@
 import functools
+import html
 import http.server
 import io
 import json
@@ -151,9 +152,115 @@ def test_a_caveat_is_there_when_it_applies(changes, text):
     assert found(record(**changes), text)
 
 
-def test_measured_energy_is_not_called_an_estimate():
-    obtained = {"gpu": "measured by the graphics card's energy counter (NVML or AMD SMI)"}
-    assert not found(record(measured={"obtained": obtained}), "time x power")
+GPU, RAPL = "measured by the graphics card's energy counter (NVML or AMD SMI)", "measured by RAPL"
+TDP, RAM = "estimated: 8 W (TDP) scaled by processor load", "estimated: constant power by memory size"
+
+
+@pytest.mark.parametrize(
+    ("obtained", "said"),
+    [
+        ({"cpu": TDP, "ram": RAM, "gpu": "no graphics card found"}, "No part of the energy was measured by a counter"),
+        ({"cpu": TDP, "ram": RAM, "gpu": GPU}, "of gpu was measured by a counter, that of cpu and ram is estimated"),
+        ({"cpu": RAPL, "ram": RAM, "gpu": GPU}, "of cpu and gpu was measured by a counter, that of ram is estimated"),
+        ({"cpu": RAPL, "gpu": GPU}, None),
+    ],
+)
+def test_estimated_energy_is_called_so_part_by_part(obtained, said):
+    """Energy = time x constant is no result of its own; a counter's reading is one."""
+    run = record()
+    run["measured"]["obtained"] = obtained
+    energy = found(run, "time x power")
+    assert (len(energy), not found(run, "by a counter")) == ((0, True) if said is None else (1, False))
+    assert said is None or said in energy[0]
+    assert said is None or "independent of time" in energy[0]
+
+
+def test_a_meter_that_failed_is_no_estimate():
+    run = record(measured={"energy_kwh": None, "co2_kg": None, "money": None})
+    assert not found(run, "time x power")
+    assert found(run, "Energy was not measured")
+
+
+METRIC = {"signal": "val_loss"}
+
+
+@pytest.mark.parametrize(
+    ("decision", "metrics", "applies"),
+    [
+        (METRIC, {}, True),
+        (METRIC, {"test": {}}, True),
+        (METRIC, {"validation": {}, "test": {}}, True),  # no CostMonitor collected them
+        ({"signal": "layer_rotation"}, {}, False),
+        ({"signal": "train_loss"}, {}, False),
+        ({**METRIC, "end_epoch": None}, {}, False),  # it never fired, so that nothing was chosen by it
+        ({**METRIC, "observe_only": True}, {}, False),  # nothing was changed
+    ],
+)
+def test_that_the_decision_read_the_validation_data_is_said_where_it_favours_them(decision, metrics, applies):
+    run = record(decision=decision)
+    run["metrics"].update(metrics)
+    assert bool(found(run, "favour it")) == applies
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "said"),
+    [
+        ({"val_acc": 0.7}, {"test_acc": 0.6}, None),
+        ({"val_acc": 0.7}, {}, "the metrics are those of the validation data"),
+        ({}, {}, "no metric is known at all"),
+    ],
+)
+def test_a_missing_test_set_is_said_where_none_was_evaluated(validation, test, said):
+    run = record()
+    run["metrics"] = {"validation": validation, "test": test}
+    assert [said in text for text in found(run, "No separate test set")] == ([] if said is None else [True])
+
+
+ALMOST = {"seconds_low": 30.0, "seconds_high": 30.0}
+
+
+@pytest.mark.parametrize(
+    ("projected", "is_projected", "has_interval"),
+    [
+        ({}, True, True),
+        ({"seconds_low": None, "seconds_high": None}, True, False),
+        ({"epochs_projected": 0, **ALMOST}, False, False),
+        (None, False, False),
+    ],
+)
+def test_the_baseline_is_called_projected_and_its_interval_the_runs_own(
+    tmp_path, projected, is_projected, has_interval
+):
+    """Wherever the interval is: the bullets, both pages, the terminal, the number on top, the figure."""
+    run = leave(tmp_path, projected=projected)
+    assert bool(found(run, "projected, not measured")) == is_projected
+    own = "this run's own noise"
+    assert bool(found(run, own)) == has_interval
+    markdown, page = (tmp_path / "report.md").read_text(), html.unescape((tmp_path / "report.html").read_text())
+    assert markdown.partition("## Before")[0].count(own) == has_interval  # below the table
+    above, _, below = page.partition("Before believing it")
+    assert above.count(own) == 2 * has_interval  # on top, below the table
+    assert below.count(own) == 2 * has_interval  # a bullet, the figure's axis
+    assert ("[28.0, 32.0]" in text_of(run)) == has_interval
+    assert (own in " ".join(text_of(run).split())) == has_interval
+
+
+def test_what_an_observed_run_would_have_cost_is_called_projected():
+    run = record(decision={"observe_only": True}, projected={"epochs_projected": 0, **ALMOST})
+    assert not found(run, "projected, not measured")
+    run["observed"] = {"samples": 900, "seconds": 13.0, "seconds_low": 12.0, "seconds_high": 14.0, "basis": "so"}
+    assert found(run, "What the recipe would have cost is projected, not measured: so.")
+    assert "The 95% interval knows only this run's own noise" in headline(run)
+    run["observed"] |= {"seconds_low": None, "seconds_high": None}
+    assert "95%" not in headline(run)
+
+
+def test_the_report_says_at_which_prices_and_on_which_grid(tmp_path):
+    leave(tmp_path, measured={"price_per_hour": 2.5, "region": "vermont", "country_iso_code": "USA"})
+    for name in ("report.md", "report.html"):
+        text = (tmp_path / name).read_text()
+        assert "0.2 EUR per kWh + 2.5 EUR per hour" in text
+        assert "grid of USA, vermont" in text
 
 
 def test_the_headline_is_the_decision():

@@ -94,6 +94,19 @@ def test_the_page_says_what_keeps_the_runs_from_being_compared(critperiod, tmp_p
         assert "different hardware" in text
         assert "Not completed: plain (interrupted)" in text
         assert "different numbers of epochs" not in text
+        assert "No separate test set was evaluated: plain" in text
+        assert "read a validation metric" not in text
+        assert "would have cost in the same run, projected" in text
+
+
+def test_the_page_says_which_runs_were_decided_by_validation_and_that_none_is_projected(critperiod, tmp_path):
+    leave(tmp_path / "one", decision={"signal": "val_loss"}, projected=None)
+    leave(tmp_path / "two", projected=None)
+    critperiod("report", "one", "two")
+    text = (tmp_path / "comparison.md").read_text()
+    assert "read a validation metric, which favours the validation metrics: one." in text
+    assert "No run has a projection" in text
+    assert "No separate test set" not in text
 
 
 @pytest.mark.parametrize(

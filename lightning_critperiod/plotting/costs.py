@@ -45,14 +45,14 @@ def costs_figure(record: dict[str, Any]) -> "Figure | None":
         return None
     figure, (panel,) = sheet(2.6)
     _stacked(panel, 1, measured["seconds_by_phase"])
-    labels = ["measured"]
+    labels, unit = ["measured"], "seconds"
     if projected is not None:
         _stacked(panel, 0, projected["seconds_by_phase"])
-        _interval(panel, projected)
+        unit = _interval(panel, projected)
         labels = ["projected\nfull recipe", "measured"]
     panel.set_yticks(range(2 - len(labels), 2), labels, color=INK, fontsize=9)
     panel.set_ylim(0.5 - len(labels) + 0.9, 1.5)
-    name_axes(panel, "seconds", "")
+    name_axes(panel, unit, "")
     handles, names = panel.get_legend_handles_labels()
     figure.legend(
         handles, names, loc="outside lower center", ncols=2, frameon=False, fontsize=8, labelcolor=INK, handlelength=1
@@ -69,7 +69,10 @@ def _stacked(panel: "Axes", y: int, seconds: dict[str, float]) -> None:
         left += width
 
 
-def _interval(panel: "Axes", projected: dict[str, Any]) -> None:
+def _interval(panel: "Axes", projected: dict[str, Any]) -> str:
+    """Draw it, if there is one, and hand back the label of the axis."""
     low, high, middle = projected["seconds_low"], projected["seconds_high"], projected["seconds"]
-    if low is not None and high > low:
-        panel.errorbar(middle, 0, xerr=[[middle - low], [high - middle]], color=INK, capsize=4, linewidth=1.2)
+    if low is None or high <= low:
+        return "seconds"
+    panel.errorbar(middle, 0, xerr=[[middle - low], [high - middle]], color=INK, capsize=4, linewidth=1.2)
+    return "seconds (whiskers: 95%, of this run's own noise)"

@@ -23,6 +23,7 @@ figure { margin: 0; } figcaption { font-weight: 600; } svg { display: block; wid
 table { border-collapse: collapse; width: 100%%; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .5rem; text-align: right; border-bottom: 1px solid var(--shade); vertical-align: top; }
 th:first-child, td:first-child { text-align: left; } .facts td { text-align: left; }
+.note { color: var(--muted); font-size: .85rem; margin-top: .3rem; } .note:empty { display: none; }
 .facts td:first-child { color: var(--muted); width: 35%%; }
 pre { overflow-x: auto; padding: .7rem; background: var(--shade); font-size: .85rem; }
 """

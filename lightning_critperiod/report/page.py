@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from lightning_critperiod.report.caveats import caveats
 from lightning_critperiod.report.files import Record
 from lightning_critperiod.report.html import bullets, document, figure_grid, section, table
 from lightning_critperiod.report.markdown import CITATION, facts
 from lightning_critperiod.report.savings import savings
 from lightning_critperiod.report.table import rows
-from lightning_critperiod.report.words import caveats, headline, metric, percent
+from lightning_critperiod.report.words import headline, interval_note, metric, percent
 
 
 def page(record: Record, figures: Mapping[str, str]) -> str:
@@ -26,6 +27,7 @@ def page(record: Record, figures: Mapping[str, str]) -> str:
         f"<h1>{escape(headline(record))}</h1>",
         _numbers(record),
         table(("", "measured", "projected full recipe", "saved"), rows(record)),
+        f'<p class="note">{escape(interval_note(record))}</p>',
         section("Before believing it", bullets(caveats(record))),
         figure_grid(figures),
         *(section(heading, _facts(entries)) for heading, entries in facts(record).items()),
@@ -47,12 +49,12 @@ def _saved(record: Record) -> tuple[str, str]:
     saving = savings(record).get("seconds")
     if saving is None or saving.fraction is None:
         return "-", "no projection of the full recipe"
-    if saving.interval is None or saving.interval[0] == saving.interval[1]:
+    if not saving.is_uncertain or saving.interval is None:
         return percent(saving.fraction), "of the projected full recipe's time"
-    low, high = saving.interval
+    low, high = map(percent, saving.interval)
     return percent(
         saving.fraction
-    ), f"of the projected full recipe's time, 95% interval {percent(low)} to {percent(high)}"
+    ), f"of the projected full recipe's time, {low} to {high} by this run's own noise (95%)"
 
 
 def _kept(record: Record) -> tuple[str, str]:

@@ -35,6 +35,11 @@ class Saving:
         return self._fraction(self.projected)
 
     @property
+    def is_uncertain(self) -> bool:
+        """Whether the projection has an interval that says anything."""
+        return self.low is not None and self.high is not None and self.low != self.high
+
+    @property
     def interval(self) -> tuple[float, float] | None:
         """The fraction at both ends of the projection's interval."""
         low, high = self._fraction(self.low), self._fraction(self.high)

@@ -6,6 +6,7 @@ from html import escape
 from rich.table import Table
 
 from lightning_critperiod.report import html
+from lightning_critperiod.report.caveats import read_validation
 from lightning_critperiod.report.files import Record
 from lightning_critperiod.report.markdown import markdown_table
 from lightning_critperiod.report.savings import savings
@@ -49,8 +50,10 @@ def _decided(record: Record) -> str:
 
 def notes(records: Records) -> list[str]:
     """What a reader must know before comparing these runs."""
-    found = [
-        "Saved is against what the full recipe would have cost in the same run, projected.",
+    found = ["Saved is against what the full recipe would have cost in the same run, projected."]
+    if not any(record["projected"] for record in records.values()):
+        found = ["No run has a projection of the full recipe: what was saved is not known."]
+    found += [
         "One run a row: a difference in a metric within the noise between seeds means nothing; `critperiod compare` "
         "trains several seeds and says what the noise is.",
     ]
@@ -59,6 +62,14 @@ def notes(records: Records) -> list[str]:
     if len({record["run"]["max_epochs"] for record in records.values()}) > 1:
         found.append("The runs were planned for different numbers of epochs.")
     unfinished = [f"{name} ({r['status']})" for name, r in records.items() if r["status"] != "completed"]
+    untested = [name for name, record in records.items() if not record["metrics"]["test"]]
+    if untested:
+        found.append(f"No separate test set was evaluated: {', '.join(untested)}.")
+    favoured = [name for name, record in records.items() if read_validation(record)]
+    if favoured:
+        found.append(
+            f"The decision read a validation metric, which favours the validation metrics: {', '.join(favoured)}."
+        )
     if unfinished:
         found.append(f"Not completed: {', '.join(unfinished)}.")
     return found

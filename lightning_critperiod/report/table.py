@@ -4,7 +4,7 @@ from rich.table import Table
 
 from lightning_critperiod.report.files import Record
 from lightning_critperiod.report.savings import savings
-from lightning_critperiod.report.words import NAMES, amount, metric, percent, projected_amount
+from lightning_critperiod.report.words import NAMES, amount, interval_note, metric, percent, projected_amount
 
 
 def rows(record: Record) -> list[tuple[str, str, str, str]]:
@@ -42,7 +42,8 @@ def table(record: Record) -> Table:
     Returns:
         A table for ``rich.console.Console().print``.
     """
-    result = Table(title=f"{record['run']['epochs_done']} of {record['run']['max_epochs']} epochs")
+    title = f"{record['run']['epochs_done']} of {record['run']['max_epochs']} epochs"
+    result = Table(title=title, caption=interval_note(record) or None)
     result.add_column("")
     for title in ("measured", "projected full recipe", "saved"):
         result.add_column(title, justify="right")
