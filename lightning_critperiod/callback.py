@@ -16,31 +16,12 @@ from lightning_critperiod import verify
 from lightning_critperiod.declaration import DeclaredVolume
 from lightning_critperiod.drive import Drive
 from lightning_critperiod.epoch_length import finished_epochs, last_epoch_again
+from lightning_critperiod.logs import log_epoch
 from lightning_critperiod.namespace import Callback
+from lightning_critperiod.own_rule import own_rule
 from lightning_critperiod.recipe import Recipe, Volume
-from lightning_critperiod.rules import Forecast, LowOutlier, Rule, Slope
-from lightning_critperiod.signals import GradientConfusion, GradientPredictiveness, LayerRotation, Signal
-
-OWN_RULES: dict[type[Signal], Rule] = {
-    LayerRotation: Slope(),
-    GradientConfusion: LowOutlier(),
-    GradientPredictiveness: Forecast(mode="max"),
-}
-
-
-def own_rule(signal: Signal) -> Rule:
-    """The rule that belongs to a signal.
-
-    Returns:
-        The published one, or ours where there is none (gradient predictiveness).
-
-    Raises:
-        ValueError: The signal has none.
-    """
-    for kind, rule in OWN_RULES.items():
-        if isinstance(signal, kind):
-            return rule
-    raise ValueError(f"rule must be given for {type(signal).__name__}, which has none of its own: Plateau or Forecast.")
+from lightning_critperiod.rules import Rule
+from lightning_critperiod.signals import LayerRotation, Signal
 
 
 class CriticalPeriodCallback(Callback):
@@ -231,7 +212,8 @@ class CriticalPeriodCallback(Callback):
         if epoch < self._max_epochs:
             self._measure(trainer, pl_module, epoch)
             self._ask(epoch + 1)
-        self._log(trainer, pl_module, epoch)
+        volume = self.volumes.get(epoch, self._volume_now(trainer))
+        log_epoch(pl_module, self.signal.name, self.history.get(epoch), volume, self.end_epoch is not None)
         if self._drive is not None and epoch + 1 < trainer.max_epochs:
             self._drive.set_volume(epoch + 1, self.end_epoch)
 
@@ -280,24 +262,6 @@ class CriticalPeriodCallback(Callback):
             if isinstance(callback, CriticalPeriodCallback) and callback._drive is not None:
                 return callback._drive.volume
         return self.full_volume
-
-    def _log(self, trainer: Any, pl_module: Any, epoch: int) -> None:
-        volume = self.volumes.get(epoch, self._volume_now(trainer))
-        values = {
-            self.signal.name: self.history.get(epoch),
-            "augmentation_multiplier": volume.augmentation_multiplier,
-            "pruning_ratio": volume.pruning_ratio,
-            "over": float(self.end_epoch is not None),
-        }
-        for name, value in values.items():
-            if value is not None:
-                pl_module.log(
-                    f"critical_period/{name}",
-                    float(value),
-                    prog_bar=name == "over",  # the verdict alone: a bar has little room
-                    batch_size=1,
-                    sync_dist=True,
-                )
 
     @contextmanager
     def _timed(self) -> Generator[None]:

@@ -9,10 +9,10 @@ from typing import Any
 from jsonargparse import ArgumentParser
 from rich.console import Console
 
-from lightning_critperiod.callback import OWN_RULES
 from lightning_critperiod.inspection.findings import Findings
 from lightning_critperiod.inspection.run import Run, read
 from lightning_critperiod.inspection.verdict import ask, rules_for
+from lightning_critperiod.own_rule import OWN_RULES
 from lightning_critperiod.recipe import Recipe
 from lightning_critperiod.report.files import write
 from lightning_critperiod.rules import Rule

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from lightning_critperiod.callback import OWN_RULES
+from lightning_critperiod.own_rule import OWN_RULES
 from lightning_critperiod.recipe import Recipe
 from lightning_critperiod.rules import Forecast, Plateau, Rule
 
