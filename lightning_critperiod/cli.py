@@ -1,11 +1,11 @@
 """The command line: ``critperiod fit|validate|test|predict`` is LightningCLI with our callbacks in place.
 
-``critperiod compare`` trains the arms of a comparison by it. ``critperiod report`` draws the pages of old runs again,
-``critperiod inspect`` says what the method would have done in them.
+``critperiod compare`` trains the arms of a comparison by it, ``critperiod oracle`` a grid of switches. ``critperiod
+report`` draws the pages of old runs again, ``critperiod inspect`` says what the method would have done in them.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jsonargparse import ArgumentError
@@ -16,12 +16,14 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from rich.console import Console
 from typing_extensions import override
 
-from lightning_critperiod import compare, inspection, reporting
+from lightning_critperiod import compare, inspection, oracle, reporting
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.costs import CostMonitor
 from lightning_critperiod.recorder import RunRecorder
 
 REFUSED = (ArgumentError, MisconfigurationException, ValueError, TypeError, OSError)
+Study = compare.Comparison | oracle.Oracle
+STUDIES: dict[str, Callable[[list[str], Any], Study]] = {"compare": compare.prepare, "oracle": oracle.prepare}
 READ_ONLY = {"inspect": inspection.inspect, "report": reporting.report}
 NOISE = ("Does not validate against", "Subtypes:", "Errors:", "Expected a <class 'NoneType'>", "Given value")
 
@@ -99,9 +101,9 @@ def one_line(error: BaseException) -> str:
     return " ".join(line for line in lines if line and not line.startswith(NOISE))
 
 
-def _comparison(arguments: list[str]) -> compare.Comparison:
+def _study(arguments: list[str]) -> Study:
     try:
-        return compare.prepare(arguments, CritperiodCLI)
+        return STUDIES[arguments[0]](arguments[1:], CritperiodCLI)
     except REFUSED as error:
         raise Refusal(one_line(error)) from error
 
@@ -117,8 +119,8 @@ def _read_only(arguments: list[str]) -> None:
 def main() -> None:
     """Run the command line. Bad input is one line on standard error and exit status 2."""
     try:
-        if sys.argv[1:2] == ["compare"]:
-            sys.exit(_comparison(sys.argv[2:]).run())
+        if sys.argv[1:2] and sys.argv[1] in STUDIES:
+            sys.exit(_study(sys.argv[1:]).run())
         if sys.argv[1:2] and sys.argv[1] in READ_ONLY:
             return _read_only(sys.argv[1:])
         CritperiodCLI()

@@ -2,6 +2,7 @@
 
 from lightning_critperiod.compare.command import Comparison, prepare
 from lightning_critperiod.compare.infobatch import InfoBatch
+from lightning_critperiod.compare.pages import redraw
 from lightning_critperiod.compare.placebo import NoSignal, Replayed
 from lightning_critperiod.compare.rates import FollowRates, RecordRates
 from lightning_critperiod.compare.scheduled import Scheduled
@@ -15,4 +16,5 @@ __all__ = [
     "Replayed",
     "Scheduled",
     "prepare",
+    "redraw",
 ]

@@ -1,26 +1,23 @@
 """``critperiod compare``: its options, and what becomes of them."""
 
-import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jsonargparse import ArgumentParser
 from rich.console import Console
 
 from lightning_critperiod.compare.arm import find
 from lightning_critperiod.compare.config import Cli, read
-from lightning_critperiod.compare.figure import as_text, pareto_figure
 from lightning_critperiod.compare.findings import findings
+from lightning_critperiod.compare.jobs import ArmJobs
+from lightning_critperiod.compare.pages import draw, title
 from lightning_critperiod.compare.pools import Pool
 from lightning_critperiod.compare.results import Results
 from lightning_critperiod.compare.runs import Runs
-from lightning_critperiod.compare.summary import Row, summarize
-from lightning_critperiod.compare.table import markdown, rich_table
+from lightning_critperiod.compare.table import rich_table
 from lightning_critperiod.recipe import require_number
-from lightning_critperiod.report.files import as_json, write
 from lightning_critperiod.rules.measured import require_int
 
 ALL = (
@@ -97,25 +94,11 @@ class Comparison:
             arm.name: {seed: results.load(arm, seed) for seed in runs.seeds if results.has(arm.name, seed)}
             for arm in runs.arms
         }
-        rows = summarize(runs.arms, records, self.metric, self.margin)
-        title = f"{runs.config.name}: {len(runs.arms)} arms, {len(runs.seeds)} seeds"
-        page = markdown(rows, title, self.margin, [r for by_seed in records.values() for r in by_seed.values()])
-        summary = {
-            "metric": self.metric,
-            "margin": self.margin,
-            "seeds": list(runs.seeds),
-            "arms": _plain(rows),
-        }
-        figure = as_text(pareto_figure(rows))
-        write({"table.md": page, "summary.json": as_json(summary), "pareto.svg": figure}, results.folder)
-        runs.console.print(rich_table(rows, title))
+        rows = draw(runs.arms, records, self.metric, self.margin, results.folder)
+        runs.console.print(rich_table(rows, title(results.folder, rows)))
         for text in findings(rows, self.margin):
             runs.console.print(f"- {text}")
         runs.console.print(f"Results: {results.folder}", soft_wrap=True)
-
-
-def _plain(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    return [{**dataclasses.asdict(row), "mean": row.mean, "interval": row.interval} for row in rows]
 
 
 def prepare(arguments: Sequence[str], cli: Cli) -> Comparison:
@@ -150,5 +133,5 @@ def prepare(arguments: Sequence[str], cli: Cli) -> Comparison:
                 results.load(arm, seed)
     # The file as it is now: while a run is quiet, sys.stdout is another one.
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160)
-    runs = Runs(config, arms, seeds, results, cli, console)
+    runs = Runs(ArmJobs(config, arms, results), arms, seeds, results, cli, console)
     return Comparison(runs, Pool(options.workers, options.ray), options.metric, margin)

@@ -52,7 +52,7 @@ def read(files: Sequence[Path], cli: Cli) -> Config:
         The config.
 
     Raises:
-        ValueError: It has no seed or no test set, or leaves no records.
+        ValueError: It has no seed or no test set, leaves no records, or has its callback where no arm can change it.
     """
     with quiet():
         parsed = cli([argument for file in files for argument in ("--config", str(file))], run=False)
@@ -66,13 +66,17 @@ def read(files: Sequence[Path], cli: Cli) -> Config:
         raise ValueError(f"{name}: the data must have a test set (test_dataloader), accuracy is compared on it")
     if parsed.trainer.fast_dev_run:
         raise ValueError(f"{name}: fast_dev_run leaves no records to compare")
+    if any(isinstance(callback, CriticalPeriodCallback) for callback in parsed.trainer.callbacks):
+        raise ValueError(
+            f"{name}: trainer.callbacks lists a CriticalPeriodCallback, where no arm can change it: write its "
+            "arguments under critical_period"
+        )
     text = parsed.parser.dump(config, skip_none=False)
     return Config(name, sources, text, seed, config["margin"], _plan(parsed))
 
 
 def _plan(parsed: Any) -> Plan:
-    listed = [c for c in parsed.trainer.callbacks if isinstance(c, CriticalPeriodCallback)]
-    callback = listed[0] if listed else parsed.config_init["critical_period"]
+    callback = parsed.config_init["critical_period"]
     declares = DeclaredVolume.is_declared(parsed.datamodule)
     declared = DeclaredVolume(parsed.datamodule).volume if declares else Volume()
     return Plan(

@@ -19,7 +19,12 @@ def findings(rows: Sequence[Row], margin: float | None) -> list[str]:
     found = (
         []
         if ours is None
-        else [*_against_full(ours, rows, margin), *_at_equal_cost(rows), *_against_placebo(ours, rows)]
+        else [
+            *_against_full(ours, rows, margin),
+            *_cheaper_still(ours, rows),
+            *_at_equal_cost(rows),
+            *_against_placebo(ours, rows),
+        ]
     )
     return [*found, *_to_mind(rows)]
 
@@ -33,6 +38,18 @@ def _against_full(ours: Row, rows: Sequence[Row], margin: float | None) -> list[
         f"Against the full recipe, ours is {ours.verdict} at the margin of {margin:g} points stated beforehand: "
         f"{_points(ours, 'full')}, with {less:.0%} fewer samples."
     ]
+
+
+def _cheaper_still(ours: Row, rows: Sequence[Row]) -> list[str]:
+    """Arms that never switch, cost less than ours and keep as much as the full recipe, or more than ours."""
+    cheaper = [row for row in rows if row.samples < ours.samples and not row.switches and "ours" in row.against]
+    enough = [row for row in cheaper if row.verdict == "non-inferior" or (row.against["ours"].t or (0.0,))[0] > 0]
+    return [f"{_saved(row, ours)}. Here there is nothing for a rule to win." for row in enough]
+
+
+def _saved(row: Row, ours: Row) -> str:
+    against = [f"{_points(row, arm)} against {arm}" for arm in ("full", "ours") if arm in row.against]
+    return f"{row.arm} draws {1 - row.samples / ours.samples:.0%} fewer samples than ours: {', '.join(against)}"
 
 
 def _at_equal_cost(rows: Sequence[Row]) -> list[str]:

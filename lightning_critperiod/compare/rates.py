@@ -23,8 +23,18 @@ class RecordRates(Callback):
         self._steps = 0
 
     @override
-    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        self.rates, self._steps = [], 0
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        if stage == "fit":
+            self.rates, self._steps = [], 0
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return {"rates": self.rates}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rates = [(list(rates), steps) for rates, steps in state_dict["rates"]]
+        self._steps = sum(steps for _, steps in self.rates)
 
     @override
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:

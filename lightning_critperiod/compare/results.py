@@ -25,7 +25,7 @@ class Results:
         """Make the folder that of this comparison, or find that it is already.
 
         Args:
-            study: What tells a comparison from others: the config and the margin.
+            study: What tells a comparison from others, such as the config and the margin.
 
         Raises:
             ValueError: It belongs to another one, or holds other things.
@@ -37,8 +37,8 @@ class Results:
             write({STUDY: as_json(study)}, self.folder)
             return
         known = json.loads(file.read_text(encoding="utf-8"))
-        for name, value in study.items():
-            if known.get(name) != value:
+        for name in {**study, **known}:
+            if known.get(name) != study.get(name):
                 raise ValueError(
                     f"{self.folder} holds the results of another {name}: give --results another folder, or remove it"
                 )
@@ -50,6 +50,11 @@ class Results:
     def has(self, arm: str, seed: int) -> bool:
         """Whether a run is finished."""
         return self.file(arm, seed).is_file()
+
+    def records(self, arm: str) -> dict[int, Record]:
+        """Seed -> record of the finished runs of an arm."""
+        files = {int(file.stem.removeprefix("seed-")): file for file in (self.folder / arm).glob("seed-*.json")}
+        return {seed: load(files[seed]) for seed in sorted(files)}
 
     def save(self, record: Record) -> None:
         """Keep the record of a finished run."""

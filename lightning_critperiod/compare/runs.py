@@ -1,7 +1,7 @@
 """The runs of a comparison: which are left, in which order, and how far they are."""
 
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 
@@ -16,12 +16,11 @@ from rich.progress import (
 )
 
 from lightning_critperiod.compare.arm import Arm
-from lightning_critperiod.compare.config import Cli, Config
-from lightning_critperiod.compare.plan import spent
+from lightning_critperiod.compare.config import Cli
+from lightning_critperiod.compare.jobs import Jobs
 from lightning_critperiod.compare.pools import RETRIES, Pool
-from lightning_critperiod.compare.quantities import quantity
 from lightning_critperiod.compare.results import Results
-from lightning_critperiod.compare.training import Job, train
+from lightning_critperiod.compare.training import train
 from lightning_critperiod.report import Record
 
 Run = tuple[Arm, int]
@@ -33,8 +32,8 @@ class Runs:
     """Trains what is not finished yet, and keeps every record as soon as there is one.
 
     Args:
-        config: Of the comparison.
-        arms: `ours` first.
+        jobs: Says what a run is to do.
+        arms: The one that others follow first.
         seeds: All of them for every arm.
         results: Where records go, and where finished runs are found.
         cli: Runs ``fit``.
@@ -44,7 +43,7 @@ class Runs:
         failed: What went wrong, by "arm, seed".
     """
 
-    config: Config
+    jobs: Jobs
     arms: Sequence[Arm]
     seeds: Sequence[int]
     results: Results
@@ -90,26 +89,27 @@ class Runs:
             while True:
                 for run in self._ready(waiting)[: pool.workers - len(running)]:
                     waiting.remove(run)
-                    running[executor.submit(train, self._job(run), self.cli)] = run
+                    running[self._submit(executor, run)] = run
                 if not running:
                     break
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     if isinstance(future.exception(), BrokenProcessPool):
                         return [*running.values(), *waiting]
                     self._keep(running.pop(future), future, progress)
-        self._fail(waiting, "the arm ours of this seed, which it follows, has failed")
+        self._fail(waiting, f"the arm {self.jobs.first} of this seed, which it follows, has failed")
         return []
 
     def _ready(self, waiting: list[Run]) -> list[Run]:
-        return [(arm, seed) for arm, seed in waiting if not arm.follows_ours or self.results.has("ours", seed)]
+        return [run for run in waiting if self.jobs.ready(*run)]
 
-    def _job(self, run: Run) -> Job:
-        arm, seed = run
-        ours = next((arm for arm in self.arms if arm.name == "ours"), None)
-        follows = arm.follows_ours and ours is not None
-        drawn = spent(self.results.load(ours, seed)) if follows and ours else None
-        filled = arm.filled(lambda name: quantity(name, self.config.plan, seed, drawn))
-        return Job(self.config.text, arm.name, seed, arm.overrides, filled)
+    def _submit(self, executor: Executor, run: Run) -> Future[Record]:
+        try:
+            job = self.jobs.job(*run)
+        except ValueError as error:
+            refused: Future[Record] = Future()
+            refused.set_exception(error)
+            return refused
+        return executor.submit(train, job, self.cli)
 
     def _keep(self, run: Run, future: Future[Record], progress: Progress) -> None:
         progress.advance(progress.task_ids[0])
@@ -119,6 +119,7 @@ class Runs:
             return
         record = future.result()
         self.results.save(record)
+        self.jobs.finished(run[1])
         metrics = ", ".join(f"{name} {value:.4g}" for name, value in record["metrics"]["test"].items() if value)
         measured = record["measured"]
         self.console.print(f"{_name(run)}: {metrics}; {measured['samples']:,} samples in {measured['seconds']:.1f} s")

@@ -29,14 +29,14 @@ def main_cells(rows: Sequence[Row]) -> Cells:
 
 
 def _main_line(row: Row) -> tuple[str, ...]:
-    against = [_difference(row.against.get(name)) for name in REFERENCES]
+    against = [difference_text(row.against.get(name)) for name in REFERENCES]
     return (
         row.arm,
         "-" if row.passes is None else f"{row.passes:.1f}",
         f"{row.samples:,.0f}",
         f"{row.seconds:.1f}",
         _switches(row),
-        f"{row.mean:.2f}{_interval(row.interval)}",
+        f"{row.mean:.2f}{in_brackets(row.interval)}",
         against[0],
         row.verdict or "-",
         against[1],
@@ -62,8 +62,8 @@ def _difference_line(row: Row, difference: Paired, full: bool) -> tuple[str, ...
     cells = (
         row.arm,
         f"{difference.mean:+.2f}",
-        _interval(difference.t).strip() or "-",
-        _interval(difference.bootstrap).strip() or "-",
+        in_brackets(difference.t).strip() or "-",
+        in_brackets(difference.bootstrap).strip() or "-",
         "-" if difference.sd is None else f"{difference.sd:.2f}",
         str(difference.seeds),
     )
@@ -71,18 +71,25 @@ def _difference_line(row: Row, difference: Paired, full: bool) -> tuple[str, ...
     return (*cells, row.verdict or "-", needed) if full else cells
 
 
-def _difference(difference: Paired | None) -> str:
-    return "-" if difference is None else f"{difference.mean:+.2f}{_interval(difference.t, signed=True)}"
+def difference_text(difference: Paired | None) -> str:
+    """Mean and t-interval with their signs."""
+    return "-" if difference is None else f"{difference.mean:+.2f}{in_brackets(difference.t, signed=True)}"
 
 
-def _interval(interval: Interval | None, signed: bool = False) -> str:
+def in_brackets(interval: Interval | None, signed: bool = False) -> str:
+    """What follows a mean; nothing where there is no interval."""
     sign = "+" if signed else ""
     return "" if interval is None else f" [{interval[0]:{sign}.2f}, {interval[1]:{sign}.2f}]"
 
 
 def rich_table(rows: Sequence[Row], title: str) -> Table:
     """The main table for a terminal."""
-    head, *lines = main_cells(rows)
+    return as_rich(main_cells(rows), title)
+
+
+def as_rich(cells: Cells, title: str) -> Table:
+    """Header and lines as a table for a terminal."""
+    head, *lines = cells
     table = Table(title=title)
     for index, name in enumerate(head):
         table.add_column(name, justify="left" if index == 0 else "right")
@@ -106,7 +113,7 @@ def markdown(rows: Sequence[Row], title: str, margin: float | None, records: Seq
     parts = [
         f"# {title}",
         "\n".join(f"- {text}" for text in findings(rows, margin)),
-        _markdown(main_cells(rows)),
+        as_markdown(main_cells(rows)),
     ]
     parts.append(
         "Means over seeds, in brackets 95% t-intervals; differences are paired by seed, in points. A pass is one pass "
@@ -115,18 +122,19 @@ def markdown(rows: Sequence[Row], title: str, margin: float | None, records: Seq
     )
     for reference in REFERENCES:
         if any(reference in row.against for row in rows):
-            parts += [f"## Paired differences to {reference}", _markdown(difference_cells(rows, reference))]
+            parts += [f"## Paired differences to {reference}", as_markdown(difference_cells(rows, reference))]
     parts += ["## The arms", "\n".join(f"- {row.arm}: {row.description}" for row in rows)]
-    parts += ["## Hardware and versions", "\n".join(f"- {text}" for text in _conditions(records))]
+    parts += ["## Hardware and versions", "\n".join(f"- {text}" for text in conditions(records))]
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown(cells: Cells) -> str:
+def as_markdown(cells: Cells) -> str:
+    """Header and lines as a Markdown table."""
     rule = tuple("---" if index == 0 else "--:" for index in range(len(cells[0])))
     return "\n".join(f"| {' | '.join(line)} |" for line in (cells[0], rule, *cells[1:]))
 
 
-def _conditions(records: Iterable[Record]) -> list[str]:
+def conditions(records: Iterable[Record]) -> list[str]:
     """Every set of hardware and versions that occurs."""
     seen = {
         ", ".join(f"{name} {value}" for name, value in (record["hardware"] | record["versions"]).items())

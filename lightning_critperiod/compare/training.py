@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ class Job:
         seed: Of the run.
         overrides: Of the arm, as it writes them.
         filled: The same with every quantity filled in.
+        here: What else it changes in the config on this machine; no record tells of it.
+        checkpoint: Of a run with the same seed, to go on from; None begins at the beginning.
     """
 
     config: str
@@ -30,6 +32,8 @@ class Job:
     seed: int
     overrides: dict[str, Any]
     filled: dict[str, Any]
+    here: dict[str, Any] = field(default_factory=dict)
+    checkpoint: str | None = None
 
 
 def train(job: Job, cli: Cli) -> Record:
@@ -46,8 +50,9 @@ def train(job: Job, cli: Cli) -> Record:
         RuntimeError: The run did not come to its end.
     """
     with tempfile.TemporaryDirectory() as folder, quiet():
-        layers = {"config": job.config, "arm": json.dumps(job.filled), "run": json.dumps(_of_the_run(folder))}
-        arguments = ["fit"]
+        changes = {"arm": job.filled, "here": job.here, "run": _of_the_run(folder)}
+        layers = {"config": job.config, **{name: json.dumps(change) for name, change in changes.items()}}
+        arguments = ["fit", *(["--ckpt_path", job.checkpoint] if job.checkpoint else [])]
         for name, text in layers.items():
             file = Path(folder, f"{name}.layer.yaml")
             file.write_text(text, encoding="utf-8")
@@ -62,6 +67,7 @@ def train(job: Job, cli: Cli) -> Record:
         "seed": job.seed,
         "overrides": job.overrides,
         "filled": job.filled,
+        "resumed": job.checkpoint is not None,
         "rates": rates,
     }
     return {**record, "config": None, "comparison": comparison}

@@ -1,0 +1,138 @@
+"""Figure 1, accuracy against the switch epoch, and Figure 2, its change against the annealing fraction."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lightning_critperiod.compare.statistics import Interval, Paired
+from lightning_critperiod.oracle.sweep import Point, Sweep, change
+from lightning_critperiod.oracle.table import cheapest, place_words
+from lightning_critperiod.plotting.style import BLUE, INK, MUTED, ORANGE, SHADE, VERMILLION, name_axes, sheet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SHARED = "points of one seed share their prefix: not independent"
+
+
+def figure1(sweep: Sweep) -> "Figure":
+    """Accuracy when the switch comes at each epoch, and the extra time; below it the paired difference to full.
+
+    Args:
+        sweep: Of an oracle.
+
+    Returns:
+        A matplotlib figure without any global state.
+    """
+    figure, (above, below) = sheet(5.2, rows=2)
+    _accuracies(above, sweep)
+    _extra_time(above, sweep)
+    _differences(below, sweep)
+    for panel in (above, below):
+        _epochs(panel, sweep)
+        _choices(panel, sweep)
+    above.set_title(_choice_words(sweep), color=VERMILLION, fontsize=8, loc="left")
+    name_axes(above, "", "test accuracy, %")
+    name_axes(below, "epoch of the switch", "against full, points")
+    figure.text(0.995, 0.003, SHARED, ha="right", va="bottom", fontsize=7, color=MUTED)
+    figure.get_layout_engine().set(rect=(0, 0.03, 1, 0.97))  # type: ignore[union-attr, call-arg]
+    return figure
+
+
+def _accuracies(panel: "Axes", sweep: Sweep) -> None:
+    mean = sweep.full.row.mean
+    panel.axhline(mean, color=SHADE, linewidth=4, zorder=0)
+    points = [*sweep.switches, sweep.full]
+    x = [_x(point, sweep) for point in points]
+    _line(panel, x, [(point.row.mean, point.row.interval) for point in points], BLUE)
+    panel.annotate(
+        f"full recipe {mean:.2f}", (0, mean), xytext=(2, 4), textcoords="offset points", color=INK, fontsize=8
+    )
+
+
+def _extra_time(panel: "Axes", sweep: Sweep) -> None:
+    """On a second axis, with its own colour."""
+    second = panel.twinx()
+    points, least = [*sweep.switches, sweep.full], cheapest(sweep)
+    extra = [100 * (point.seconds / least - 1) for point in points]
+    second.plot([_x(point, sweep) for point in points], extra, color=ORANGE, linewidth=1.2, linestyle=(0, (4, 2)))
+    second.spines[["top", "left", "bottom"]].set_visible(False)
+    second.spines["right"].set_color(ORANGE)
+    second.tick_params(colors=ORANGE, labelsize=8)
+    second.set_ylim(0, 1.6 * max(*extra, 1.0))
+    second.set_ylabel("extra time to the cheapest, %", color=ORANGE, fontsize=9)
+
+
+def _differences(panel: "Axes", sweep: Sweep) -> None:
+    panel.axhline(0, color=SHADE, linewidth=4, zorder=0)
+    found = [(point, point.to_full) for point in sweep.switches]
+    x = [_x(point, sweep) for point, difference in found if difference]
+    _line(panel, x, [(difference.mean, difference.t) for _, difference in found if difference], BLUE)
+
+
+def _line(panel: "Axes", x: Sequence[float], values: Sequence[tuple[float, Interval | None]], color: str) -> None:
+    y = [mean for mean, _ in values]
+    ends = [interval or (mean, mean) for mean, interval in values]
+    error = [
+        [m - low for m, (low, _) in zip(y, ends, strict=True)],
+        [high - m for m, (_, high) in zip(y, ends, strict=True)],
+    ]
+    panel.errorbar(x, y, yerr=error, color=color, marker="o", markersize=4, linewidth=1.2, elinewidth=0.8)
+
+
+def _x(point: Point, sweep: Sweep) -> int:
+    return point.epoch if isinstance(point.epoch, int) else sweep.max_epochs
+
+
+def _epochs(panel: "Axes", sweep: Sweep) -> None:
+    ticks = [_x(point, sweep) for point in sweep.switches]
+    panel.set_xticks([*ticks, sweep.max_epochs], [*map(str, ticks), "never"])
+    panel.set_xlim(0, sweep.max_epochs * 1.03)
+
+
+def _choices(panel: "Axes", sweep: Sweep) -> None:
+    for epoch in {epoch for epoch in sweep.choices.values() if epoch is not None}:
+        panel.axvline(epoch, color=VERMILLION, linewidth=1, linestyle=(0, (4, 2)), zorder=1)
+
+
+def _choice_words(sweep: Sweep) -> str:
+    epochs = sorted({epoch for epoch in sweep.choices.values() if epoch is not None})
+    return f"the rule's own choice: epoch {', '.join(map(str, epochs))}" if epochs else "the rule never fires"
+
+
+def figure2(sweep: Sweep) -> "Figure | None":
+    """Change of accuracy against the annealing fraction, in points, paired with no annealing.
+
+    Args:
+        sweep: Of an oracle.
+
+    Returns:
+        None if no fraction was trained.
+    """
+    if not sweep.annealed:
+        return None
+    figure, (panel,) = sheet(3.2)
+    panel.axhline(0, color=SHADE, linewidth=4, zorder=0)
+    for color, (place, points) in zip((BLUE, ORANGE, INK), sweep.annealed.items(), strict=False):
+        _changes(panel, points, color)
+        panel.annotate(
+            f"switch {place_words(place)}", (1, 0.02), xycoords="axes fraction", ha="right", color=color, fontsize=8
+        )
+    name_axes(panel, "annealing fraction of the epochs after the switch", "against none, points")
+    return figure
+
+
+def _changes(panel: "Axes", points: Sequence[Point], color: str) -> None:
+    none, *others = points
+    found: list[tuple[Point, Paired]] = [(p, d) for p in others if (d := change(p, none)) is not None]
+    _line(panel, [0.0, *(p.annealing for p, _ in found)], [(0.0, None), *((d.mean, d.t) for _, d in found)], color)
+    for point, difference in found:
+        more = point.row.samples / none.row.samples - 1
+        panel.annotate(
+            f"{more:+.0%} samples",
+            (point.annealing, difference.mean),
+            xytext=(5, 3),
+            textcoords="offset points",
+            color=MUTED,
+            fontsize=7,
+        )

@@ -1,0 +1,132 @@
+"""The oracle as tables: for a terminal and as Markdown."""
+
+from collections.abc import Sequence
+
+from lightning_critperiod.compare.table import Cells, as_markdown, conditions, difference_text, in_brackets
+from lightning_critperiod.oracle.arms import RULE
+from lightning_critperiod.oracle.sweep import Point, Sweep, change
+
+NOT_INDEPENDENT = (
+    "The points of one seed share their training up to the earlier of two switches: they are not independent of each "
+    "other, neighbours least of all, and a curve through them looks smoother than it is."
+)
+
+
+def switch_cells(sweep: Sweep) -> Cells:
+    """Header and one line a switch epoch, the full recipe last."""
+    head = ("switch at epoch", "passes", "saved", "seconds", "extra time", "accuracy %", "against full", "seeds")
+    at_rule = [] if sweep.at_rule is None else [sweep.at_rule]
+    points = [*sweep.switches, *at_rule, sweep.full]
+    return [head, *(_switch_line(point, cheapest(sweep)) for point in points)]
+
+
+def cheapest(sweep: Sweep) -> float:
+    """Seconds of the point that took least time."""
+    return min(point.seconds for point in (*sweep.switches, sweep.full))
+
+
+def _switch_line(point: Point, least: float) -> tuple[str, ...]:
+    name = "never" if point.epoch is None else "where the rule fires" if point.epoch == RULE else str(point.epoch)
+    return (
+        name,
+        _passes(point),
+        f"{point.saved:.0%}",
+        f"{point.seconds:.1f}",
+        f"{point.seconds / least - 1:+.0%}",
+        *_accuracy(point),
+        difference_text(point.to_full),
+        str(len(point.row.accuracies)),
+    )
+
+
+def annealing_cells(points: Sequence[Point]) -> Cells:
+    """Header and one line a fraction.
+
+    Args:
+        points: Of one place of the switch, no annealing first.
+
+    Returns:
+        The cells.
+    """
+    head = ("annealing fraction", "passes", "saved", "accuracy %", "against none", "against full", "seeds")
+    return [head, *(_annealing_line(point, points[0]) for point in points)]
+
+
+def _annealing_line(point: Point, none: Point) -> tuple[str, ...]:
+    return (
+        f"{point.annealing:g}",
+        _passes(point),
+        f"{point.saved:.0%}",
+        *_accuracy(point),
+        difference_text(None if point is none else change(point, none)),
+        difference_text(point.to_full),
+        str(len(point.row.accuracies)),
+    )
+
+
+def _passes(point: Point) -> str:
+    return "-" if point.row.passes is None else f"{point.row.passes:.1f}"
+
+
+def _accuracy(point: Point) -> tuple[str]:
+    return (f"{point.row.mean:.2f}{in_brackets(point.row.interval)}",)
+
+
+def findings(sweep: Sweep) -> list[str]:
+    """What the points say, and what to mind."""
+    worse: list[str] = []
+    open_: list[str] = []
+    for point in sweep.switches:
+        to_full = point.to_full
+        (worse if to_full and to_full.t and to_full.t[1] < 0 else open_).append(str(point.epoch))
+    found = [_choices(sweep)]
+    if worse:
+        found.append(f"Told apart from the full recipe, and worse: switches at {', '.join(worse)}.")
+    if open_:
+        found.append(
+            f"Not told apart from the full recipe, or not worse: switches at {', '.join(open_)}. That is no proof of "
+            "equality: the intervals say how much may be lost."
+        )
+    return [*found, NOT_INDEPENDENT, "The intervals are for one comparison each, not corrected for there being many."]
+
+
+def _choices(sweep: Sweep) -> str:
+    said = ", ".join(f"{'never' if e is None else e} (seed {seed})" for seed, e in sorted(sweep.choices.items()))
+    text = f"The config's own rule, {sweep.rule}, asked on what the full runs recorded, would switch at epoch {said}"
+    if sweep.at_rule is None:
+        return f"{text}. That switch was not trained."
+    kept = difference_text(sweep.at_rule.to_full)
+    return f"{text}: {kept} points against the full recipe, {sweep.at_rule.saved:.0%} of its samples saved."
+
+
+def place_words(place: int | str) -> str:
+    """Where a switch is."""
+    return "where the rule fires" if place == RULE else f"at epoch {place}"
+
+
+def markdown(sweep: Sweep) -> str:
+    """All tables, what they say, and what they rest on."""
+    seeds = f"{len(sweep.seeds)} seed{'s' * (len(sweep.seeds) > 1)}"
+    parts = [
+        f"# {sweep.name}: the switch at every epoch of a grid, {seeds}",
+        "\n".join(f"- {text}" for text in findings(sweep)),
+        "## Figure 1: when to switch",
+        as_markdown(switch_cells(sweep)),
+        f"The config's own recipe without annealing, in runs of {sweep.max_epochs} epochs; an epoch is the first one "
+        "after the switch. Means over seeds, in brackets 95% t-intervals; differences are paired by seed, in points of "
+        "test accuracy. Passes over the data, seconds and samples are those of whole runs, the shared beginning "
+        "included. Seconds are wall-clock time of the epochs, with whatever else the machine did meanwhile, and every "
+        "run pays for the detector, the full one too. Extra time is against the cheapest switch.",
+    ]
+    for place, points in sweep.annealed.items():
+        parts += [f"## Figure 2: annealing, switch {place_words(place)}", as_markdown(annealing_cells(points))]
+    parts += ["## Hardware and versions", "\n".join(f"- {text}" for text in conditions(sweep.records)), _origin(sweep)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _origin(sweep: Sweep) -> str:
+    resumed = sum(record["comparison"]["resumed"] for record in sweep.records)
+    return (
+        f"{resumed} of {len(sweep.records)} runs went on from a checkpoint of the full run of their seed, the others "
+        "began at the beginning; both give the same numbers."
+    )
