@@ -4,7 +4,13 @@ from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.costs import CostMonitor
 from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Plateau, Slope
-from lightning_critperiod.signals import GradientConfusion, GradientPredictiveness, LayerRotation, MonitoredMetric
+from lightning_critperiod.signals import (
+    GradientConfusion,
+    GradientPredictiveness,
+    LayerRotation,
+    MonitoredMetric,
+    TrainingGradientConfusion,
+)
 
 __all__ = [
     "AtEpoch",
@@ -20,5 +26,6 @@ __all__ = [
     "Plateau",
     "Recipe",
     "Slope",
+    "TrainingGradientConfusion",
     "Volume",
 ]

@@ -1,11 +1,18 @@
 """Which rule belongs to which signal."""
 
 from lightning_critperiod.rules import Forecast, LowOutlier, Rule, Slope
-from lightning_critperiod.signals import GradientConfusion, GradientPredictiveness, LayerRotation, Signal
+from lightning_critperiod.signals import (
+    GradientConfusion,
+    GradientPredictiveness,
+    LayerRotation,
+    Signal,
+    TrainingGradientConfusion,
+)
 
 OWN_RULES: dict[type[Signal], Rule] = {
     LayerRotation: Slope(),
     GradientConfusion: LowOutlier(),
+    TrainingGradientConfusion: LowOutlier(),
     GradientPredictiveness: Forecast(mode="max"),
 }
 

@@ -26,6 +26,7 @@ from lightning_critperiod import (
     Plateau,
     Recipe,
     Slope,
+    TrainingGradientConfusion,
     Volume,
 )
 
@@ -283,6 +284,7 @@ def test_a_training_metric_has_no_value_after_a_resume_from_a_checkpoint_of_vali
 SIGNALS = {
     "rotation": (lambda: drive(rule=Slope(window=2, max_angle=89)), some),
     "confusion": (lambda: drive(GradientConfusion(probe_batches=3)), some),
+    "confusion in training": (lambda: drive(TrainingGradientConfusion(3)), some),
     "predictiveness": (lambda: drive(GradientPredictiveness(probe_batches=3)), some),
     "every other epoch": (lambda: drive(GradientPredictiveness(probe_batches=3, every_n_epochs=2)), some),
     "validation": (lambda: drive(MonitoredMetric("val_loss"), Plateau(patience=1)), no_last_batch),

@@ -6,6 +6,7 @@ from lightning_critperiod.signals.gradient_predictiveness import GradientPredict
 from lightning_critperiod.signals.gradients import gradient_cosines
 from lightning_critperiod.signals.layer_rotation import LayerRotation, layer_rotation
 from lightning_critperiod.signals.monitored_metric import MonitoredMetric
+from lightning_critperiod.signals.training_gradient_confusion import TrainingGradientConfusion
 
 __all__ = [
     "GradientConfusion",
@@ -13,6 +14,7 @@ __all__ = [
     "LayerRotation",
     "MonitoredMetric",
     "Signal",
+    "TrainingGradientConfusion",
     "gradient_cosines",
     "layer_rotation",
 ]

@@ -11,6 +11,14 @@ from lightning_critperiod.signals.gradients import gradient_cosines
 from lightning_critperiod.signals.probes import ProbeSignal
 
 
+def cosine_spread(gradients: Tensor) -> dict[str, float]:
+    """The "max", "mean" and "min" over the pairs of gradients [m, d] that have a cosine; empty where none has."""
+    cosines = gradient_cosines(gradients)
+    above = torch.ones_like(cosines, dtype=torch.bool).triu(diagonal=1)
+    pairs = cosines[above & cosines.isfinite()]
+    return {"max": pairs.max().item(), "mean": pairs.mean().item(), "min": pairs.min().item()} if len(pairs) else {}
+
+
 class GradientConfusion(ProbeSignal):
     """Largest cosine similarity between the gradients of two probe batches at the same weights, in [-1, 1].
 
@@ -48,13 +56,9 @@ class GradientConfusion(ProbeSignal):
 
     @override
     def value(self, trainer: Any, pl_module: Any) -> float | None:
-        cosines = gradient_cosines(self._gradients(trainer, pl_module))
-        above = torch.ones_like(cosines, dtype=torch.bool).triu(diagonal=1)
-        pairs = cosines[above & cosines.isfinite()]
-        if not len(pairs):
-            return math.nan
-        self.last = {"max": pairs.max().item(), "mean": pairs.mean().item(), "min": pairs.min().item()}
-        return self.last["max"]
+        spread = cosine_spread(self._gradients(trainer, pl_module))
+        self.last = spread or self.last
+        return spread.get("max", math.nan)
 
     def _gradients(self, trainer: Any, pl_module: Any) -> Tensor:
         first = self.gradient(trainer, pl_module, 0)

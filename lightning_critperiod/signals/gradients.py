@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
@@ -69,6 +70,15 @@ def _gram(gradients: Tensor, scale: Tensor | None, dtype: torch.dtype) -> Tensor
 def trainable_kernels(module: nn.Module) -> list[nn.Parameter]:
     """The parameters whose gradients are compared: trainable, with ndim > 1."""
     return [parameter for parameter in module.parameters() if parameter.requires_grad and parameter.dim() > 1]
+
+
+def kernel_refusal(module: nn.Module) -> str | None:
+    """Why a module has no gradients that can be compared; None if it has."""
+    if any(isinstance(parameter, DTensor) for parameter in module.parameters()):
+        return "needs whole parameters, got sharded ones"
+    if not trainable_kernels(module):
+        return "needs a trainable parameter of two or more dimensions"
+    return None
 
 
 def batch_gradient(trainer: Any, pl_module: Any, batch: Any, index: int) -> Tensor:

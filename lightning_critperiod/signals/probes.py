@@ -7,12 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 from typing_extensions import override
 
 from lightning_critperiod.recipe import require_number
 from lightning_critperiod.signals.base import Signal
-from lightning_critperiod.signals.gradients import batch_gradient, module_twin, trainable_kernels
+from lightning_critperiod.signals.gradients import batch_gradient, kernel_refusal, module_twin
 
 
 class ProbeSignal(Signal):
@@ -48,7 +47,8 @@ class ProbeSignal(Signal):
     @override
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         refusal = _refusal(trainer, pl_module)
-        if not self._complete and trainer.num_training_batches < self.fewest:
+        is_new = not self._complete and not trainer.fast_dev_run
+        if is_new and trainer.num_training_batches < self.fewest:
             refusal = f"needs {self.fewest} batches in an epoch, got {trainer.num_training_batches}"
         if refusal:
             raise ValueError(f"{type(self).__name__} {refusal}; use another signal, such as LayerRotation.")
@@ -85,10 +85,8 @@ def _refusal(trainer: Any, pl_module: Any) -> str | None:
         return "needs automatic optimization, where training_step returns the loss"
     if "dataloader_iter" in inspect.signature(type(pl_module).training_step).parameters:
         return "needs a training_step that takes a batch, got one that takes dataloader_iter"
-    if any(isinstance(parameter, DTensor) for parameter in pl_module.parameters()):
-        return "needs whole parameters, got sharded ones"
-    if not trainable_kernels(pl_module):
-        return "needs a trainable parameter of two or more dimensions"
+    if refusal := kernel_refusal(pl_module):
+        return refusal
     try:
         module_twin(trainer, pl_module)
     except (TypeError, RuntimeError, AttributeError, copy.Error) as error:
