@@ -22,6 +22,7 @@ from lightning_critperiod.compare.figure import pareto_figure, pareto_front
 from lightning_critperiod.compare.findings import findings
 from lightning_critperiod.compare.plan import Plan, Spent
 from lightning_critperiod.compare.quantities import quantity, ramp, shuffled
+from lightning_critperiod.compare.results import Results
 from lightning_critperiod.compare.scores import Scores
 from lightning_critperiod.compare.statistics import paired, seeds_needed, verdict
 from lightning_critperiod.compare.summary import summarize
@@ -426,6 +427,23 @@ def test_the_findings_say_that_the_saving_comes_from_fewer_steps_where_ours_does
     assert "ours is undecided at the margin of 5 points" in text
     assert "not told apart from constant" in text
     assert "comes from fewer steps" in text
+
+
+def test_the_findings_say_where_one_view_is_as_good_and_cheaper():
+    from scipy.stats import t
+
+    study = Results(Path(__file__).parents[1] / "results" / "digits")
+    arms = find(["ours", "full", "k1"])
+    records = {arm.name: study.records(arm.name) for arm in arms}
+    differences = np.array([
+        100 * (k1["metrics"]["test"]["test_acc"] - full["metrics"]["test"]["test_acc"])
+        for k1, full in zip(records["k1"].values(), records["full"].values(), strict=True)
+    ])
+    n = len(differences)
+    low = differences.mean() - t.ppf(0.975, n - 1) * differences.std(ddof=1) / math.sqrt(n)
+    text = " ".join(findings(summarize(arms, records, "test_acc", 0.5), 0.5))
+    assert ("there is nothing for a rule to win" in text) == (low > -0.5)
+    assert f"k1 draws 28% fewer samples than ours: {differences.mean():+.2f} [{low:+.2f}, " in text
 
 
 # Quantities
