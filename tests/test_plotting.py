@@ -95,6 +95,30 @@ def test_metrics_are_drawn_over_samples_and_over_seconds():
     assert over_seconds.get_xlabel() == "seconds"
 
 
+def test_an_observed_run_did_not_switch():
+    run = record(decision={"observe_only": True})
+    for figure in (learning_rate_figure(run), metrics_figures(run)["val_loss"]):
+        assert "would have switched" in texts(figure)
+        assert "switch" not in texts(figure)
+    assert "switch" in texts(learning_rate_figure(record()))
+
+
+@pytest.mark.parametrize(("train", "val"), [(0.51, 0.5), (0.5, 0.51), (0.5, 0.5), (0.2, 0.9)])
+def test_the_labels_of_two_curves_do_not_cover_each_other(train, val):
+    run = record()
+    run["epochs"][-1]["metrics"] |= {"train_loss": train, "val_loss": val}
+    figure = metrics_figures(run)["val_loss"]
+    figure.draw_without_rendering()
+    for panel in figure.axes:
+        ends = {
+            text.get_text(): text.get_window_extent() for text in panel.texts if text.get_text() in {"train", "val"}
+        }
+        assert len(ends) == 2
+        assert not ends["train"].overlaps(ends["val"])
+        if train != val:
+            assert (ends["train"].y0 > ends["val"].y0) == (train > val)
+
+
 def test_an_epoch_without_the_metric_is_a_gap_in_time_not_in_the_curve():
     run = record()
     run["epochs"][1]["metrics"] = {}

@@ -1,12 +1,7 @@
-import functools
 import html
-import http.server
 import io
 import json
 import re
-import shutil
-import subprocess
-import threading
 from html.parser import HTMLParser
 
 import pytest
@@ -15,6 +10,8 @@ from rich.console import Console
 
 from lightning_critperiod.plotting import svgs
 from lightning_critperiod.report import caveats, headline, load, save, savings, table
+from lightning_critperiod.report.page import page
+from lightning_critperiod.report.words import percent
 
 NAMES = {"report.json", "report.md", "report.html"}
 
@@ -236,9 +233,9 @@ def test_the_baseline_is_called_projected_and_its_interval_the_runs_own(
     assert bool(found(run, "projected, not measured")) == is_projected
     own = "this run's own noise"
     assert bool(found(run, own)) == has_interval
-    markdown, page = (tmp_path / "report.md").read_text(), html.unescape((tmp_path / "report.html").read_text())
+    markdown, shown = (tmp_path / "report.md").read_text(), html.unescape((tmp_path / "report.html").read_text())
     assert markdown.partition("## Before")[0].count(own) == has_interval  # below the table
-    above, _, below = page.partition("Before believing it")
+    above, _, below = shown.partition("Before believing it")
     assert above.count(own) == 2 * has_interval  # on top, below the table
     assert below.count(own) == 2 * has_interval  # a bullet, the figure's axis
     assert ("[28.0, 32.0]" in text_of(run)) == has_interval
@@ -251,6 +248,8 @@ def test_what_an_observed_run_would_have_cost_is_called_projected():
     run["observed"] = {"samples": 900, "seconds": 13.0, "seconds_low": 12.0, "seconds_high": 14.0, "basis": "so"}
     assert found(run, "What the recipe would have cost is projected, not measured: so.")
     assert "The 95% interval knows only this run's own noise" in headline(run)
+    assert "48.0%" in page(run, {})  # 1 - 13 / 25, on top
+    assert "44.0% to 52.0% by this run's own noise" in html.unescape(page(run, {}))
     run["observed"] |= {"seconds_low": None, "seconds_high": None}
     assert "95%" not in headline(run)
 
@@ -272,6 +271,10 @@ def test_the_headline_is_the_decision():
     assert "900 samples in place of 1,800, and taken 13.0 [12.0, 14.0] s in place of 25.0 s (projected)" in headline(
         run
     )
+
+
+def test_nothing_is_a_plain_zero():
+    assert [percent(value) for value in (None, -0.0001, 0.0, 0.25, -0.25)] == ["-", "0.0%", "0.0%", "25.0%", "-25.0%"]
 
 
 class Page(HTMLParser):
@@ -336,52 +339,6 @@ def test_a_record_with_something_missing_is_a_whole_report(tmp_path, changes):
     assert {path.name for path in tmp_path.iterdir()} == NAMES
     assert Page((tmp_path / "report.html").read_text()).open == []
     assert load(tmp_path) == run
-
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-def browse(page, folder, width):
-    """The page in a window of that width: (width of its content, addresses of what it fetched)."""
-    (folder / "frame.html").write_text(
-        f'<iframe id="f" src="{page.name}" style="width:{width}px;height:900px;border:0"></iframe><script>'
-        "onload = () => { const w = f.contentWindow; document.title = w.document.documentElement.scrollWidth + ' ' +"
-        "w.performance.getEntriesByType('resource').map(entry => entry.name).join(' ') }</script>"
-    )
-    handler = functools.partial(QuietServer, directory=folder)
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/frame.html"
-        command = [CHROMIUM, *options, f"--user-data-dir={folder / 'profile'}", "--dump-dom", address]
-        shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-        server.shutdown()
-    content, *fetched = re.search(r"<title>(.*?)</title>", shown.stdout)[1].split()
-    return int(content), fetched
-
-
-class QuietServer(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
-@pytest.mark.parametrize("width", [360, 1200])
-def test_in_a_browser_nothing_overflows_and_no_request_leaves(tmp_path, width):
-    leave(tmp_path)
-    content, fetched = browse(tmp_path / "report.html", tmp_path, width)
-    assert content <= width
-    assert fetched == []
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
-def test_the_browser_sees_what_overflows_and_what_is_fetched(tmp_path):
-    """Else the test above could not fail."""
-    page = tmp_path / "bad.html"
-    page.write_text('<div style="width:900px">wide</div><img src="other.png"><img src="http://127.0.0.1:9/away">')
-    content, fetched = browse(page, tmp_path, 360)
-    assert content >= 900
-    assert [address.rpartition("/")[2] for address in fetched] == ["other.png", "away"]
 
 
 def test_the_json_is_plain(tmp_path):

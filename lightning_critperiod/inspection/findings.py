@@ -92,7 +92,7 @@ class Findings:
     def page(self) -> str:
         """The same with the figures, as a page of HTML."""
         head, *lines = self.cells
-        parts = [f"<h1>{escape(self.title)}</h1>", html.table(head, lines)]
+        parts = [f"<h1>{escape(self.title)}</h1>", html.table(head, lines, text=4)]
         parts += [html.section("Before believing it", html.bullets(self.notes)), html.figure_grid(self._figures())]
         return html.document(self.title, parts)
 

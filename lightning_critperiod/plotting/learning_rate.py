@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lightning_critperiod.plotting.style import BLUE, mark, name_axes, sheet, whole_epochs
+from lightning_critperiod.plotting.style import BLUE, mark_switch, name_axes, sheet, whole_epochs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,10 +23,10 @@ def learning_rate_figure(record: dict[str, Any]) -> "Figure | None":
     figure, (panel,) = sheet(2.0)
     marker = "." if len(epochs) < 3 else ""
     panel.plot([e["epoch"] for e in epochs], [e["learning_rate"] for e in epochs], color=BLUE, marker=marker)
-    panel.set_ylim(bottom=0)
+    panel.set_ylim(0, 1.1 * max(e["learning_rate"] for e in epochs) or None)
     name_axes(panel, "epoch", "learning rate")
     whole_epochs(panel)
     end = record["decision"] and record["decision"]["end_epoch"]
     if end is not None:
-        mark(panel, end - 0.5, "switch")
+        mark_switch(panel, end - 0.5, record)
     return figure

@@ -3,7 +3,7 @@
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from lightning_critperiod.plotting.style import BLUE, ORANGE, label_end, mark, name_axes, sheet
+from lightning_critperiod.plotting.style import BLUE, ORANGE, label_ends, mark_switch, name_axes, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,25 +40,29 @@ def _metric_figure(record: dict[str, Any], name: str) -> "Figure":
     )
     for panel, (unit, spent) in zip(panels, costs, strict=True):
         total = list(accumulate(spent))
-        _curve(panel, record, counterpart, total, ORANGE)
-        _curve(panel, record, name, total, BLUE)
+        ends = _curve(panel, record, counterpart, total, ORANGE) + _curve(panel, record, name, total, BLUE)
         name_axes(panel, unit, name)
         panel.xaxis.set_major_formatter("{x:,.0f}")
         panel.margins(x=0.12)
+        label_ends(panel, ends)
         _mark_switch(panel, record, total)
     return figure
 
 
-def _curve(panel: "Axes", record: dict[str, Any], name: str, spent: list[float], color: str) -> None:
+def _curve(
+    panel: "Axes", record: dict[str, Any], name: str, spent: list[float], color: str
+) -> list[tuple[float, float, str]]:
+    """Draw it, if there is a value, and hand back where its label goes: x, y, text."""
     values = [epoch["metrics"].get(name) for epoch in record["epochs"]]
     points = [(x, y) for x, y in zip(spent, values, strict=True) if y is not None]
-    if points:
-        panel.plot(*zip(*points, strict=True), color=color, linewidth=1.2, marker="." if len(points) < 3 else "")
-        label_end(panel, *points[-1], name.partition("_")[0], color)
+    if not points:
+        return []
+    panel.plot(*zip(*points, strict=True), color=color, linewidth=1.2, marker="." if len(points) < 3 else "")
+    return [(*points[-1], name.partition("_")[0])]
 
 
 def _mark_switch(panel: "Axes", record: dict[str, Any], spent: list[float]) -> None:
     end = record["decision"] and record["decision"]["end_epoch"]
     before = [x for x, epoch in zip(spent, record["epochs"], strict=True) if end is not None and epoch["epoch"] < end]
     if before:
-        mark(panel, before[-1], "switch")
+        mark_switch(panel, before[-1], record)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lightning_critperiod.plotting.style import BLUE, GREEN, SKY, mark, name_axes, sheet, whole_epochs
+from lightning_critperiod.plotting.style import BLUE, GREEN, INK, SKY, mark, name_axes, sheet, whole_epochs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,12 +51,14 @@ def _fitted_line(panel: "Axes", record: dict[str, Any], points: list[dict[str, A
     slope, intercept = linear_regression([p["epoch"] for p in window], [p["signal"] for p in window])
     reach = (first - 0.5, last + 0.5)
     panel.plot(reach, [intercept + slope * x for x in reach], color=GREEN, linewidth=2.5, alpha=0.8, zorder=2)
+    middle = (first + last) / 2
     panel.annotate(
         "fitted line",
-        (first - 0.5, intercept + slope * (first - 0.5)),
-        xytext=(10, -2),
+        (middle, intercept + slope * middle),
+        xytext=(6, -4 if slope >= 0 else 4),
         textcoords="offset points",
-        color=GREEN,
+        va="top" if slope >= 0 else "bottom",
+        color=INK,
         fontsize=8,
     )
 
@@ -75,4 +77,4 @@ def _quartiles(panel: "Axes", record: dict[str, Any], points: list[dict[str, Any
     panel.fill_between(reach, low, high, color=GREEN, alpha=0.25, linewidth=0, zorder=0)
     panel.plot(reach, [limit, limit], color=GREEN, linewidth=1.2, zorder=2)
     for value, text in ((high, "quartiles"), (limit, f"Q1 - {rule['threshold']:g} IQR")):
-        panel.annotate(text, (0, value), xytext=(2, 2), textcoords="offset points", color=GREEN, fontsize=8)
+        panel.annotate(text, (0, value), xytext=(2, 2), textcoords="offset points", color=INK, fontsize=8)

@@ -2,7 +2,8 @@
 
 import io
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from lightning_critperiod.report.colors import LIGHT
 
@@ -44,6 +45,11 @@ def whole_epochs(panel: "Axes") -> None:
     panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
 
 
+def mark_switch(panel: "Axes", x: float, record: dict[str, Any]) -> None:
+    """Where the volume changed, or in an observed run would have."""
+    mark(panel, x, "would have switched" if record["decision"]["observe_only"] else "switch")
+
+
 def mark(panel: "Axes", x: float, text: str) -> None:
     """A vertical line at x with a label above the panel."""
     panel.axvline(x, color=VERMILLION, linewidth=1, linestyle=(0, (4, 2)))
@@ -56,23 +62,27 @@ def mark(panel: "Axes", x: float, text: str) -> None:
         textcoords="offset points",
         ha="left" if left else "right",
         va="bottom",
-        color=VERMILLION,
+        color=INK,
         fontsize=8,
     )
 
 
-def label_end(panel: "Axes", x: float, y: float, text: str, color: str) -> None:
-    """A label at the right end of a curve, in its colour."""
-    panel.annotate(
-        text,
-        (x, y),
-        xytext=(4, 0),
-        textcoords="offset points",
-        va="center",
-        color=color,
-        fontsize=8,
-        annotation_clip=False,
-    )
+def label_ends(panel: "Axes", ends: Iterable[tuple[float, float, str]]) -> None:
+    """Labels (x, y, text) at the right ends of one or two curves, apart where the curves meet."""
+    ordered = sorted(ends, key=lambda end: end[1])
+    bottom, top = panel.get_ylim()
+    meet = len(ordered) > 1 and ordered[-1][1] - ordered[0][1] < 0.12 * (top - bottom)
+    for index, (x, y, text) in enumerate(ordered):
+        panel.annotate(
+            text,
+            (x, y),
+            xytext=(4, 9 * index + 2 if meet else 0),
+            textcoords="offset points",
+            va="center",
+            color=INK,
+            fontsize=8,
+            annotation_clip=False,
+        )
 
 
 def as_svg(figure: "Figure", name: str) -> str:

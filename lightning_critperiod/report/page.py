@@ -10,7 +10,7 @@ from lightning_critperiod.report.html import bullets, document, figure_grid, sec
 from lightning_critperiod.report.markdown import CITATION, facts
 from lightning_critperiod.report.savings import savings
 from lightning_critperiod.report.table import rows
-from lightning_critperiod.report.words import headline, interval_note, metric, percent
+from lightning_critperiod.report.words import decision, interval_note, metric, observed, percent
 
 
 def page(record: Record, figures: Mapping[str, str]) -> str:
@@ -24,7 +24,8 @@ def page(record: Record, figures: Mapping[str, str]) -> str:
         The page.
     """
     parts = [
-        f"<h1>{escape(headline(record))}</h1>",
+        f"<h1>{escape(decision(record))}</h1>",
+        *([f"<p>{escape(observed(record))}</p>"] if observed(record) else []),
         _numbers(record),
         table(("", "measured", "projected full recipe", "saved"), rows(record)),
         f'<p class="note">{escape(interval_note(record))}</p>',
@@ -40,7 +41,8 @@ def page(record: Record, figures: Mapping[str, str]) -> str:
 
 def _numbers(record: Record) -> str:
     """The three numbers on top: saved, kept, decided at."""
-    entries = [("Saved", *_saved(record)), ("Kept", *_kept(record)), ("Decided at", *_decided(record))]
+    saved = ("Saved", *_saved(record)) if record["observed"] is None else ("Would have saved", *_would_save(record))
+    entries = [saved, ("Kept", *_kept(record)), ("Decided at", *_decided(record))]
     cells = (f"<div><dt>{name}</dt><dd><b>{escape(big)}</b>{escape(small)}</dd></div>" for name, big, small in entries)
     return f'<dl class="numbers">{"".join(cells)}</dl>'
 
@@ -57,6 +59,16 @@ def _saved(record: Record) -> tuple[str, str]:
     ), f"of the projected full recipe's time, {low} to {high} by this run's own noise (95%)"
 
 
+def _would_save(record: Record) -> tuple[str, str]:
+    """An observed run changed nothing; what its recipe would have taken is the uncertain number."""
+    other, seconds = record["observed"], record["measured"]["seconds"]
+    small, ends = "of this run's time, projected", (other["seconds_low"], other["seconds_high"])
+    if None not in ends:
+        high, low = (percent(1 - end / seconds) for end in ends)
+        small += f", {low} to {high} by this run's own noise (95%)"
+    return percent(1 - other["seconds"] / seconds), small
+
+
 def _kept(record: Record) -> tuple[str, str]:
     for stage in ("test", "validation"):
         metrics = record["metrics"][stage]
@@ -68,11 +80,11 @@ def _kept(record: Record) -> tuple[str, str]:
 
 
 def _decided(record: Record) -> tuple[str, str]:
-    decision, run = record["decision"], record["run"]
-    if decision is None or decision["end_epoch"] is None:
+    found, run = record["decision"], record["run"]
+    if found is None or found["end_epoch"] is None:
         return "-", f"not over in {run['epochs_done']} epochs"
-    after = f"after epoch {decision['end_epoch'] - 1}" if decision["end_epoch"] else "before the first epoch"
-    return after, f"of {run['max_epochs']} epochs, by {decision['rule']}"
+    after = f"after epoch {found['end_epoch'] - 1}" if found["end_epoch"] else "before the first epoch"
+    return after, f"of {run['max_epochs']} epochs, by {found['rule']}"
 
 
 def _facts(entries: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ Records = Mapping[str, Record]
 def cells(records: Records) -> list[tuple[str, ...]]:
     """Header and one line a run: decision, epochs, costs and what was saved, then every metric that any run has."""
     metrics = list(dict.fromkeys(name for record in records.values() for name in _metrics(record)))
-    head = ("run", "decided", "epochs", "samples", "saved", "seconds", "saved", *metrics)
+    head = ("run", "decided", "epochs", "samples", "samples saved", "seconds", "time saved", *metrics)
     return [head, *(_line(name, record, metrics) for name, record in records.items())]
 
 
@@ -112,7 +112,7 @@ def comparison_pages(records: Records, stem: str) -> dict[str, str]:
     ]
     parts = [
         f"<h1>{escape(TITLE)}</h1>",
-        html.table(head, lines),
+        html.table(head, lines, text=2),
         html.section("Before believing it", html.bullets(notes(records))),
         html.section("Decisions", html.bullets(said)),
     ]

@@ -47,7 +47,9 @@ def interval_note(record: Record) -> str:
 
 def percent(fraction: float | None) -> str:
     """A fraction as a percentage; "-" if there is none."""
-    return "-" if fraction is None else f"{100 * fraction:.1f}%"
+    if fraction is None:
+        return "-"
+    return f"{round(100 * fraction, 1) + 0.0:.1f}%"  # + 0.0: no minus before a zero
 
 
 def metric(value: float | None) -> str:
@@ -56,24 +58,34 @@ def metric(value: float | None) -> str:
 
 
 def headline(record: Record) -> str:
+    """The decision in words, with what it would have changed in a run that was only observed."""
+    return f"{decision(record)} {observed(record)}".rstrip()
+
+
+def decision(record: Record) -> str:
     """The decision in one sentence."""
-    decision = record["decision"]
-    if decision is None:
+    found = record["decision"]
+    if found is None:
         return "This run had no CriticalPeriodCallback: nothing was decided."
-    reason = decision["reason"] or "critical period not over so far"
-    text = reason[0].upper() + reason[1:] + "."
-    if decision["observe_only"] and decision["end_epoch"] is not None:
-        text += f" The run was only observed: nothing was changed. {_would_have(record)}".rstrip()
-    return text
+    reason = found["reason"] or "critical period not over so far"
+    return reason[0].upper() + reason[1:] + "."
+
+
+def observed(record: Record) -> str:
+    """What the decision would have changed; empty in a run that it did change, or that had none."""
+    found = record["decision"]
+    if found is None or not found["observe_only"] or found["end_epoch"] is None:
+        return ""
+    return f"The run was only observed: nothing was changed. {_would_have(record)}".rstrip()
 
 
 def _would_have(record: Record) -> str:
-    observed, measured = record["observed"], record["measured"]
-    if observed is None or measured is None:
+    other, measured = record["observed"], record["measured"]
+    if other is None or measured is None:
         return ""
-    saving = Saving(measured["seconds"], observed["seconds"], observed["seconds_low"], observed["seconds_high"])
+    saving = Saving(measured["seconds"], other["seconds"], other["seconds_low"], other["seconds_high"])
     text = (
-        f"From there on the recipe would have drawn {observed['samples']:,} samples in place of "
+        f"From there on the recipe would have drawn {other['samples']:,} samples in place of "
         f"{measured['samples']:,}, and taken {projected_amount('seconds', saving)} in place of "
         f"{amount('seconds', measured['seconds'])} (projected)."
     )
