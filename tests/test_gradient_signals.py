@@ -42,6 +42,26 @@ def test_cosines_are_those_of_every_pair(d, dtype):
     np.testing.assert_allclose(measured, cosines(gradients.double()), atol=5e-6)
 
 
+@pytest.mark.parametrize("m", [8, 60])
+def test_cosines_of_float64_gradients_are_exact_to_1e_12(m):
+    generator = torch.Generator().manual_seed(m)
+    gradients = torch.randn(m, 20_001, generator=generator, dtype=torch.float64) + 0.3
+    np.testing.assert_allclose(gradient_cosines(gradients), cosines(gradients), atol=1e-12)
+
+
+def test_cosines_of_many_gradients_are_those_of_every_pair():
+    gradients = torch.randn(60, 20_001, generator=torch.Generator().manual_seed(0)) + 0.3
+    bad = gradients.clone()
+    bad[1], bad[3, 2], bad[7] = 0, math.inf, bad[7] * 1e-30
+    gradients[7] *= 1e-30
+    fine = [i for i in range(60) if i not in {1, 3}]
+
+    measured = gradient_cosines(bad)
+
+    assert measured[[1, 3]].isnan().all()
+    np.testing.assert_allclose(measured[fine][:, fine], cosines(gradients.double())[fine][:, fine], atol=5e-6)
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1e-42, 1e30])
 def test_cosines_do_not_depend_on_the_size_of_the_gradients(scale):
     gradients = torch.randn(4, 50, generator=torch.Generator().manual_seed(0))

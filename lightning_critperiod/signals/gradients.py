@@ -19,6 +19,8 @@ from lightning_critperiod.namespace import NAMES
 
 _CHUNK = 2**13  # columns in one matrix product: wide enough for its full speed, and its float32 sums stay near 1e-6
 
+_MANY = 48  # gradients from which on half a matrix product by NumPy takes less time than a whole one by torch
+
 
 def gradient_cosines(gradients: Tensor) -> Tensor:
     """Cosine similarity of every pair of gradients: the Gram matrix of their unit vectors.
@@ -63,8 +65,16 @@ def _gram(gradients: Tensor, scale: Tensor | None, dtype: torch.dtype) -> Tensor
     with torch.autocast(gradients.device.type, enabled=False):
         for chunk in torch.split(gradients, _CHUNK, dim=1):
             rows = chunk.to(dtype) if scale is None else chunk / scale
-            gram += (rows @ rows.T).double().cpu()
+            gram += _product(rows).double().cpu()
     return gram
+
+
+def _product(rows: Tensor) -> Tensor:
+    """The rows times their transpose: of many rows on the CPU by NumPy, which does one half only (BLAS syrk)."""
+    if rows.device.type != "cpu" or len(rows) < _MANY:
+        return rows @ rows.T
+    with np.errstate(all="ignore"):  # a gradient that is not finite is no error here
+        return torch.from_numpy(rows.numpy() @ rows.numpy().T)
 
 
 def trainable_kernels(module: nn.Module) -> list[nn.Parameter]:
