@@ -74,7 +74,7 @@ class Options:
 def _require_different(name: str, values: Sequence[float]) -> None:
     twice = sorted({value for value in values if values.count(value) > 1})
     if twice:
-        raise ValueError(f"--{name} must be different from each other, got {twice[0]:g} twice")
+        raise ValueError(f"{name} must be different from each other, got {twice[0]:g} twice")
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def _extra_time(panel: "Axes", sweep: Sweep) -> None:
     """On a second axis, with its own colour."""
     second = panel.twinx()
     points, least = [*sweep.switches, sweep.full], cheapest(sweep)
-    extra = [100 * (point.seconds / least - 1) for point in points]
+    extra = [100 * (point.usual_seconds / least - 1) for point in points]
     second.plot([_x(point, sweep) for point in points], extra, color=ORANGE, linewidth=1.2, linestyle=(0, (4, 2)))
     second.spines[["top", "left", "bottom"]].set_visible(False)
     second.spines["right"].set_color(ORANGE)
@@ -113,11 +113,11 @@ def figure2(sweep: Sweep) -> "Figure | None":
         return None
     figure, (panel,) = sheet(3.2)
     panel.axhline(0, color=SHADE, linewidth=4, zorder=0)
-    for color, (place, points) in zip((BLUE, ORANGE, INK), sweep.annealed.items(), strict=False):
+    places = zip((BLUE, ORANGE, VERMILLION), sweep.annealed.items(), strict=False)
+    for row, (color, (place, points)) in enumerate(places):
         _changes(panel, points, color)
-        panel.annotate(
-            f"switch {place_words(place)}", (1, 0.02), xycoords="axes fraction", ha="right", color=color, fontsize=8
-        )
+        said = f"switch {place_words(place)}; above the points: extra samples"
+        panel.annotate(said, (0, 1.03 + 0.08 * row), xycoords="axes fraction", color=color, fontsize=8)
     name_axes(panel, "annealing fraction of the epochs after the switch", "against none, points")
     return figure
 
@@ -127,12 +127,9 @@ def _changes(panel: "Axes", points: Sequence[Point], color: str) -> None:
     found: list[tuple[Point, Paired]] = [(p, d) for p in others if (d := change(p, none)) is not None]
     _line(panel, [0.0, *(p.annealing for p, _ in found)], [(0.0, None), *((d.mean, d.t) for _, d in found)], color)
     for point, difference in found:
-        more = point.row.samples / none.row.samples - 1
-        panel.annotate(
-            f"{more:+.0%} samples",
-            (point.annealing, difference.mean),
-            xytext=(5, 3),
-            textcoords="offset points",
-            color=MUTED,
-            fontsize=7,
-        )
+        top = difference.t[1] if difference.t else difference.mean
+        _above(panel, point.annealing, top, f"{point.row.samples / none.row.samples - 1:+.0%}")
+
+
+def _above(panel: "Axes", x: float, y: float, text: str) -> None:
+    panel.annotate(text, (x, y), xytext=(0, 4), textcoords="offset points", ha="center", color=MUTED, fontsize=7)

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.cli import instantiate_class
 
@@ -14,6 +15,7 @@ from lightning_critperiod.compare.statistics import Paired, paired
 from lightning_critperiod.compare.summary import Records, Row, summarize
 from lightning_critperiod.oracle.arms import FULL, RULE, choice
 from lightning_critperiod.oracle.jobs import rule_epoch
+from lightning_critperiod.recipe import Volume
 from lightning_critperiod.report import Record
 
 
@@ -27,6 +29,8 @@ class Point:
         annealing: The fraction.
         seconds: Mean over seeds of what the epochs of a whole run took, those before the branch included; start-up is
             left out, as a branch has two.
+        usual_seconds: The same, had every epoch taken the median of all epochs of its volume in all runs.
+        annealed: Mean over seeds of the epochs that annealing brings the full recipe back in.
         saved: Mean over seeds of the part of the full recipe's samples that was not drawn.
     """
 
@@ -34,6 +38,8 @@ class Point:
     epoch: int | str | None
     annealing: float
     seconds: float
+    usual_seconds: float
+    annealed: float
     saved: float
 
     @property
@@ -122,7 +128,7 @@ def load(folder: Path) -> Sweep:
     fulls = records[FULL]
     return Sweep(
         name=folder.name,
-        max_epochs=next(iter(fulls.values()))["run"]["max_epochs"],
+        max_epochs=_length(fulls),
         rule=str(rule),
         choices={seed: rule_epoch(rule, record) for seed, record in fulls.items()},
         points=list(_points({name: runs for name, runs in records.items() if runs}, study["metric"])),
@@ -131,6 +137,7 @@ def load(folder: Path) -> Sweep:
 
 
 def _points(records: Records, metric: str) -> Iterator[Point]:
+    usual = _usual_seconds(records)
     overrides = {name: next(iter(runs.values()))["comparison"]["overrides"] for name, runs in records.items()}
     arms = [Arm(name, overrides[name], "") for name in sorted(records, key=lambda name: (name != FULL, name))]
     for arm, row in zip(arms, summarize(arms, records, metric, 1.0), strict=True):
@@ -139,13 +146,40 @@ def _points(records: Records, metric: str) -> Iterator[Point]:
             row=row,
             epoch=choice(arm).get("epoch"),
             annealing=choice(arm).get("annealing", 0.0),
-            seconds=statistics.fmean(_seconds(record) for record in runs.values()),
+            seconds=statistics.fmean(_seconds(epoch) for epoch in _epochs_of(runs)) * _length(runs),
+            usual_seconds=statistics.fmean(usual[_volume(epoch)] for epoch in _epochs_of(runs)) * _length(runs),
+            annealed=statistics.fmean(_annealed(record) for record in runs.values()),
             saved=_saved(runs, records[FULL]),
         )
 
 
-def _seconds(record: Record) -> float:
-    return sum(sum(epoch["seconds"].values()) for epoch in record["epochs"])
+def _usual_seconds(records: Records) -> dict[Volume, float]:
+    """Volume -> median seconds of an epoch; what branches have from their trunk counts once."""
+    found: dict[Volume, set[float]] = {}
+    for runs in records.values():
+        for epoch in _epochs_of(runs):
+            found.setdefault(_volume(epoch), set()).add(_seconds(epoch))
+    return {volume: statistics.median(seconds) for volume, seconds in found.items()}
+
+
+def _epochs_of(runs: Mapping[int, Record]) -> list[dict[str, Any]]:
+    return [epoch for record in runs.values() for epoch in record["epochs"]]
+
+
+def _length(runs: Mapping[int, Record]) -> int:
+    return int(next(iter(runs.values()))["run"]["max_epochs"])
+
+
+def _volume(epoch: dict[str, Any]) -> Volume:
+    return Volume(**epoch["volume"])
+
+
+def _seconds(epoch: dict[str, Any]) -> float:
+    return float(sum(epoch["seconds"].values()))
+
+
+def _annealed(record: Record) -> int:
+    return sum(epoch["phase"] == "annealing" for epoch in record["epochs"])
 
 
 def _saved(runs: Mapping[int, Record], fulls: Mapping[int, Record]) -> float:

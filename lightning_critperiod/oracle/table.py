@@ -21,8 +21,8 @@ def switch_cells(sweep: Sweep) -> Cells:
 
 
 def cheapest(sweep: Sweep) -> float:
-    """Seconds of the point that took least time."""
-    return min(point.seconds for point in (*sweep.switches, sweep.full))
+    """Usual seconds of the point that takes least time."""
+    return min(point.usual_seconds for point in (*sweep.switches, sweep.full))
 
 
 def _switch_line(point: Point, least: float) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def _switch_line(point: Point, least: float) -> tuple[str, ...]:
         _passes(point),
         f"{point.saved:.0%}",
         f"{point.seconds:.1f}",
-        f"{point.seconds / least - 1:+.0%}",
+        f"{point.usual_seconds / least - 1:+.0%}",
         *_accuracy(point),
         difference_text(point.to_full),
         str(len(point.row.accuracies)),
@@ -48,13 +48,14 @@ def annealing_cells(points: Sequence[Point]) -> Cells:
     Returns:
         The cells.
     """
-    head = ("annealing fraction", "passes", "saved", "accuracy %", "against none", "against full", "seeds")
+    head = ("annealing fraction", "epochs", "passes", "saved", "accuracy %", "against none", "against full", "seeds")
     return [head, *(_annealing_line(point, points[0]) for point in points)]
 
 
 def _annealing_line(point: Point, none: Point) -> tuple[str, ...]:
     return (
         f"{point.annealing:g}",
+        f"{point.annealed:g}",
         _passes(point),
         f"{point.saved:.0%}",
         *_accuracy(point),
@@ -116,10 +117,16 @@ def markdown(sweep: Sweep) -> str:
         "after the switch. Means over seeds, in brackets 95% t-intervals; differences are paired by seed, in points of "
         "test accuracy. Passes over the data, seconds and samples are those of whole runs, the shared beginning "
         "included. Seconds are wall-clock time of the epochs, with whatever else the machine did meanwhile, and every "
-        "run pays for the detector, the full one too. Extra time is against the cheapest switch.",
+        "run pays for the detector, the full one too. Extra time is against the cheapest switch, had every epoch taken "
+        "the median of all epochs of its volume in all runs.",
     ]
     for place, points in sweep.annealed.items():
         parts += [f"## Figure 2: annealing, switch {place_words(place)}", as_markdown(annealing_cells(points))]
+    if sweep.annealed:
+        parts.append(
+            "The fraction is that of the epochs after the switch which have the full recipe again, at the end of the "
+            "run; epochs are whole, so that a small fraction may be none."
+        )
     parts += ["## Hardware and versions", "\n".join(f"- {text}" for text in conditions(sweep.records)), _origin(sweep)]
     return "\n\n".join(parts) + "\n"
 
