@@ -8,8 +8,6 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jsonargparse import ArgumentError
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.model_helpers import is_overridden
@@ -20,16 +18,27 @@ from lightning_critperiod import compare, inspection, oracle, reporting
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.costs import CostMonitor
 from lightning_critperiod.recorder import RunRecorder
+from lightning_critperiod.refusal import Refusal, refusing
 
-REFUSED = (ArgumentError, MisconfigurationException, ValueError, TypeError, OSError)
 Study = compare.Comparison | oracle.Oracle
 STUDIES: dict[str, Callable[[list[str], Any], Study]] = {"compare": compare.prepare, "oracle": oracle.prepare}
 READ_ONLY = {"inspect": inspection.inspect, "report": reporting.report}
-NOISE = ("Does not validate against", "Subtypes:", "Errors:", "Expected a <class 'NoneType'>", "Given value")
+COMMANDS = {
+    "fit": "Train; the report of what it cost and saved is left in the run's folder.",
+    "validate": "Evaluate a model on the validation data.",
+    "test": "Evaluate a model on the test data.",
+    "predict": "Run a model on data without labels.",
+    "compare": "Train the arms of a comparison with the same seeds; say what was lost and what was saved.",
+    "oracle": "Train the recipe with the switch at every epoch of a grid; say what each one keeps and saves.",
+    "report": "Draw the pages of a run again, or one page of several runs. Trains nothing.",
+    "inspect": "Say from the logs of any Lightning run where each rule would have ended the period. Trains nothing.",
+}
+HELP = """usage: critperiod COMMAND [OPTIONS]
 
+{commands}
 
-class Refusal(Exception):
-    """Input that no training can start with, in one line."""
+critperiod COMMAND --help says what its options are. To see it work: critperiod fit --config configs/digits.yaml
+"""
 
 
 class CritperiodCLI(LightningCLI):
@@ -45,7 +54,7 @@ class CritperiodCLI(LightningCLI):
 
     def __init__(self, args: Sequence[str] | None = None, run: bool = True) -> None:
         quiet = {"exit_on_error": False}  # main() says it in one line
-        try:
+        with refusing(until=self._has_trained):
             super().__init__(
                 LightningModule,
                 LightningDataModule,
@@ -56,10 +65,6 @@ class CritperiodCLI(LightningCLI):
                 args=None if args is None else list(args),
                 run=run,
             )
-        except REFUSED as error:
-            if self._has_trained():
-                raise
-            raise Refusal(one_line(error)) from error
 
     def _has_trained(self) -> bool:
         trainer = vars(self).get("trainer")
@@ -95,35 +100,39 @@ class CritperiodCLI(LightningCLI):
             self.recorder.show(Console())
 
 
-def one_line(error: BaseException) -> str:
-    """What a person needs of an error's text: jsonargparse wraps the cause in what it tried in vain."""
-    lines = [line.strip(" -") for line in str(error).splitlines()]
-    return " ".join(line for line in lines if line and not line.startswith(NOISE))
-
-
 def _study(arguments: list[str]) -> Study:
-    try:
+    with refusing():
         return STUDIES[arguments[0]](arguments[1:], CritperiodCLI)
-    except REFUSED as error:
-        raise Refusal(one_line(error)) from error
 
 
 def _read_only(arguments: list[str]) -> None:
     """Commands that look at old runs and train nothing: all that can go wrong is their input."""
-    try:
+    with refusing():
         READ_ONLY[arguments[0]](arguments[1:])
-    except REFUSED as error:
-        raise Refusal(one_line(error)) from error
+
+
+def _overview() -> str:
+    return HELP.format(commands="\n".join(f"  {name:<10}{what}" for name, what in COMMANDS.items()))
+
+
+def _run(arguments: list[str]) -> None:
+    first = arguments[0] if arguments else "--help"
+    if first in {"-h", "--help"}:
+        sys.stdout.write(_overview())
+    elif first in STUDIES:
+        sys.exit(_study(arguments).run())
+    elif first in READ_ONLY:
+        _read_only(arguments)
+    elif not first.startswith("-") and first not in COMMANDS:
+        raise Refusal(f"there is no command {first!r}, only {', '.join(COMMANDS)}")
+    else:
+        CritperiodCLI()
 
 
 def main() -> None:
     """Run the command line. Bad input is one line on standard error and exit status 2."""
     try:
-        if sys.argv[1:2] and sys.argv[1] in STUDIES:
-            sys.exit(_study(sys.argv[1:]).run())
-        if sys.argv[1:2] and sys.argv[1] in READ_ONLY:
-            return _read_only(sys.argv[1:])
-        CritperiodCLI()
+        _run(sys.argv[1:])
     except Refusal as refusal:
         sys.stderr.write(f"critperiod: error: {refusal}\n")
         sys.exit(2)

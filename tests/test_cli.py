@@ -1,8 +1,14 @@
 import csv
 import json
+import os
+import subprocess
+import sys
+import traceback
 from pathlib import Path
 
 import pytest
+from jsonargparse import ArgumentError
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lightning_critperiod.cli import main
 
@@ -110,3 +116,170 @@ def test_a_callback_listed_under_the_trainer_takes_the_place_of_ours(critperiod,
     critperiod("fit", "--config", DIGITS, "--config", str(own), *SHORT, "--trainer.max_epochs=1")
     record = json.loads((tmp_path / "runs" / "digits" / "version_0" / "report.json").read_text())
     assert record["decision"]["rule_name"] == "Never"
+
+
+PROJECT = """
+import torch
+from lightning.pytorch import LightningDataModule, LightningModule
+from torch.utils.data import DataLoader, Dataset
+from lightning_critperiod.datamodules import Digits
+
+
+class Fails(Dataset):
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        raise ValueError("mine: in a worker")
+
+
+class Data(Digits):
+    def __init__(self, fail_in: str = "", batch_size: int = 64, augmentation_multiplier: float = 1.0):
+        super().__init__(batch_size=batch_size, augmentation_multiplier=augmentation_multiplier)
+        self.fail_in = fail_in
+
+    def setup(self, stage):
+        if self.fail_in == "setup":
+            raise FileNotFoundError("mine: in setup")
+        super().setup(stage)
+
+    def train_dataloader(self):
+        if self.fail_in == "train_dataloader":
+            raise TypeError("mine: in train_dataloader")
+        if self.fail_in == "worker":
+            return DataLoader(Fails(), num_workers=1)
+        return super().train_dataloader()
+
+
+class Model(LightningModule):
+    def __init__(self, fail_in: str = "", width: int = 10):
+        super().__init__()
+        if fail_in == "init":
+            raise ValueError("mine: in init")
+        self.fail_in = fail_in
+        self.layer = torch.nn.Linear(64, width)
+
+    def loss(self, batch):
+        return torch.nn.functional.cross_entropy(self.layer(batch[0].flatten(1)), batch[1])
+
+    def training_step(self, batch, batch_idx):
+        return self.loss(batch)
+
+    def validation_step(self, batch, batch_idx):
+        if self.fail_in == "validation_step":
+            raise ValueError("mine: in validation_step")
+        self.log("val_loss", self.loss(batch))
+
+    def on_fit_start(self):
+        if self.fail_in == "log":
+            self.log("a", 1.0)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=-1.0 if self.fail_in == "configure_optimizers" else 0.1)
+"""
+QUIET = ["--trainer.logger=false", "--trainer.accelerator=cpu", "--trainer.enable_checkpointing=false", *SHORT]
+
+
+@pytest.fixture
+def project(critperiod, tmp_path, monkeypatch):
+    """Run fit with a model and a datamodule of the user's own."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "mine.py").write_text(PROJECT)
+
+    def fit(*words, model="mine.Model", data="mine.Data"):
+        critperiod("fit", f"--model={model}", f"--data={data}", *QUIET, *words)
+
+    yield fit
+    sys.modules.pop("mine", None)
+
+
+USERS = {
+    "init": (ValueError, "mine: in init", "--model.fail_in=init"),
+    "setup": (FileNotFoundError, "mine: in setup", "--data.fail_in=setup"),
+    "configure_optimizers": (ValueError, "Invalid learning rate: -1", "--model.fail_in=configure_optimizers"),
+    "train_dataloader": (TypeError, "mine: in train_dataloader", "--data.fail_in=train_dataloader"),
+    "validation_step": (ValueError, "mine: in validation_step", "--model.fail_in=validation_step"),
+    "log": (MisconfigurationException, "self.log", "--model.fail_in=log"),
+}
+
+
+@pytest.mark.parametrize("where", USERS)
+def test_an_error_of_the_users_own_code_keeps_its_traceback(project, tmp_path, where):
+    """Before the first batch too, and where a library is what raises at their call."""
+    error, text, word = USERS[where]
+    with pytest.raises(error, match=text) as raised:
+        project(word)
+    assert f'{tmp_path / "mine.py"}", line' in "".join(traceback.format_exception(raised.value))
+
+
+def test_an_error_in_a_worker_of_the_users_dataset_keeps_its_traceback(project):
+    with pytest.raises(ValueError, match=r"(?s)Original Traceback.*mine\.py.*mine: in a worker"):
+        project("--data.fail_in=worker")
+
+
+def test_a_module_of_the_user_that_fails_when_it_is_imported_keeps_its_traceback(project, tmp_path):
+    (tmp_path / "mine.py").write_text("raise ValueError('mine: on import')\n")
+    with pytest.raises((ValueError, ArgumentError)) as raised:
+        project()
+    assert f'{tmp_path / "mine.py"}", line 1' in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "classes"),
+    [
+        ("mine.Modell", (), {"model": "mine.Modell"}),
+        ("wdth", ("--model.wdth=3",), {}),
+        ("many", ("--model.width=many",), {}),
+        ("augmentation_multiplier must be a number above 0, got -1.0", ("--data.augmentation_multiplier=-1",), {}),
+        ("tpuu", ("--trainer.accelerator=tpuu",), {}),
+    ],
+)
+def test_bad_input_to_the_users_own_classes_is_one_line(project, capsys, text, words, classes):
+    with pytest.raises(SystemExit) as end:
+        project(*words, **classes)
+    captured = capsys.readouterr()
+    (line,) = [line for line in captured.err.splitlines() if line.startswith("critperiod: error:")]
+    assert end.value.code == 2
+    assert text in line
+    assert "Traceback" not in captured.err + captured.out
+
+
+def test_a_traceback_reaches_the_terminal(project, tmp_path):
+    words = ["fit", "--model=mine.Model", "--data=mine.Data", *QUIET, "--model.fail_in=configure_optimizers"]
+    paths = os.pathsep.join([str(ROOT), str(tmp_path)])
+    command = [sys.executable, "-W", "ignore", "-m", "lightning_critperiod", *words]
+    run = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    assert "Traceback (most recent call last)" in run.stderr
+    assert f'{tmp_path / "mine.py"}", line' in run.stderr
+    assert run.stderr.rstrip().endswith("ValueError: Invalid learning rate: -1.0")
+
+
+NAMES = ("fit", "validate", "test", "predict", "compare", "oracle", "report", "inspect")
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"]], ids=str)
+def test_the_overview_has_a_line_for_every_command(critperiod, capsys, words):
+    critperiod(*words)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert [line[0] for line in lines] == list(NAMES)
+    assert all(len(line) > 4 for line in lines)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_of_the_overview_is_there(critperiod, capsys, name):
+    with pytest.raises(SystemExit) as end:
+        critperiod(name, "--help")
+    assert end.value.code in {0, None}
+    assert "usage:" in capsys.readouterr().out
+
+
+def test_a_command_that_is_not_there_is_one_line_that_names_those_that_are(critperiod, capsys):
+    with pytest.raises(SystemExit) as end:
+        critperiod("fti")
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no command 'fti'" in line
+    assert all(name in line for name in NAMES)

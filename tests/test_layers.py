@@ -61,7 +61,8 @@ ARROWS = {
         "signals",
     },
     "oracle": {"callback", "compare", "epoch_length", "inspection", "plotting", "recipe", "report", "rules"},
-    "cli": {"callback", "compare", "costs", "inspection", "oracle", "recorder", "reporting"},
+    "refusal": set(),
+    "cli": {"callback", "compare", "costs", "inspection", "oracle", "recorder", "refusal", "reporting"},
     "__main__": {"cli"},
     "__init__": {"callback", "costs", "recipe", "rules", "signals"},
 }
