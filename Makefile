@@ -27,6 +27,7 @@ test-loggers: .venv/installed-dev
 
 # Tables and figures from the runs in results/; trains nothing.
 results: .venv/installed
+	$(BIN)/python benchmarks/results.py
 	$(BIN)/python benchmarks/late_enough.py judge
 	$(BIN)/python benchmarks/readme.py
 

@@ -1,5 +1,6 @@
 """Figure 1, accuracy against the switch epoch, and Figure 2, its change against the annealing fraction."""
 
+import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -45,9 +46,10 @@ def _accuracies(panel: "Axes", sweep: Sweep) -> None:
     points = [*sweep.switches, sweep.full]
     x = [_x(point, sweep) for point in points]
     _line(panel, x, [(point.row.mean, point.row.interval) for point in points], BLUE)
-    panel.annotate(
-        f"full recipe {mean:.2f}", (0, mean), xytext=(2, 4), textcoords="offset points", color=INK, fontsize=8
-    )
+    said = f"full recipe {mean:.2f}"
+    panel.annotate(said, (0, mean), xytext=(2, -4), textcoords="offset points", va="top", color=INK, fontsize=8)
+    if sweep.at_rule is not None:
+        _trained_choice(panel, sweep, sweep.at_rule.row.mean)
 
 
 def _extra_time(panel: "Axes", sweep: Sweep) -> None:
@@ -68,6 +70,14 @@ def _differences(panel: "Axes", sweep: Sweep) -> None:
     found = [(point, point.to_full) for point in sweep.switches]
     x = [_x(point, sweep) for point, difference in found if difference]
     _line(panel, x, [(difference.mean, difference.t) for _, difference in found if difference], BLUE)
+    if sweep.at_rule is not None and sweep.at_rule.to_full is not None:
+        _trained_choice(panel, sweep, sweep.at_rule.to_full.mean)
+
+
+def _trained_choice(panel: "Axes", sweep: Sweep, y: float) -> None:
+    """The switch where the rule fires, at the mean of its epochs."""
+    x = statistics.fmean(epoch for epoch in sweep.choices.values() if epoch is not None)
+    panel.plot(x, y, color=VERMILLION, marker="D", markersize=5, zorder=3)
 
 
 def _line(panel: "Axes", x: Sequence[float], values: Sequence[tuple[float, Interval | None]], color: str) -> None:

@@ -75,20 +75,27 @@ def _accuracy(point: Point) -> tuple[str]:
 
 def findings(sweep: Sweep) -> list[str]:
     """What the points say, and what to mind."""
-    worse: list[str] = []
-    open_: list[str] = []
-    for point in sweep.switches:
-        to_full = point.to_full
-        (worse if to_full and to_full.t and to_full.t[1] < 0 else open_).append(str(point.epoch))
-    found = [_choices(sweep)]
-    if worse:
-        found.append(f"Told apart from the full recipe, and worse: switches at {', '.join(worse)}.")
-    if open_:
+    return [
+        _choices(sweep),
+        *_told_apart(sweep),
+        NOT_INDEPENDENT,
+        "The intervals are for one comparison each, not corrected for there being many.",
+    ]
+
+
+def _told_apart(sweep: Sweep) -> list[str]:
+    intervals = [(p.epoch, p.to_full.t) for p in sweep.switches if p.to_full is not None and p.to_full.t is not None]
+    worse = ", ".join(str(epoch) for epoch, (_, high) in intervals if high < 0)
+    others = ", ".join(str(epoch) for epoch, (_, high) in intervals if high >= 0)
+    if not intervals:
+        return ["One seed has no intervals: no difference is told apart from chance."]
+    found = [f"Worse than the full recipe, the whole interval below it: switches at {worse}."] if worse else []
+    if others:
         found.append(
-            f"Not told apart from the full recipe, or not worse: switches at {', '.join(open_)}. That is no proof of "
-            "equality: the intervals say how much may be lost."
+            f"Not shown to be worse: switches at {others}. That is no proof of equality: the lower ends of their "
+            "intervals say how much may be lost."
         )
-    return [*found, NOT_INDEPENDENT, "The intervals are for one comparison each, not corrected for there being many."]
+    return found
 
 
 def _choices(sweep: Sweep) -> str:

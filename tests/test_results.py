@@ -1,0 +1,25 @@
+"""What lies in results/ is what its own records say."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STUDIES = sorted(file.parent for file in (ROOT / "results").rglob("study.json"))
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: str(study.relative_to(ROOT / "results")))
+def test_a_study_redrawn_from_its_records_has_the_table_and_the_figures_that_are_there(study, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from results import redraw
+
+    copy = Path(shutil.copytree(study, tmp_path / study.name))
+    drawn = [copy / "table.md", *copy.glob("*.svg")]
+    table = drawn[0].read_text()
+    assert len(drawn) > 1
+    for file in drawn:
+        file.unlink()
+    assert redraw(tmp_path) == [copy]
+    assert drawn[0].read_text() == table
+    assert all(file.is_file() for file in drawn)  # their text hangs on the version of matplotlib
