@@ -1,10 +1,11 @@
 """Does the 95% interval of the projected full recipe cover what the full recipe really takes?
 
-For every seed two runs on the digits, one after the other, each first in half of the seeds: one that switches at epoch 4
-of 12 and projects the full recipe, and the full recipe itself. It wants a machine with nothing else to do. It goes on where
-it was stopped (results/coverage.jsonl), then writes docs/coverage.md:
+    python benchmarks/coverage.py run --seeds 20      trains; wants a machine with nothing else to do
+    python benchmarks/coverage.py judge               writes docs/coverage.md from the runs, trains nothing
 
-    python benchmarks/coverage.py --seeds 20
+For every seed a pair of runs on the digits, one right after the other, each first in half of the seeds: one that switches
+at epoch 4 of 12 and projects the full recipe, and the full recipe itself. A pair is one file in results/coverage, and one
+that is there is not run again: the command goes on where it was stopped.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import os
 import platform
 import statistics
 import tempfile
+import time
 import warnings
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from lightning_critperiod import AtEpoch, CostMonitor, CriticalPeriodCallback, N
 from lightning_critperiod.datamodules import Digits
 from lightning_critperiod.models import CifarResNet, ImageClassifier
 from lightning_critperiod.recorder import RunRecorder
+from lightning_critperiod.report.files import as_json, write
 
 ROOT = Path(__file__).parents[1]
 EPOCHS, SWITCH = 12, 4
@@ -55,74 +58,110 @@ def without_start(seconds):
     return sum(s for phase, s in seconds.items() if phase not in {*OTHERS, "detector"})
 
 
+def pace(record):
+    """Seconds of the epochs that draw the same in both runs, without the first, which holds the warm-up."""
+    return sum(sum(epoch["seconds"][p] for p in ("training", "data_wait")) for epoch in record["epochs"][1:SWITCH])
+
+
 def measure(seed):
     rules = {"switched": AtEpoch(SWITCH), "full": Never()}
     order = ["switched", "full"] if seed % 2 else ["full", "switched"]
+    began = time.time()
     records = {name: train(rules[name], seed) for name in order}
     projected, phases = records["switched"]["projected"], records["full"]["measured"]["seconds_by_phase"]
     start = sum(projected["seconds_by_phase"].get(phase, 0.0) for phase in OTHERS)
     return {
         "seed": seed,
         "first": order[0],
+        "began": began,
         "load": os.getloadavg()[0],
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {torch.get_num_threads()} threads of torch "
+        f"{torch.__version__}",
         "full": without_start(phases),
         "projected": projected["seconds"] - start,
         "low": projected["seconds_low"] - start,
         "high": projected["seconds_high"] - start,
         "switched": without_start(records["switched"]["measured"]["seconds_by_phase"]),
+        "pace": pace(records["full"]) / pace(records["switched"]) - 1,
     }
 
 
-def page(found):
-    covered = sum(f["low"] <= f["full"] <= f["high"] for f in found)
-    errors = [f["projected"] / f["full"] - 1 for f in found]
-    widths = [(f["high"] - f["low"]) / 2 / f["projected"] for f in found]
-    loads = [f["load"] for f in found]
-    lines = [
-        "# Does the interval of the projection cover the truth?",
-        f"Written by `python benchmarks/coverage.py --seeds {len(found)}`: ResNet-8 on the digits, {EPOCHS} epochs of "
-        f"three views, batch 64, CPU ({os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}). For "
-        f"every seed one run switches at epoch {SWITCH} to the default recipe and projects the full recipe, and one run "
-        "has the full recipe; they follow each other, each first in half of the seeds. Seconds of training, waiting for "
-        "data, validation and the rest; start-up and the detector are left out of both.",
-        f"- The 95% interval covers the measured full recipe in {covered} of {len(found)} seeds.",
-        f"- Error of the projection (projected / measured - 1): median {statistics.median(errors):+.1%}, from "
-        f"{min(errors):+.1%} to {max(errors):+.1%}. Half width of the interval: median "
-        f"{statistics.median(widths):.1%}.",
-        f"- The load of the machine was {min(loads):.1f} to {max(loads):.1f} on {os.cpu_count()} cores. "
-        "The interval knows the spread between the epochs of its own run; that the machine is faster or slower in "
-        "another hour it cannot know.",
-        "| seed | switched, s | projected full recipe, s | 95% interval | measured full recipe, s | covered |\n"
-        "|--:|--:|--:|--:|--:|---|\n"
-        + "\n".join(
-            f"| {f['seed']} | {f['switched']:.1f} | {f['projected']:.1f} | {f['low']:.1f} to {f['high']:.1f} | "
-            f"{f['full']:.1f} | {'yes' if f['low'] <= f['full'] <= f['high'] else 'no'} |"
-            for f in found
-        ),
-    ]
-    return "\n\n".join(lines).replace(".\n\n- ", ".\n- ") + "\n"
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--results", type=Path, default=ROOT / "results" / "coverage.jsonl")
-    args = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    args.results.parent.mkdir(parents=True, exist_ok=True)
-    done = [json.loads(line) for line in args.results.read_text().splitlines()] if args.results.is_file() else []
-    left = sorted({*range(args.seeds)} - {f["seed"] for f in done})
+def run(seeds, results):
+    left = [seed for seed in range(seeds) if not (results / f"seed_{seed}.json").is_file()]
     if left:
         train(Never(), 0)  # what a process does only once is in no run that counts
     for seed in left:
-        done.append(measure(seed))
-        with args.results.open("a") as file:
-            file.write(json.dumps(done[-1]) + "\n")
-        print(done[-1], flush=True)
-    text = page(sorted(done, key=lambda f: f["seed"]))
-    (ROOT / "docs" / "coverage.md").write_text(text)
-    print(text)
+        found = measure(seed)
+        write({f"seed_{seed}.json": as_json(found)}, results)
+        print(
+            f"seed {seed}: measured {found['full']:.1f} s, interval {found['low']:.1f} to {found['high']:.1f} s",
+            flush=True,
+        )
+
+
+def spread(fractions):
+    return f"median {statistics.median(fractions):+.1%}, from {min(fractions):+.1%} to {max(fractions):+.1%}"
+
+
+def page(found):
+    from scipy.stats import binomtest
+
+    covered = sum(f["low"] <= f["full"] <= f["high"] for f in found)
+    true = binomtest(covered, len(found)).proportion_ci(0.95, method="exact")
+    widths = [(f["high"] - f["low"]) / 2 / f["projected"] for f in found]
+    loads = [f["load"] for f in found]
+    facts = [
+        f"The 95% interval covers the measured full recipe in {covered} of {len(found)} pairs; that alone puts its true "
+        f"coverage between {true.low:.0%} and {true.high:.0%} (95%, Clopper and Pearson).",
+        f"Error of the projection (projected / measured - 1): {spread([f['projected'] / f['full'] - 1 for f in found])}. "
+        f"Half width of the interval: median {statistics.median(widths):.1%}.",
+        f"The same epochs, of the same samples, in the two runs of a pair (seconds in the full run / in the other - 1): "
+        f"{spread([f['pace'] for f in found])}. The interval knows the spread between the epochs of its own run; that "
+        "the machine is faster or slower in another run it cannot know.",
+        f"The load of the machine at the end of a pair was {min(loads):.1f} to {max(loads):.1f}.",
+    ]
+    rows = [
+        f"| {f['seed']} | {f['first']} | {f['switched']:.1f} | {f['projected']:.1f} | {f['low']:.1f} to {f['high']:.1f} | "
+        f"{f['full']:.1f} | {f['pace']:+.1%} | {'yes' if f['low'] <= f['full'] <= f['high'] else 'no'} |"
+        for f in found
+    ]
+    head = "| seed | first | switched, s | projected full recipe, s | 95% interval, s | measured full recipe, s | pace | covered |"
+    return (
+        "\n\n".join([
+            "# Does the interval of the projection cover the truth?",
+            f"From `python benchmarks/coverage.py run --seeds {len(found)}` and `judge`: ResNet-8 on the digits, {EPOCHS} epochs "
+            f"of three views, batch 64, CPU ({'; '.join(sorted({f['machine'] for f in found}))}). For every seed one run "
+            f"switches at epoch {SWITCH} to the default recipe and projects the full recipe, and one run has the full recipe; "
+            "they follow each other, each first in half of the seeds. Seconds of training, waiting for data, validation and "
+            "the rest; start-up and the detector are left out of both.",
+            "\n".join(f"- {fact}" for fact in facts),
+            "\n".join([head, "|--:|---|--:|--:|--:|--:|--:|---|", *rows]),
+        ])
+        + "\n"
+    )
+
+
+def judge(results, output):
+    found = [json.loads(path.read_text()) for path in results.glob("seed_*.json")]
+    if not found:
+        raise SystemExit(f"no pair of runs in {results}: run first")
+    write({output.name: page(sorted(found, key=lambda f: f["seed"]))}, output.parent)
+    print(output.read_text())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("run", "judge"))
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--results", type=Path, default=ROOT / "results" / "coverage")
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "coverage.md")
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    if args.what == "run":
+        run(args.seeds, args.results)
+    else:
+        judge(args.results, args.output)
 
 
 if __name__ == "__main__":
