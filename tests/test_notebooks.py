@@ -23,21 +23,54 @@ def test_notebooks_are_kept_without_outputs(path):
     assert [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")] == []
 
 
-@pytest.mark.filterwarnings("ignore")  # of the kernel's own machinery; the cells run in another process
-def test_the_quickstart_runs_and_shows_a_decision_and_its_report(tmp_path, monkeypatch):
+def executed(name, folder, monkeypatch):
+    """The notebook with its outputs, run with ``folder`` as the working directory."""
     nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed: the extra notebooks brings it")
     nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed: the extra notebooks brings it")
     pytest.importorskip("ipykernel", reason="ipykernel is not installed: the extra notebooks brings it")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    notebook = nbformat.read(ROOT / "notebooks" / "quickstart.ipynb", as_version=4)
-    resources = {"metadata": {"path": tmp_path}}
-    nbclient.NotebookClient(notebook, timeout=120, resources=resources).execute()
+    notebook = nbformat.read(ROOT / "notebooks" / name, as_version=4)
+    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": folder}}).execute()
+    return notebook
+
+
+def pictures(notebook):
+    return [o for c in notebook.cells for o in c.get("outputs", []) if "image/png" in o.get("data", {})]
+
+
+def markdowns(notebook):
+    """The Markdown that code cells show, in order."""
+    shown = [o["data"]["text/markdown"] for c in notebook.cells for o in c.get("outputs", []) if "data" in o
+             and "text/markdown" in o["data"]]  # fmt: skip
+    return ["".join(text) for text in shown]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_figure_1_is_drawn_from_the_records_with_the_numbers_of_their_table(monkeypatch):
+    notebook = executed("figure1.ipynb", ROOT, monkeypatch)
+    table, findings = markdowns(notebook)
+    page = (ROOT / "results" / "oracle" / "fashion" / "table.md").read_text()
+    assert table in page
+    assert findings in page
+    assert len(pictures(notebook)) == 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_figure_2_is_drawn_from_the_records_with_the_numbers_of_their_table(monkeypatch):
+    notebook = executed("figure2.ipynb", ROOT / "notebooks", monkeypatch)
+    (table,) = markdowns(notebook)
+    assert table in (ROOT / "results" / "oracle" / "fashion" / "table.md").read_text()
+    assert len(pictures(notebook)) == 1
+
+
+@pytest.mark.filterwarnings("ignore")  # of the kernel's own machinery; the cells run in another process
+def test_the_quickstart_runs_and_shows_a_decision_and_its_report(tmp_path, monkeypatch):
+    notebook = executed("quickstart.ipynb", tmp_path, monkeypatch)
     _, reason, history, *_, table, caveats, files = outputs(notebook)
     assert "critical period over after epoch" in reason
     assert len(ast.literal_eval(history)) == 20
     assert "test_acc" in table
     assert "projected" in caveats
     assert files == "['report.html', 'report.json', 'report.md']"
-    pictures = [o for c in notebook.cells for o in c.get("outputs", []) if "image/png" in o.get("data", {})]
-    assert len(pictures) == 2
+    assert len(pictures(notebook)) == 2
     assert (tmp_path / "runs" / "quickstart" / "report.html").is_file()
