@@ -49,7 +49,7 @@ class CriticalPeriodCallback(Callback):
         reason: The decision in words.
         volumes: 0-based epoch -> the volume that it really drew.
         full_volume: The full recipe's volume in this run.
-        detector_seconds: Seconds spent on measuring and deciding in this process.
+        detector_seconds: Seconds spent on measuring, deciding and setting the volume in this process.
 
     Raises:
         TypeError: An argument is of the wrong kind.
@@ -215,7 +215,8 @@ class CriticalPeriodCallback(Callback):
         volume = self.volumes.get(epoch, self._volume_now(trainer))
         log_epoch(pl_module, self.signal.name, self.history.get(epoch), volume, self.end_epoch is not None)
         if self._drive is not None and epoch + 1 < trainer.max_epochs:
-            self._drive.set_volume(epoch + 1, self.end_epoch)
+            with self._timed():
+                self._drive.set_volume(epoch + 1, self.end_epoch)
 
     @override
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:

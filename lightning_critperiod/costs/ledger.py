@@ -8,7 +8,7 @@ from lightning_critperiod.costs.amounts import Energy
 
 PHASES = ("start_up", "metering", "training", "data_wait", "validation", "detector", "overhead")
 """Where time goes: before the first epoch, the energy meter's own start, training steps, waiting for data
-(transfer to the device included), validation, measuring and deciding, everything else (checkpoints,
+(transfer to the device included), validation, measuring, deciding and setting the volume, everything else (checkpoints,
 logging, callbacks)."""
 
 

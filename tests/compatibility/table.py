@@ -17,6 +17,7 @@ SECTIONS = {
     "test_modules.py": "Modules",
     "test_callbacks.py": "Callbacks of Lightning",
     "test_fits.py": "Several fits, tuning",
+    "test_renamed_lightning.py": "A Lightning that keeps the length of an epoch elsewhere (its attributes renamed)",
 }
 INTRODUCTION = """# Compatibility
 
@@ -27,6 +28,20 @@ epoch end and the length that Lightning counts with were compared with a slow co
 combination that cannot work: training does not start, or the user is told.
 
 Made by `python tests/compatibility/table.py docs/compatibility.md` with lightning {lightning} and torch {torch}.
+"""
+
+NOTES = """## What to know beside the table
+
+- **Private attributes of Lightning.** The length of an epoch has no public interface, so three attributes are
+  written. Where one of them is missing, Lightning is made to set its train dataloaders up anew whenever the volume
+  changes (last section). That gives the same run, restarts the workers, and makes Lightning itself refuse, before the
+  first batch, a `val_check_interval` longer than a shrunk epoch, and a fraction in `limit_train_batches` that leaves no
+  batch of one.
+- **Several loaders in "max_size_cycle".** A loader that is shorter than the epoch begins again, as without us; from
+  the switch on it repeats the order that it had in this epoch, with the same kept subset.
+- **Several processes** are in `tests/test_distributed.py`: DDP with 2 and 4 ranks on gloo in every launch, two nodes,
+  FSDP2.
+- **Not tried**: GPUs and NCCL, FSDP1 (`FSDPStrategy`), DeepSpeed, TPUs.
 """
 
 
@@ -64,6 +79,7 @@ def document(results):
     for file, title in SECTIONS.items():
         yield f"## {title}\n"
         yield "\n".join(table(results.rows[file])) + "\n"
+    yield NOTES
 
 
 def main():
