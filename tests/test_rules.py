@@ -13,6 +13,8 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
+from torch.optim import SGD
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
 from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Plateau, Rule, Slope
@@ -75,6 +77,16 @@ def plateau_truth(rule, history, max_epochs):
     stopping = EarlyStopping("metric", rule.min_delta, rule.patience, mode=rule.mode)
     stops = [stopping._evaluate_stopping_criteria(torch.tensor(v))[0] for v in finite(history)[1]]
     return bool(stops) and not is_early(rule, history, max_epochs) and stops[-1]
+
+
+def relative_truth(rule, history, max_epochs):
+    """An improvement is more than a part of the best value so far."""
+    best, bad = None, 0
+    for value in finite(history)[1] * {"min": 1, "max": -1}[rule.mode]:
+        bad += 1
+        if best is None or best - value > rule.min_delta * np.abs(best):
+            best, bad = value, 0
+    return bad >= max(rule.patience, 1) and not is_early(rule, history, max_epochs)
 
 
 def forecast_truth(rule, history, max_epochs):
@@ -177,6 +189,35 @@ class Scripted(LightningModule):
 
     def train_dataloader(self):
         return DataLoader(torch.zeros(1, 1))
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("min_delta", [0.0, 0.05, 1.5])
+def test_a_relative_plateau_asks_for_a_part_of_the_best_whatever_its_sign(min_delta, mode):
+    for patience, min_epochs in ((0, 0), (1, None), (4, 7)):
+        rule = Plateau(patience, min_delta, mode, min_epochs, relative=True)
+        assert agrees(rule, relative_truth, range(15)) > 10
+
+
+def test_a_relative_plateau_is_torchs_relative_threshold_on_a_positive_signal():
+    values = [4, 3, 2.9, 2.8, 2.2, 2.15, 2.1, 2.08, 2.05]
+    scheduler = ReduceLROnPlateau(SGD([torch.zeros(1)], lr=1.0), patience=2, threshold=0.1, threshold_mode="rel")
+    reduced = []
+    for epoch, value in enumerate(values):
+        before = scheduler.optimizer.param_groups[0]["lr"]
+        scheduler.step(value)
+        if scheduler.optimizer.param_groups[0]["lr"] < before:
+            reduced.append(epoch)
+    # torch's patience is the number that is still borne
+    assert fires(Plateau(3, 0.1, min_epochs=0, relative=True), dict(enumerate(values)), 30)[0] == reduced[0] == 7
+
+
+def test_a_relative_plateau_does_not_depend_on_the_scale_of_the_signal():
+    for seed in range(10):
+        history = random_history(seed)
+        scaled = {epoch: 1024 * value for epoch, value in history.items()}
+        rule = Plateau(2, 0.03, relative=True)
+        assert fires(rule, history, 40) == fires(rule, scaled, 40)
 
 
 @pytest.mark.parametrize(
@@ -394,6 +435,7 @@ def test_the_clock_of_min_epochs_is_the_largest_epoch_even_if_it_was_not_measure
         ),
         (LowOutlier(), [*range(8), 0, -4], 20, "fell to -4, below -3.5 (Q1 - 1.5 IQR of 8 epochs)"),
         (Plateau(2), [3, 0.52, 0.6, 0.7], 9, "did not improve on 0.52 in 2 measurements"),
+        (Plateau(1, 0.05, "max", relative=True), [3, 3.1], 9, "did not improve on 3 by more than 5% in 1 measurement"),
         (Plateau(1, 0.1, "max"), [3, 3.05], 9, "did not improve on 3 by more than 0.1 in 1 measurement"),
         (AtEpoch(12), [], 20, "was not asked: epoch 12 was chosen beforehand"),
     ],
@@ -440,6 +482,7 @@ def test_the_other_rules_work_in_any_run(rule):
         (lambda: Plateau(min_delta=INF), ValueError, "min_delta .* got inf"),
         (lambda: Plateau(mode="lower"), ValueError, "mode .*min.*max.* got 'lower'"),
         (lambda: Plateau(mode=["min"]), ValueError, "mode .* got .'min'."),
+        (lambda: Plateau(relative=1), TypeError, "relative must be True or False, got 1"),
         (lambda: Plateau(min_epochs=-3), ValueError, "min_epochs .* got -3"),
         (lambda: Forecast(min_gain=0), ValueError, "min_gain must be a number above 0, got 0"),
         (lambda: Forecast(min_gain=NAN), ValueError, "min_gain .* got nan"),

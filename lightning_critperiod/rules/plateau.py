@@ -27,16 +27,19 @@ class Plateau(Rule):
     ``EarlyStopping`` stops at it (``check_finite=True``) or counts it as no improvement (False).
 
     False alarms (docs/calibration.md, 100 epochs): at the default patience, on a steady fall 0% of the runs with noise
-    of 0.1% of that fall, 39% with 1%, 100% with 10%; on a flat signal 100%.
+    of 0.1% of that fall, 39% with 1%, 100% with 10%; on a flat signal 100%. Noise asks for more patience; smoothing the
+    signal first is no better (same page), so that there is no argument for it.
 
     Args:
         patience: Measurements without improvement, from 0; as in Lightning, 0 means the same as 1.
-        min_delta: What an improvement must exceed, in units of the signal, from 0.
+        min_delta: What an improvement must exceed, from 0, in units of the signal or, if ``relative``, of the best.
         mode: "min" if lower is better, "max" if higher is.
         min_epochs: No verdict while fewer epochs are over; None is a tenth of the run, rounded up.
+        relative: An improvement must exceed ``min_delta`` times the absolute value of the best, whatever the scale
+            of the signal: ``min_delta=0.01`` is one percent. Lightning has no such thing.
 
     Raises:
-        TypeError: An argument is not a number, or ``patience`` or ``min_epochs`` is no int.
+        TypeError: A number is none, ``patience`` or ``min_epochs`` is no int, or ``relative`` is no bool.
         ValueError: An argument is out of its range.
 
     >>> val_loss = {0: 2.0, 1: 1.0, 2: 1.1, 3: 1.2}
@@ -44,18 +47,23 @@ class Plateau(Rule):
     (False, True)
     >>> Plateau(patience=2).why(val_loss, max_epochs=10)
     'did not improve on 1 in 2 measurements'
+    >>> Plateau(patience=1, min_delta=0.1, relative=True).why({0: 40.0, 1: 37.0}, max_epochs=10)
+    'did not improve on 40 by more than 10% in 1 measurement'
     """
 
     patience: int = 3
     min_delta: float = 0.0
     mode: Literal["min", "max"] = "min"
     min_epochs: int | None = None
+    relative: bool = False
 
     def __post_init__(self) -> None:
         require_int("patience", self.patience, low=0)
         require_number("min_delta", self.min_delta, low=0)
         require_mode(self.mode)
         require_min_epochs(self.min_epochs)
+        if not isinstance(self.relative, bool):
+            raise TypeError(f"relative must be True or False, got {self.relative!r}")
 
     def __call__(self, history: History, max_epochs: int) -> bool:
         """Whether the critical period is over."""
@@ -65,13 +73,15 @@ class Plateau(Rule):
     def why(self, history: History, max_epochs: int) -> str:
         """The verdict in words that follow the signal's name."""
         best, waited = self._best_and_waited(history)
-        by = f" by more than {self.min_delta:g}" if self.min_delta else ""
+        amount = f"{100 * self.min_delta:g}%" if self.relative else f"{self.min_delta:g}"
+        by = f" by more than {amount}" if self.min_delta else ""
         return f"did not improve on {best:.4g}{by} in {waited} measurement{'s' * (waited != 1)}"
 
     def _best_and_waited(self, history: History) -> tuple[float, int]:
         sign = 1 if self.mode == "min" else -1
         best, waited = math.inf, 0
         for _, value in measured(history):
-            improved = sign * value + self.min_delta < best
+            margin = self.min_delta * abs(best) if self.relative and best < math.inf else self.min_delta
+            improved = sign * value + margin < best
             best, waited = (sign * value, 0) if improved else (best, waited + 1)
         return sign * best, waited
