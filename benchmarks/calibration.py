@@ -8,11 +8,10 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from statistics import NormalDist, median
 
-import numpy as np
 import recorded
-from scoring import end_epoch, table, words
+import waiting
+from scoring import detection, end_epochs, false_alarm, spread, table, words
 from synthetic import (
     CHANGE,
     EPOCHS,
@@ -31,40 +30,6 @@ from synthetic import (
 from lightning_critperiod.rules import Forecast, LowOutlier, Plateau, Rule, Slope
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "calibration.md"
-
-
-def end_epochs(rule: Rule, make: Make, runs: int, n: int = EPOCHS) -> list[int | None]:
-    # A fit an epoch is slow: a fifth of the runs is enough of those.
-    runs = max(runs // 5, 1) if isinstance(rule, Forecast) else runs
-    return [end_epoch(rule, make(np.random.default_rng(seed), n), n) for seed in range(runs)]
-
-
-def share(hits: int, runs: int) -> str:
-    """Percent, with the 95% interval of Wilson."""
-    z2 = NormalDist().inv_cdf(0.975) ** 2
-    p, middle = hits / runs, (hits + z2 / 2) / (runs + z2)
-    half = math.sqrt(z2 * (p * (1 - p) + z2 / (4 * runs)) * runs) / (runs + z2)
-    return f"{p:.0%} [{max(middle - half, 0) * 100:.0f}, {min(middle + half, 1) * 100:.0f}]"
-
-
-def spread(values: list[int]) -> str:
-    if not values:
-        return "-"
-    low, high = np.quantile(values, [0.1, 0.9])
-    return f"{median(values):g} [{low:.0f}, {high:.0f}]"
-
-
-def false_alarm(rule: Rule, make: Make, runs: int, by: int = EPOCHS, n: int = EPOCHS) -> str:
-    ends = end_epochs(rule, make, runs, n)
-    return share(sum(end is not None and end <= by for end in ends), len(ends))
-
-
-def detection(rule: Rule, make: Make, change: int, runs: int) -> list[str]:
-    """false_alarm, detection_delay (negative where early), missed."""
-    ends = end_epochs(rule, make, runs)
-    early = sum(end is not None and end < change for end in ends)
-    delays = [end - change for end in ends if end is not None]
-    return [share(early, len(ends)), spread(delays), share(ends.count(None), len(ends))]
 
 
 def no_change(runs: int) -> str:
@@ -219,6 +184,11 @@ degrees at epoch 20.6. No verdict comes before epoch {tenth}, the tenth of the r
 `Forecast`, noise 0.01:
 
 {forecast_sensitivity}
+## Smoothing, waiting, and a cheaper signal
+
+{smoothing}
+{patience}
+{approximation}
 ## The authors' recorded runs
 
 {recorded}"""
@@ -227,7 +197,8 @@ degrees at epoch 20.6. No verdict comes before epoch {tenth}, the tenth of the r
 def document(runs: int) -> str:
     tables = (no_change, published_length, delays, slope_sensitivity, outlier_sensitivity)
     tables += (plateau_sensitivity, forecast_sensitivity)
-    parts = {make.__name__: make(runs) for make in tables}
+    tables += (waiting.smoothing, waiting.patience)
+    parts = {make.__name__: make(runs) for make in tables} | {"approximation": waiting.APPROXIMATION}
     numbers = {"runs": runs, "epochs": EPOCHS, "change": CHANGE, "tenth": EPOCHS // 10}
     return DOCUMENT.format(**parts, **numbers, recorded=recorded.report())
 

@@ -3,7 +3,7 @@
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.costs import CostMonitor
 from lightning_critperiod.recipe import Recipe, Volume
-from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Plateau, Slope
+from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Patient, Plateau, Slope
 from lightning_critperiod.signals import (
     GradientConfusion,
     GradientPredictiveness,
@@ -23,6 +23,7 @@ __all__ = [
     "LowOutlier",
     "MonitoredMetric",
     "Never",
+    "Patient",
     "Plateau",
     "Recipe",
     "Slope",

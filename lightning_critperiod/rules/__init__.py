@@ -4,7 +4,8 @@ from lightning_critperiod.rules.base import History, Rule
 from lightning_critperiod.rules.fixed import AtEpoch, Never
 from lightning_critperiod.rules.forecast import Forecast
 from lightning_critperiod.rules.low_outlier import LowOutlier
+from lightning_critperiod.rules.patient import Patient
 from lightning_critperiod.rules.plateau import Plateau
 from lightning_critperiod.rules.slope import Slope
 
-__all__ = ["AtEpoch", "Forecast", "History", "LowOutlier", "Never", "Plateau", "Rule", "Slope"]
+__all__ = ["AtEpoch", "Forecast", "History", "LowOutlier", "Never", "Patient", "Plateau", "Rule", "Slope"]

@@ -27,8 +27,8 @@ class Plateau(Rule):
     ``EarlyStopping`` stops at it (``check_finite=True``) or counts it as no improvement (False).
 
     False alarms (docs/calibration.md, 100 epochs): at the default patience, on a steady fall 0% of the runs with noise
-    of 0.1% of that fall, 39% with 1%, 100% with 10%; on a flat signal 100%. Noise asks for more patience; smoothing the
-    signal first is no better (same page), so that there is no argument for it.
+    of 0.1% of that fall, 39% with 1%, 100% with 10%; on a flat signal 100%. Noise asks for more patience, which does
+    more than smoothing the signal first (same page).
 
     Args:
         patience: Measurements without improvement, from 0; as in Lightning, 0 means the same as 1.
