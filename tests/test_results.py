@@ -23,3 +23,14 @@ def test_a_study_redrawn_from_its_records_has_the_table_and_the_figures_that_are
     assert redraw(tmp_path) == [copy]
     assert drawn[0].read_text() == table
     assert all(file.is_file() for file in drawn)  # their text hangs on the version of matplotlib
+
+
+def test_the_tables_of_the_oracle_page_are_those_of_its_records(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from results import fill
+
+    page = Path(shutil.copy(ROOT / "docs" / "oracle.md", tmp_path))
+    before = page.read_text()
+    fill(page, ROOT / "results" / "oracle" / "fashion")
+    assert page.read_text() == before
+    assert "| 3 |" in before  # seeds
