@@ -5,7 +5,11 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-_REGIONS = {"USA": "2023/usa_emissions.json", "CAN": "2023/canada_energy_mix.json"}
+# Country -> the files of its regions; codecarbon up to 3.3.1 has the USA of an earlier year.
+_REGIONS = {
+    "USA": ("2023/usa_emissions.json", "2016/usa_emissions.json"),
+    "CAN": ("2023/canada_energy_mix.json",),
+}
 
 
 @cache
@@ -47,6 +51,6 @@ def _check_region(country_iso_code: str, region: str) -> None:
         raise TypeError(f"region must be a string or None, got {region!r}")
     if country_iso_code not in _REGIONS:
         raise ValueError(f"region is known for {', '.join(_REGIONS)} only, got {region!r} of {country_iso_code}")
-    regions = [name for name in _shipped(_REGIONS[country_iso_code]) if not name.startswith("_")]
+    regions = {name for file in _REGIONS[country_iso_code] for name in _shipped(file) if not name.startswith("_")}
     if regions and region not in regions:
         raise ValueError(f"region must be one of {', '.join(sorted(regions))}, got {region!r}")
