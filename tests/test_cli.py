@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import traceback
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ from lightning_critperiod.cli import main
 ROOT = Path(__file__).parents[1]
 DIGITS = str(ROOT / "configs" / "digits.yaml")
 SHORT = ["--trainer.max_epochs=3", "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
+
+KEEPS_CAUSES = pytest.mark.skipif(
+    tuple(map(int, version("jsonargparse").split(".")[:2])) < (4, 53),
+    reason="this jsonargparse makes text of an error that comes while it imports or makes a class: seen with 4.49",
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the command line of a user does not turn warnings into errors
 
@@ -203,7 +209,9 @@ USERS = {
 }
 
 
-@pytest.mark.parametrize("where", USERS)
+@pytest.mark.parametrize(
+    "where", [pytest.param("init", marks=KEEPS_CAUSES), *(where for where in USERS if where != "init")]
+)
 def test_an_error_of_the_users_own_code_keeps_its_traceback(project, tmp_path, where):
     """Before the first batch too, and where a library is what raises at their call."""
     error, text, word = USERS[where]
@@ -217,6 +225,7 @@ def test_an_error_in_a_worker_of_the_users_dataset_keeps_its_traceback(project):
         project("--data.fail_in=worker")
 
 
+@KEEPS_CAUSES
 def test_a_module_of_the_user_that_fails_when_it_is_imported_keeps_its_traceback(project, tmp_path):
     (tmp_path / "mine.py").write_text("raise ValueError('mine: on import')\n")
     with pytest.raises((ValueError, ArgumentError)) as raised:
