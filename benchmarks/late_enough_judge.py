@@ -140,7 +140,7 @@ def judge(folder, epochs, page):
         "The answer so far is no: no rule chosen in the development set-ups is shown to keep within 0.2 points in the others,",
         "and three seeds leave most verdicts open. On one set-up the oracle's grid (`docs/oracle.md`, there with pruning after",
         "the switch) says more: even a switch at 0.8 of the run lies below the full recipe by more than 0.2 points, with its",
-        "whole interval, so that no rule could save more than a sixth there and keep within it. The default is therefore the",
+        "whole interval, which leaves little room for a rule that saves more than the sixth it saves. The default is the",
         "published rule, to the letter, and not a promise.",
         "",
         "## What a switch at a fixed part of the run keeps",
