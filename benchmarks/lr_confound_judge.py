@@ -188,8 +188,10 @@ def judge(folder, page, low, back):
 
 SEEN = """
 What it says: from the same weights, a tenth of the learning rate lets the angle fall from above 45 degrees to almost none
-within four epochs, while validation accuracy is still climbing; where the rate comes back, so does the angle, past 45
-degrees again, while accuracy falls. The angle follows the learning rate, whether or not learning is over.
+within four epochs, and the published rule fires after two of them, in the middle of the climb of validation accuracy that
+the drop brings. Once the angle is down, the climb is over too, so that here a later look would have been right; but where
+the rate comes back, so does the angle, past 45 degrees again, while accuracy falls by ten points. The angle follows the
+learning rate, whether or not anything is learned.
 """
 CONCLUSION = """
 What it says: in every schedule whose rate falls, the published rule fires before most of the gain that the fall itself

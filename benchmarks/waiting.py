@@ -122,5 +122,4 @@ It costs a twentieth of the exact one (4.5 against 89 CPU milliseconds an epoch;
 it is another quantity: it does not follow the exact one at all, with BatchNorm (training uses the batch's statistics, the
 exact one the running ones) or without. Which batches are probed matters as well: on two sets of them the exact signal
 agrees with itself at 0.4 to 0.65, and the rule on it agrees in few seeds. Do not take the one for the other.
-
 """
