@@ -74,9 +74,8 @@ class TrainingGradientConfusion(Signal):
 
     @staticmethod
     def _is_too_short(trainer: Any) -> bool:
-        is_new = (
-            not trainer.global_step and not trainer.fast_dev_run
-        )  # after the period an epoch may well be that short
+        # After the period an epoch may well be that short.
+        is_new = not trainer.global_step and not trainer.fast_dev_run
         return is_new and trainer.num_training_batches <= trainer.accumulate_grad_batches
 
     @override
