@@ -33,6 +33,7 @@ RECORD = {
         "rule": "Slope(window=3, max_angle=45.0, min_epochs=None)",
         "rule_name": "Slope",
         "rule_arguments": {"window": 3, "max_angle": 45.0, "min_epochs": None},
+        "lines": {"fitted line": [[0.5, 0.17 / 1.2], [3.5, 0.71 / 1.2]]},
         "recipe": {"during": None, "after": LESS, "annealing_fraction": 0.125},
         "lr_policy": "epoch_equivalent",
         "observe_only": False,

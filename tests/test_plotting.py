@@ -53,20 +53,18 @@ def test_epochs_before_and_from_the_verdict_have_two_colours():
     assert colors == [LIGHT["blue"]] * 3 + [LIGHT["sky"]] * 5
 
 
-def test_the_quartiles_are_those_that_the_outlier_rule_compared_with():
-    outlier = {"threshold": 1.5, "every_n_epochs": 3, "min_epochs": None}
-    run = record(decision={"rule_name": "LowOutlier", "rule_arguments": outlier, "end_epoch": 6})
-    panel = signal_figure(run).axes[0]
-    past = sorted(SIGNAL[:4])  # looked at epoch 5, against all but it and the one before
-    q1, q3 = np.percentile(past, [25, 75])
-    assert panel.lines[1].get_ydata() == pytest.approx([q1 - 1.5 * (q3 - q1)] * 2)
-    band = panel.collections[1].get_paths()[0].vertices
-    assert {round(y, 6) for y in band[:, 1]} == {round(q1, 6), round(q3, 6)}
+def test_every_line_that_the_record_holds_is_drawn_under_its_name():
+    lines = {"Q1": [[0, 0.1], [5, 0.1]], "fitted curve": [[0, 0.0], [1, 0.3], [2, 0.4]]}
+    figure = signal_figure(record(decision={"lines": lines}))
+    drawn = [np.column_stack(line.get_data()).tolist() for line in figure.axes[0].lines]
+    assert all(line in drawn for line in lines.values())
+    assert set(lines) <= texts(figure)
 
 
-def test_a_rule_without_a_line_gets_none():
-    panel = signal_figure(record(decision={"rule_name": "Plateau"})).axes[0]
-    assert len(panel.lines) == 2
+def test_a_record_without_lines_draws_none():
+    run = record()
+    del run["decision"]["lines"]
+    assert len(signal_figure(run).axes[0].lines) == 2
 
 
 def test_an_epoch_without_a_value_is_left_out():

@@ -1,6 +1,5 @@
 """What a rule would have said, and what the recipe would have drawn from then on."""
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -55,11 +54,20 @@ def ask(signal: str, rule: Rule, history: dict[int, float], max_epochs: int) -> 
         The verdict.
     """
     for finished in range(max(history, default=-1) + 2):
-        measured = {epoch: value for epoch, value in history.items() if epoch < finished}
-        seen = dict.fromkeys(range(finished), math.nan) | measured
+        seen = _asked(history, finished)
         if rule(seen, max_epochs):
             return Verdict(signal, rule, history, finished, rule.why(seen, max_epochs))
     return Verdict(signal, rule, history)
+
+
+def _asked(history: dict[int, float], finished: int) -> dict[int, float]:
+    """What the rule saw after ``finished`` epochs: those that were not measured are NaN."""
+    return {epoch: history.get(epoch, math.nan) for epoch in range(finished)}
+
+
+def _finished(verdict: Verdict) -> int:
+    """Epochs that were over when the rule was asked last."""
+    return max(verdict.history, default=-1) + 1 if verdict.end_epoch is None else verdict.end_epoch
 
 
 def drawn(recipe: Recipe, end_epoch: int | None, max_epochs: int, n: int | None) -> float:
@@ -87,7 +95,7 @@ def as_record(verdict: Verdict, recipe: Recipe, max_epochs: int, n: int | None) 
         "decision": {
             "signal": verdict.signal,
             "rule_name": type(rule).__name__,
-            "rule_arguments": dataclasses.asdict(rule) if dataclasses.is_dataclass(rule) else {},
+            "lines": rule.lines(_asked(verdict.history, _finished(verdict)), max_epochs),
             "end_epoch": end,
         },
     }

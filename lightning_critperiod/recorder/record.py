@@ -42,7 +42,7 @@ def collect(trainer: Any, status: str, error: str | None = None, config: str | N
         "status": status,
         "error": error,
         "run": _run(trainer),
-        "decision": None if callback is None else _decision(callback),
+        "decision": None if callback is None else _decision(callback, trainer.max_epochs),
         "epochs": _epochs(callback, monitor),
         "measured": None if monitor is None else _measured(monitor),
         "projected": None if callback is None or monitor is None else _full_recipe(callback, monitor),
@@ -68,12 +68,15 @@ def _run(trainer: Any) -> dict[str, Any]:
     }
 
 
-def _decision(callback: CriticalPeriodCallback) -> dict[str, Any]:
+def _decision(callback: CriticalPeriodCallback, max_epochs: int) -> dict[str, Any]:
+    finished = max(callback.history, default=-1) + 1 if callback.end_epoch is None else callback.end_epoch
+    asked = {epoch: callback.history.get(epoch, math.nan) for epoch in range(finished)}
     return {
         "signal": callback.signal.name,
         "rule": str(callback.rule),
         "rule_name": type(callback.rule).__name__,
         "rule_arguments": _plain_fields(callback.rule),
+        "lines": callback.rule.lines(asked, max_epochs),
         "recipe": dataclasses.asdict(callback.recipe),
         "lr_policy": callback.lr_policy,
         "observe_only": callback.observe_only,

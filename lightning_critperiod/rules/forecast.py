@@ -6,7 +6,7 @@ from statistics import NormalDist, linear_regression
 from typing import Literal, NamedTuple
 
 from lightning_critperiod.recipe import require_number
-from lightning_critperiod.rules.base import History, Rule
+from lightning_critperiod.rules.base import History, Lines, Rule
 from lightning_critperiod.rules.measured import may_judge, measured, require_min_epochs, require_mode
 
 Points = list[tuple[int, float]]
@@ -22,17 +22,25 @@ class _Curve(NamedTuple):
     """a + b exp(-t / tau) with the best a and b; tau = inf is the limit, the straight line."""
 
     tau: float
-    rises: bool
+    slope: float
+    intercept: float
     residual: float
+
+    def at(self, start: int, epoch: float) -> float:
+        return self.intercept + self.slope * _basis(self.tau, start, epoch)
+
+
+def _basis(tau: float, start: int, epoch: float) -> float:
+    return float(epoch) if tau == math.inf else -math.expm1((start - epoch) / tau)
 
 
 def _fit(points: Points, tau: float) -> _Curve:
     start = points[0][0]
-    basis = [1.0 * t if tau == math.inf else -math.expm1((start - t) / tau) for t, _ in points]
+    basis = [_basis(tau, start, t) for t, _ in points]
     values = [value for _, value in points]
     slope, intercept = linear_regression(basis, values)
     residual = math.fsum((y - intercept - slope * x) ** 2 for x, y in zip(basis, values, strict=True))
-    return _Curve(tau, slope > 0, residual)
+    return _Curve(tau, slope, intercept, residual)
 
 
 def _best_curve(points: Points) -> _Curve:
@@ -129,7 +137,7 @@ class Forecast(Rule):
             return False
         points = measured(history)
         curve = _saturating_curve(points)
-        if curve is None or curve.rises != (self.mode == "max"):
+        if curve is None or (curve.slope > 0) != (self.mode == "max"):
             return False
         return _left(points, curve.tau, max_epochs) < self.min_gain
 
@@ -146,3 +154,12 @@ class Forecast(Rule):
         low, left, high = (_left(points, tau, max_epochs) for tau in taus)
         interval = f"95% interval {low:.1%} to {high:.1%}"
         return f"has {left:.1%} of its gain so far left ({interval}), below {100 * self.min_gain:g}%"
+
+    def lines(self, history: History, max_epochs: int) -> Lines:
+        """The fitted curve up to the last epoch of the run; none where a straight line is as good."""
+        points = measured(history)
+        curve = _saturating_curve(points)
+        if curve is None:
+            return {}
+        start = points[0][0]
+        return {"fitted curve": [(float(epoch), curve.at(start, epoch)) for epoch in range(start, max_epochs)]}

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from lightning_critperiod.recipe import require_number
-from lightning_critperiod.rules.base import History, Rule
+from lightning_critperiod.rules.base import History, Lines, Rule
 from lightning_critperiod.rules.measured import (
     last_epoch,
     may_judge,
@@ -75,6 +75,17 @@ class LowOutlier(Rule):
         value, limit = history[last_epoch(history)], self._limit(history)
         epochs = len(self._past(history))
         return f"fell to {value:.4g}, below {limit:.4g} (Q1 - {self.threshold:g} IQR of {epochs} epochs)"
+
+    def lines(self, history: History, max_epochs: int) -> Lines:
+        """The quartiles and the limit at the last look, over the epochs that they are of."""
+        looks = [epoch for epoch in history if (epoch + 1) % self.every_n_epochs == 0]
+        seen = {epoch: value for epoch, value in history.items() if looks and epoch <= max(looks)}
+        past = self._past(seen)
+        if not past:
+            return {}
+        levels = {"Q3": _quantile(past, 0.75), "Q1": _quantile(past, 0.25)}
+        levels[f"Q1 - {self.threshold:g} IQR"] = self._limit(seen)
+        return {name: [(0.0, level), (float(last_epoch(seen)), level)] for name, level in levels.items()}
 
     def _past(self, history: History) -> list[float]:
         last = last_epoch(history)

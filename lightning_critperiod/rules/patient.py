@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lightning_critperiod.rules.base import History, Rule
+from lightning_critperiod.rules.base import History, Lines, Rule
 from lightning_critperiod.rules.measured import last_epoch, require_int
 
 
@@ -51,6 +51,10 @@ class Patient(Rule):
     def why(self, history: History, max_epochs: int) -> str:
         """The verdict in words that follow the signal's name."""
         return f"{self.rule.why(history, max_epochs)}, {self.epochs} times in a row"
+
+    def lines(self, history: History, max_epochs: int) -> Lines:
+        """Those of the other rule."""
+        return self.rule.lines(history, max_epochs)
 
     def check_run(self, max_epochs: int) -> None:
         """Refuse a run that the other rule can't work in."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lightning_critperiod.recipe import require_number
-from lightning_critperiod.rules.base import History, Rule
+from lightning_critperiod.rules.base import History, Lines, Rule
 from lightning_critperiod.rules.measured import (
+    last_epoch,
     may_judge,
     measured,
     require_int,
@@ -76,6 +77,14 @@ class Plateau(Rule):
         amount = f"{100 * self.min_delta:g}%" if self.relative else f"{self.min_delta:g}"
         by = f" by more than {amount}" if self.min_delta else ""
         return f"did not improve on {best:.4g}{by} in {waited} measurement{'s' * (waited != 1)}"
+
+    def lines(self, history: History, max_epochs: int) -> Lines:
+        """The best value, from where it was reached."""
+        best, waited = self._best_and_waited(history)
+        points = measured(history)
+        if not math.isfinite(best):
+            return {}
+        return {"best": [(float(epoch), best) for epoch in (points[-1 - waited][0], last_epoch(history))]}
 
     def _best_and_waited(self, history: History) -> tuple[float, int]:
         sign = 1 if self.mode == "min" else -1

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import linear_regression
 
 from lightning_critperiod.recipe import require_number
-from lightning_critperiod.rules.base import History, Rule
+from lightning_critperiod.rules.base import History, Lines, Rule
 from lightning_critperiod.rules.measured import may_judge, measured, require_int, require_min_epochs
 
 
@@ -62,6 +62,14 @@ class Slope(Rule):
     def why(self, history: History, max_epochs: int) -> str:
         """The verdict in words that follow the signal's name."""
         return f"rose at {self._angle(history, max_epochs):.1f} degrees, below {self.max_angle:g}"
+
+    def lines(self, history: History, max_epochs: int) -> Lines:
+        """The line whose angle is judged, half an epoch longer at both ends."""
+        points = measured(history)[-self.window :]
+        if len(points) < self.window:
+            return {}
+        slope, intercept = linear_regression(*zip(*points, strict=True))
+        return {"fitted line": [(x, intercept + slope * x) for x in (points[0][0] - 0.5, points[-1][0] + 0.5)]}
 
     def _angle(self, history: History, max_epochs: int) -> float:
         epochs, values = zip(*measured(history)[-self.window :], strict=True)
