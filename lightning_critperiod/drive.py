@@ -71,7 +71,6 @@ class Drive:
         """Apply the volume of the first epoch of this fit; state that was restored is known by now."""
         length, draws = self._length, self._draws
         before = draws.volume, draws.own
-        length.start()
         begin_next_epoch(self.trainer)
         length.learn(learned)
         planned = length.batches(self.full_volume)

@@ -82,7 +82,6 @@ class InfoBatch(Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         assert self._length is not None
         assert self._lr is not None
-        self._length.start()
         self._batches = _plain_batches(trainer.train_dataloader)
         self._scores = Scores(len(trainer.train_dataloader.dataset), self.pruning_ratio, self._seed)
         self._left = self.samples

@@ -29,7 +29,7 @@ class EpochLength:
         self.volumes = volumes
         self._overrides = Overrides()
         self._theirs: list[tuple[Any, Any]] = []  # our loader, and the one that it stands for
-        self._loop: ToldLength | ReloadedLength = ReloadedLength(trainer)  # until it is known, nothing to undo
+        self._asked: ToldLength | ReloadedLength | None = None
 
     def install(self, declared: DeclaredVolume | None) -> None:
         """Let every training loader that Lightning has processed (and sharded) draw at our volume.
@@ -54,12 +54,9 @@ class EpochLength:
         combined = self.trainer.fit_loop._combined_loader
         if combined is not None:
             combined.flattened = [self._original(loader) for loader in combined.flattened]
-        self._loop.undo()
+        if self._asked is not None:
+            self._asked.undo()
         self._theirs.clear()
-
-    def start(self) -> None:
-        """Find out how this Lightning is told the length of an epoch, now that it has set up its loaders."""
-        self._loop = loop_length(self.trainer)
 
     def batches(self, volume: Volume) -> float:
         """Batches of an epoch at a volume; infinite where the loader has no length."""
@@ -71,6 +68,13 @@ class EpochLength:
         self._loop.follow()
         for ours in self._loaders():
             skip(ours, 0)  # an epoch that was resumed after its last batch has not iterated at all
+
+    @property
+    def _loop(self) -> ToldLength | ReloadedLength:
+        """How this Lightning is told the length of an epoch: found out at first use, when it has set up its loaders."""
+        if self._asked is None:
+            self._asked = loop_length(self.trainer)
+        return self._asked
 
     @property
     def sized(self) -> bool:
