@@ -1,6 +1,6 @@
 """Is there a rule that is late enough? What each switch epoch keeps, and where each rule would have switched.
 
-    python benchmarks/late_enough.py run --data DIR --seeds 5     trains (hours on two cores; finished runs are kept)
+    python benchmarks/late_enough.py run --data DIR --seeds 10    trains (hours on two cores; finished runs are kept)
     python benchmarks/late_enough.py judge                        writes docs/late.md from the runs
 
 For every set-up and seed one run has the full recipe (k = 3) to the end, and one run each switches to k = 1 at a
@@ -28,7 +28,7 @@ from lightning_critperiod.datamodules import CIFAR10, Digits, FashionMNIST
 from lightning_critperiod.models import CifarResNet, ImageClassifier
 
 EPOCHS = 20
-PARTS = (0.2, 0.35, 0.5, 0.65)
+PARTS = (0.2, 0.35, 0.5, 0.65, 0.8)
 RESULTS = Path(__file__).parents[1] / "results" / "late_enough"
 
 SGD_01 = partial(SGD, lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-3)
@@ -105,7 +105,7 @@ def train(setup, seed, rule, root):
 
 def run(root, seeds):
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for seed in range(seeds):
+    for seed in seeds:
         for setup in SETUPS:
             for part in (1.0, *PARTS):
                 path = RESULTS / f"{setup} {part} seed {seed}.json".replace(", ", "_").replace(" ", "_")
@@ -125,12 +125,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("run", "judge"))
     parser.add_argument("--data", type=Path, help="folder with cifar/ and fashion/, torchvision roots")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=10)
     args = parser.parse_args()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     if args.what == "run":
-        run(args.data, args.seeds)
+        run(args.data, range(args.seeds))
     else:
         judge(RESULTS, EPOCHS, Path(__file__).parents[1] / "docs" / "late.md")
 
