@@ -254,21 +254,47 @@ def test_the_checkpoint_shares_the_initial_weights_with_the_signal_in_their_own_
     assert saved.data_ptr() == again.data_ptr() != model.first.weight.data_ptr()
 
 
+def test_half_precision_keeps_half_the_bytes_and_moves_the_signal_by_less_than_2e_6():
+    def model():
+        torch.manual_seed(7)
+        return Net()
+
+    signals = [LayerRotation(), LayerRotation(half_precision=True)]
+    exact, rounded = (fit(signal, model()) for signal in signals)
+    sizes = [sum(w.nbytes for w in signal.state_dict()["initial"].values()) for signal in signals]
+    assert sizes[1] == sizes[0] / 2 > 0
+    assert rounded == pytest.approx(exact, abs=1e-4, rel=1e-2)
+    for initial in signals[0].state_dict()["initial"].values():
+        assert layer_rotation([initial.bfloat16()], [initial]).item() < 2e-6
+
+
+def test_half_precision_does_not_touch_weights_that_have_no_more_bits():
+    signal, model = LayerRotation(half_precision=True), Net().to(torch.float16)
+    initial = model.first.weight.detach().clone()
+    fit(signal, model, precision="16-true", max_epochs=1)
+    assert torch.equal(signal.state_dict()["initial"]["first.weight"], initial)
+
+
+def test_half_precision_must_be_a_bool():
+    with pytest.raises(TypeError, match="half_precision must be True or False, got 'bf16'"):
+        LayerRotation(half_precision="bf16")
+
+
 # The checkpoint was made with a ModelCheckpoint, the resumed run has none.
 resumes = pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`")
 
 
 @resumes
-@pytest.mark.parametrize("last_epoch_before", [0, 1])
-def test_a_resumed_rotation_is_bit_equal_to_an_uninterrupted_one(tmp_path, last_epoch_before):
+@pytest.mark.parametrize(("last_epoch_before", "half"), [(0, False), (1, False), (0, True)])
+def test_a_resumed_rotation_is_bit_equal_to_an_uninterrupted_one(tmp_path, last_epoch_before, half):
     def model():
         torch.manual_seed(7)
         return Net()
 
-    whole = fit(LayerRotation(), model())
+    whole = fit(LayerRotation(half), model())
     checkpoint = ModelCheckpoint(tmp_path)
-    trainer(Forward(LayerRotation()), checkpoint, max_epochs=last_epoch_before + 1).fit(model(), loader())
-    resumed = Forward(LayerRotation())
+    trainer(Forward(LayerRotation(half)), checkpoint, max_epochs=last_epoch_before + 1).fit(model(), loader())
+    resumed = Forward(LayerRotation(half))
     trainer(resumed).fit(Net(), loader(), ckpt_path=checkpoint.best_model_path, weights_only=True)
 
     assert resumed.values == whole

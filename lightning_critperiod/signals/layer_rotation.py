@@ -106,21 +106,31 @@ class LayerRotation(Signal):
     kernel whose initial or current weights are all zero has no angle and is left out of the mean.
 
     The initial weights are those at the start of the fit, after whatever the model's own hooks load. One
-    copy, in their own precision, is kept in the host memory of rank 0 and saved with every checkpoint, which
-    grows by the size of the kernels; a GPU sees one layer of it at a time, once an epoch. Sharded parameters
-    (FSDP2, tensor parallel) are gathered one layer at a time. The flat parameters of FSDP1 and DeepSpeed
-    ZeRO-3 have no layers left to look at.
+    copy is kept in the host memory of rank 0 and saved with every checkpoint, which grows by the size of the
+    kernels, or half of it; a GPU sees one layer of it at a time, once an epoch. Sharded parameters (FSDP2,
+    tensor parallel) are gathered one layer at a time. The flat parameters of FSDP1 and DeepSpeed ZeRO-3 have
+    no layers left to look at. What models of up to 1.3B weights cost is in docs/scale.md.
 
     Source: Carbonnelle & De Vleeschouwer, arXiv 1806.01603 (2018); as a predictor of the critical period
     Fukase et al., arXiv 2506.15954 (2025).
 
     Before training a ValueError refuses a model in which no trainable kernel has an angle, and a checkpoint
     whose kernels are not those of the model. The value is NaN once no layer has an angle any more.
+
+    Args:
+        half_precision: Keep the initial weights in bfloat16 where they have more bits: half the memory, half of
+            what a checkpoint grows by. The rounding turns a layer by a distance of at most 2e-6.
+
+    Raises:
+        TypeError: ``half_precision`` is no bool.
     """
 
     name = "layer_rotation"
 
-    def __init__(self) -> None:
+    def __init__(self, half_precision: bool = False) -> None:
+        if not isinstance(half_precision, bool):
+            raise TypeError(f"half_precision must be True or False, got {half_precision!r}")
+        self.half_precision = half_precision
         self._initial: dict[str, Tensor | None] = {}  # None where another rank holds the weights
 
     @override
@@ -158,13 +168,17 @@ class LayerRotation(Signal):
             if parameter.requires_grad:
                 weights = _whole(parameter)
                 has_angle = has_angle or bool(weights.any())
-                self._initial[name] = weights.to("cpu", copy=True) if keep else None
+                self._initial[name] = weights.to("cpu", self._kept(weights.dtype), copy=True) if keep else None
         if not has_angle:
             raise ValueError(
                 "LayerRotation needs a trainable parameter of two or more dimensions that is not all zero, got "
                 f"{len(self._initial)} trainable of {len(kernels)} and none with an angle; unfreeze one, take "
                 "MonitoredMetric, or FSDP2 (ModelParallelStrategy) where FSDP or DeepSpeed flattened them"
             )
+
+    def _kept(self, dtype: torch.dtype) -> torch.dtype:
+        long = dtype in (torch.float32, torch.float64)
+        return torch.bfloat16 if self.half_precision and long else dtype
 
     def _require_restored(self, kernels: dict[str, nn.Parameter]) -> None:
         for name, weights in self._initial.items():
