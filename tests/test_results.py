@@ -1,9 +1,12 @@
 """What lies in results/ is what its own records say."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+
+from lightning_critperiod.report.words import OWN_NOISE
 
 ROOT = Path(__file__).parents[1]
 STUDIES = sorted(file.parent for file in (ROOT / "results").rglob("study.json"))
@@ -34,3 +37,11 @@ def test_the_tables_of_the_oracle_page_are_those_of_its_records(tmp_path, monkey
     fill(page, ROOT / "results" / "oracle" / "fashion")
     assert page.read_text() == before
     assert "| 3 |" in before  # seeds
+
+
+def test_what_reports_say_of_the_interval_is_what_the_coverage_runs_found():
+    found = [json.loads(path.read_text()) for path in (ROOT / "results" / "coverage").glob("seed_*.json")]
+    covered = sum(pair["low"] <= pair["full"] <= pair["high"] for pair in found)
+    stated = f"covered {covered} of {len(found)} real full runs"
+    assert stated in OWN_NOISE
+    assert stated in (ROOT / "README.md").read_text()
