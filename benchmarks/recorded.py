@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scoring import end_epoch, table, words
 
-from lightning_critperiod.rules import Forecast, LowOutlier, Rule
+from lightning_critperiod.rules import Forecast, LowOutlier, Patient, Rule
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "reference"
 EPOCHS, MARGIN = 200, 0.2
@@ -74,6 +74,7 @@ def _picks() -> list[tuple[str, int | None]]:
         (LowOutlier(), "avg_cosine_similarity"),
     ]
     asked += [(LowOutlier(threshold=3.0), "max_cosine_similarity"), (Forecast(), "avg_cosine_similarity")]
+    asked += [(Patient(LowOutlier(every_n_epochs=1), 3), "max_cosine_similarity")]
     for rule, column in asked:
         for batch in (128, 256):
             name = f"{words(rule)} on the recorded {column}, RESNET44, batch {batch}"

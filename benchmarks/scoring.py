@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import fields
 from statistics import NormalDist, median
 
 import numpy as np
@@ -22,9 +23,13 @@ def end_epoch(rule: Rule, values: Iterable[float], max_epochs: int) -> int | Non
 
 def words(rule: Rule) -> str:
     """The rule as one would write it: what differs from the defaults, and the patience."""
-    default = {**vars(type(rule)()), "patience": None}
-    given = ", ".join(f"{k}={v!r}" for k, v in vars(rule).items() if v != default[k])
-    return f"`{type(rule).__name__}({given})`"
+    return f"`{_call(rule)}`"
+
+
+def _call(rule: Rule) -> str:
+    default = {**{field.name: field.default for field in fields(rule)}, "patience": None}
+    given = [(k, _call(v) if isinstance(v, Rule) else repr(v)) for k, v in vars(rule).items() if v != default[k]]
+    return f"{type(rule).__name__}({', '.join(f'{k}={v}' for k, v in given)})"
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

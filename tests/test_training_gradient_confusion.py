@@ -1,7 +1,10 @@
 """Gradient confusion on training's own gradients, against a training loop by hand and numpy in float64."""
 
+import copy
+import json
 import math
 
+import lightning.pytorch as L
 import numpy as np
 import pytest
 import torch
@@ -11,7 +14,7 @@ from torch import nn
 from torch.distributed import HashStore, destroy_process_group, init_process_group
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import distribute_tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, DistributedSampler, IterableDataset
 
 from lightning_critperiod import CriticalPeriodCallback, GradientConfusion, LowOutlier, TrainingGradientConfusion
 
@@ -75,6 +78,38 @@ def test_the_value_is_the_largest_cosine_of_the_last_steps_of_a_training_loop_by
         assert watch.values[epoch] == pytest.approx(expected.max(), abs=1e-9)
     spread = {"max": expected.max(), "mean": expected.mean(), "min": expected.min()}
     assert watch.signal.last == pytest.approx(spread, abs=1e-9)
+
+
+class Says(L.Callback):
+    """Forked processes do not hand a callback's state back."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def on_fit_end(self, trainer, pl_module):
+        (watch,) = (callback for callback in trainer.callbacks if isinstance(callback, Watch))
+        (self.folder / f"{trainer.global_rank}.json").write_text(json.dumps(watch.values))
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_two_ranks_measure_the_gradients_of_their_steps_together(tmp_path, accumulate):
+    """Each rank has every second sample: a batch of 8 is one of 4 on either."""
+
+    class Ranked(Net):
+        def train_dataloader(self):
+            data = loader(64).dataset
+            return DataLoader(data, batch_size=4, sampler=DistributedSampler(data, shuffle=False))
+
+    net = Ranked().double()
+    start = copy.deepcopy(net)
+    both = {"precision": "64-true", "accumulate_grad_batches": accumulate}
+    ranks = {"strategy": "ddp_fork", "devices": 2, "use_distributed_sampler": False}
+    trainer(Watch(TrainingGradientConfusion(3)), Says(tmp_path), **both, **ranks).fit(net)
+
+    alone = measured(3, start, loader(64, batch_size=8), **both)
+    said = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
+    assert said[0] == said[1]
+    assert list(said[0].values()) == pytest.approx(list(alone.values.values()), abs=1e-9)
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
