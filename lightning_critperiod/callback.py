@@ -16,8 +16,9 @@ from lightning_critperiod import verify
 from lightning_critperiod.declaration import DeclaredVolume
 from lightning_critperiod.drive import Drive
 from lightning_critperiod.epoch_length import finished_epochs, last_epoch_again
-from lightning_critperiod.logs import log_epoch
+from lightning_critperiod.logs import log_epoch, show_verdict
 from lightning_critperiod.namespace import Callback
+from lightning_critperiod.override import Overrides
 from lightning_critperiod.own_rule import own_rule
 from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.rules import Rule
@@ -77,6 +78,7 @@ class CriticalPeriodCallback(Callback):
         self.lr_policy = lr_policy
         self.observe_only = observe_only
         self._drive: Drive | None = None
+        self._bar = Overrides()
         self._max_epochs = 0
         self._forget()
 
@@ -148,6 +150,9 @@ class CriticalPeriodCallback(Callback):
         declared = DeclaredVolume(trainer.datamodule) if DeclaredVolume.is_declared(trainer.datamodule) else None
         own = declared.volume if declared else Volume()
         self.full_volume = own if self.observe_only else self.recipe.during or own
+        show_verdict(
+            self._bar, trainer, "observed" if self.observe_only else "period", lambda: self.end_epoch is not None
+        )
         if self.observe_only:
             return
         if self._seed is None:
@@ -237,6 +242,7 @@ class CriticalPeriodCallback(Callback):
             self._learned = self._drive.learned
             self._drive.undo()
         self._drive = None
+        self._bar.undo()
 
     def _measure(self, trainer: Any, pl_module: Any, epoch: int) -> None:
         with self._timed():

@@ -1,7 +1,10 @@
-"""What the callback logs of an epoch, on every logger and in the progress bar."""
+"""What the callback logs of an epoch, on every logger, and what the progress bar says."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
+from lightning_critperiod.override import Overrides
 from lightning_critperiod.recipe import Volume
 
 
@@ -23,5 +26,27 @@ def log_epoch(pl_module: Any, name: str, value: float | None, volume: Volume, ov
     }
     for key, number in values.items():
         if number is not None:
-            bar = key == "over"  # the verdict alone: a bar has little room
-            pl_module.log(f"critical_period/{key}", float(number), prog_bar=bar, batch_size=1, sync_dist=True)
+            pl_module.log(f"critical_period/{key}", float(number), batch_size=1, sync_dist=True)
+
+
+def show_verdict(overrides: Overrides, trainer: Any, label: str, is_over: Callable[[], bool]) -> None:
+    """Let the progress bar say beside the metrics whether the period is over.
+
+    Not by ``log``: the bar would show the whole name of the scalar, for which 80 columns have no room.
+
+    Args:
+        overrides: Takes the bar's own metrics back when it is undone.
+        trainer: Whose bar it is; it may have none.
+        label: What is over.
+        is_over: Asked at every refresh.
+    """
+    bar = trainer.progress_bar_callback
+    if bar is None:
+        return
+    get_metrics = bar.get_metrics
+
+    @functools.wraps(get_metrics)
+    def with_verdict(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        return {**get_metrics(*args, **kwargs), label: "over" if is_over() else "critical"}
+
+    overrides.put(bar, "get_metrics", with_verdict)

@@ -1,4 +1,5 @@
 import csv
+import io
 import math
 import random
 from typing import ClassVar
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import Declares, Numbered, TinyData, TinyModel, weights
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, RichProgressBar, TQDMProgressBar
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -412,3 +413,27 @@ def test_a_metric_that_training_logs_by_step_and_by_epoch_is_the_epochs_mean_tho
     fit(trainer_for, model, TinyData(), callback, max_epochs=3)
     truth = {e: sum(v * n for v, n in m) / sum(n for _, n in m) for e, m in model.means.items()}
     assert callback.history == pytest.approx(truth, rel=1e-5)
+
+
+@pytest.mark.parametrize(("observe", "label"), [(False, "period"), (True, "observed")])
+@pytest.mark.parametrize("kind", ["rich", "tqdm"])
+def test_a_progress_bar_of_80_columns_says_whether_the_period_is_over(trainer_for, kind, observe, label):
+    class Shown(Callback):
+        def __init__(self):
+            self.seen = {}
+
+        def on_train_batch_end(self, trainer, *_):
+            self.seen[trainer.current_epoch] = trainer.progress_bar_callback.get_metrics(trainer, None)[label]
+
+    out, shown = io.StringIO(), Shown()
+    wide = {"width": 80, "force_terminal": True, "file": out}
+    bar = RichProgressBar(refresh_rate=1, console_kwargs=wide) if kind == "rich" else TQDMProgressBar(refresh_rate=1)
+    callback = CriticalPeriodCallback(rule=AtEpoch(2), observe_only=observe)
+    trainer = trainer_for(callback, bar, shown, max_epochs=3, enable_progress_bar=True)
+    trainer.fit(TinyModel(), datamodule=Declares())
+    assert shown.seen == {0: "critical", 1: "critical", 2: "over"}
+    if kind == "rich":
+        assert f"{label}: critical" in out.getvalue()
+        assert f"{label}: over" in out.getvalue()
+    assert "get_metrics" not in vars(bar)
+    assert "critical_period/over" in trainer.callback_metrics

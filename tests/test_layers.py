@@ -23,7 +23,7 @@ ARROWS = {
     "epoch_length": {"data", "declaration", "override", "recipe"},
     "verify": {"recipe", "rules", "signals"},
     "drive": {"data", "declaration", "epoch_length", "lr", "recipe", "verify"},
-    "logs": {"recipe"},
+    "logs": {"override", "recipe"},
     "own_rule": {"rules", "signals"},
     "callback": {
         "declaration",
@@ -31,6 +31,7 @@ ARROWS = {
         "epoch_length",
         "logs",
         "namespace",
+        "override",
         "own_rule",
         "recipe",
         "rules",
