@@ -29,6 +29,8 @@ test-loggers: .venv/installed-dev
 results: .venv/installed
 	$(BIN)/python benchmarks/results.py
 	$(BIN)/python benchmarks/late_enough.py judge
+	$(BIN)/python benchmarks/coverage.py judge
+	$(BIN)/python benchmarks/scale.py judge
 	$(BIN)/python benchmarks/readme.py
 
 lint: .venv/installed-dev

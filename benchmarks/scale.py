@@ -137,7 +137,7 @@ def row(found, plain):
     """One line of the table: what the fit needs more than the one without the callback."""
     first, base = found["ranks"][0], plain["ranks"][0]
     others = [(rank["peak"] - b["peak"]) / GIB for rank, b in zip(found["ranks"][1:], plain["ranks"][1:], strict=True)]
-    kind = ["FSDP2, 2 processes"] * (found["processes"] > 1) + ["compiled"] * found["compiled"]
+    kind = ["FSDP2, 2 processes"] * (found["processes"] > 1) + ["compiled (aot_eager)"] * found["compiled"]
     return (
         f"| {found['weights'] / 1e9:.2f}B | {', '.join([found['precision'], *kind])} | "
         f"{'half' if 'half' in found['kind'] else 'own'} | {base['peak'] / GIB:.2f} | "

@@ -1,5 +1,6 @@
 """What lies in results/ is what its own records say."""
 
+import importlib
 import json
 import shutil
 from pathlib import Path
@@ -45,3 +46,11 @@ def test_what_reports_say_of_the_interval_is_what_the_coverage_runs_found():
     stated = f"covered {covered} of {len(found)} real full runs"
     assert stated in OWN_NOISE
     assert stated in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("study", ["coverage", "scale"])
+def test_a_page_of_a_benchmark_is_what_its_records_say(study, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    page = tmp_path / f"{study}.md"
+    importlib.import_module(study).judge(ROOT / "results" / study, page)
+    assert page.read_text() == (ROOT / "docs" / f"{study}.md").read_text()
