@@ -153,6 +153,19 @@ def answer(development, confirmation):
         f"({mean:+.2f} ± {half:.2f} points at {100 * share(development[name]):.0f}% saved). {held} in the confirmation "
         f"set-ups: {there:+.2f} ± {width:.2f} points at",
         f"{100 * share(confirmation[name]):.0f}% saved, against the margin of {MARGIN}.",
+        "",
+        *kept_in_both(development, confirmation),
+    ]
+
+
+def kept_in_both(development, confirmation):
+    """What is within the margin by both intervals, whatever was chosen; found by looking at all of them."""
+    both = [name for name in development if verdict(development[name])[2] == verdict(confirmation[name])[2] == "yes"]
+    both.sort(key=lambda name: -share(confirmation[name]))
+    found = [f"{name} ({100 * share(confirmation[name]):.0f}% saved in the confirmation set-ups)" for name in both]
+    return [
+        "Within the margin by its whole interval in both halves, found by looking at every rule and therefore a hint, no "
+        f"confirmation: {', '.join(found) or 'none'}."
     ]
 
 
