@@ -104,16 +104,16 @@ def test_a_run_that_dies_leaves_its_report_on_tensorboard(fit, events, tmp_path)
     assert "lights out" in text
 
 
-def test_the_progress_bar_shows_the_verdict(fit):
+def test_a_progress_bar_of_ones_own_shows_the_verdict(fit):
     seen = {}
 
     class Bar(TQDMProgressBar):
         def on_train_epoch_start(self, trainer, *_):
-            seen[trainer.current_epoch] = self.get_metrics(trainer, trainer.lightning_module).get(f"{TAG}/over")
+            seen[trainer.current_epoch] = self.get_metrics(trainer, trainer.lightning_module)["period"]
             super().on_train_epoch_start(trainer, *_)
 
     fit(Bar(), enable_progress_bar=True)
-    assert seen == {0: None, 1: 0, 2: 1, 3: 1, 4: 1}
+    assert seen == {0: "critical", 1: "critical", 2: "over", 3: "over", 4: "over"}
 
 
 def dies():
