@@ -45,7 +45,7 @@ ARROWS = {
     "report": {"recipe"},
     "reporting": {"plotting", "report"},
     "inspection": {"own_rule", "plotting", "recipe", "report", "rules", "signals"},
-    "recorder": {"callback", "costs", "namespace", "plotting", "report"},
+    "recorder": {"callback", "costs", "namespace", "plotting", "report", "rules"},
     "compare": {
         "callback",
         "data",

@@ -93,3 +93,21 @@ def test_a_run_records_what_its_rule_compared_with_when_it_fired(trainer_for, tm
     trainer_for(callback, RunRecorder()).fit(TinyModel(), datamodule=Declares())
     (report,) = tmp_path.rglob("report.json")
     assert json.loads(report.read_text())["decision"]["lines"] == {"half": [[0.0, 0.5], [2.0, 0.5]]}
+
+
+def test_a_rule_of_ones_own_that_says_nan_or_numpy_numbers_costs_no_report(trainer_for, tmp_path):
+    class Odd(Rule):
+        def __call__(self, history, max_epochs):
+            return False
+
+        def lines(self, history, max_epochs):
+            return {
+                "level": [(np.float32(0), np.float32(0.5)), (1, math.nan), (2, 1)],
+                "none": [],
+                "lost": [(0, math.inf)],
+            }
+
+    callback = CriticalPeriodCallback(signal=MonitoredMetric("val_loss"), rule=Odd())
+    trainer_for(callback, RunRecorder()).fit(TinyModel(), datamodule=Declares())
+    (report,) = tmp_path.rglob("report.json")
+    assert json.loads(report.read_text())["decision"]["lines"] == {"level": [[0.0, 0.5], [2.0, 1.0]]}

@@ -254,7 +254,7 @@ def test_the_checkpoint_shares_the_initial_weights_with_the_signal_in_their_own_
     assert saved.data_ptr() == again.data_ptr() != model.first.weight.data_ptr()
 
 
-def test_half_precision_keeps_half_the_bytes_and_moves_the_signal_by_less_than_2e_6():
+def test_half_precision_keeps_half_the_bytes_and_turns_no_layer_by_more_than_2e_6():
     def model():
         torch.manual_seed(7)
         return Net()

@@ -19,6 +19,7 @@ import torch
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.costs import CostMonitor, EpochCosts, project
 from lightning_critperiod.report import FORMAT, Record
+from lightning_critperiod.rules import Lines
 
 PACKAGES = ("lightning-critperiod", "torch", "lightning", "pytorch-lightning", "codecarbon")
 
@@ -76,7 +77,7 @@ def _decision(callback: CriticalPeriodCallback, max_epochs: int) -> dict[str, An
         "rule": str(callback.rule),
         "rule_name": type(callback.rule).__name__,
         "rule_arguments": _plain_fields(callback.rule),
-        "lines": callback.rule.lines(asked, max_epochs),
+        "lines": _plain_lines(callback.rule.lines(asked, max_epochs)),
         "recipe": dataclasses.asdict(callback.recipe),
         "lr_policy": callback.lr_policy,
         "observe_only": callback.observe_only,
@@ -84,6 +85,13 @@ def _decision(callback: CriticalPeriodCallback, max_epochs: int) -> dict[str, An
         "end_epoch": callback.end_epoch,
         "reason": callback.reason,
     }
+
+
+def _plain_lines(lines: Lines) -> dict[str, list[tuple[float, float]]]:
+    """As JSON has them: a rule of the user's own may say NaN, or NumPy's numbers, which must cost no report."""
+    plain = {label: [(float(x), float(y)) for x, y in line] for label, line in lines.items()}
+    finite = {label: [point for point in line if all(map(math.isfinite, point))] for label, line in plain.items()}
+    return {label: line for label, line in finite.items() if line}
 
 
 def _plain_fields(rule: Any) -> dict[str, Any]:
