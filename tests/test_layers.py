@@ -13,6 +13,8 @@ HEAVY = {"matplotlib", "codecarbon", "jsonargparse", "ray", "sklearn", "torchvis
 # room -> rooms of ours that it may import
 ARROWS = {
     "recipe": set(),
+    "timeline": set(),
+    "detector": {"rules"},
     "rules": {"recipe"},
     "override": set(),
     "namespace": set(),
@@ -67,7 +69,7 @@ ARROWS = {
     "__main__": {"cli"},
     "__init__": {"callback", "costs", "recipe", "rules", "signals"},
 }
-STANDARD_LIBRARY_ONLY = {"recipe", "rules", "override"}
+STANDARD_LIBRARY_ONLY = {"recipe", "rules", "override", "timeline", "detector"}
 
 
 def room(path):

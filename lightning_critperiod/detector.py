@@ -1,0 +1,119 @@
+"""The decision: a signal's history and a rule say when the critical period is over. No Trainer is needed."""
+
+import math
+from dataclasses import dataclass
+
+from lightning_critperiod.rules import History, Lines, Rule
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a rule decided.
+
+    Args:
+        end_epoch: The first epoch after the critical period; None if the rule did not fire.
+        why: The verdict in words that follow the signal's name; empty if the rule did not fire.
+    """
+
+    end_epoch: int | None = None
+    why: str = ""
+
+
+def filled(history: History, finished: int) -> History:
+    """The history of the first ``finished`` epochs as a rule is asked about it: NaN where nothing was measured."""
+    return {epoch: history.get(epoch, math.nan) for epoch in range(finished)}
+
+
+def ask(rule: Rule, history: History, finished: int, max_epochs: int) -> Decision:
+    """Ask a rule after ``finished`` epochs.
+
+    Args:
+        rule: Is asked.
+        history: 0-based epoch -> value; epochs may be missing.
+        finished: Number of epochs that are over.
+        max_epochs: Planned number of epochs.
+
+    Returns:
+        The decision, without an end if the rule does not fire.
+    """
+    seen = filled(history, finished)
+    return Decision(finished, rule.why(seen, max_epochs)) if rule(seen, max_epochs) else Decision()
+
+
+def replay(rule: Rule, history: History, max_epochs: int) -> Decision:
+    """Ask a rule as a run does: before the first epoch, then after every one until it fires.
+
+    Args:
+        rule: Is asked.
+        history: 0-based epoch -> value of the whole run; epochs may be missing.
+        max_epochs: Planned number of epochs.
+
+    Returns:
+        The first decision with an end, or one without if the rule never fires.
+    """
+    for finished in range(max(history, default=-1) + 2):
+        decision = ask(rule, history, finished, max_epochs)
+        if decision.end_epoch is not None:
+            return decision
+    return Decision()
+
+
+class Detector:
+    """A signal's history and the rule that is asked about it, until the rule fires once.
+
+    It needs no Trainer: ``record`` the value of every epoch, then ``ask``.
+
+    >>> from lightning_critperiod.rules import Plateau
+    >>> detector = Detector("val_loss", Plateau(patience=2), max_epochs=100)
+    >>> for epoch, value in enumerate([1.0] * 20):
+    ...     detector.record(epoch, value)
+    ...     if detector.ask(epoch + 1):
+    ...         break
+    >>> detector.end_epoch
+    10
+
+    Args:
+        name: Of the signal.
+        rule: Is asked.
+        max_epochs: Planned number of epochs.
+
+    Attributes:
+        history: 0-based epoch -> value; epochs without a value are missing.
+        end_epoch: The first epoch after the critical period; None as long as it is not over.
+        reason: The decision in words; empty as long as there is none.
+    """
+
+    def __init__(self, name: str, rule: Rule, max_epochs: int) -> None:
+        self.name = name
+        self.rule = rule
+        self.max_epochs = max_epochs
+        self.history: History = {}
+        self.end_epoch: int | None = None
+        self.reason = ""
+
+    def record(self, epoch: int, value: float | None) -> None:
+        """Take the value of a 0-based epoch; None if it was not measured."""
+        if value is not None:
+            self.history[epoch] = float(value)
+
+    def ask(self, finished: int) -> bool:
+        """Ask the rule after ``finished`` epochs, unless the period is over already.
+
+        Returns:
+            Whether the rule fired now.
+        """
+        if self.end_epoch is not None:
+            return False
+        decision = ask(self.rule, self.history, finished, self.max_epochs)
+        if decision.end_epoch is None:
+            return False
+        self.end_epoch = decision.end_epoch
+        when = f"over after epoch {finished - 1}" if finished else "over before the first epoch"
+        self.reason = f"critical period {when}: {self.name.replace('_', ' ')} {decision.why}"
+        return True
+
+    @property
+    def lines(self) -> Lines:
+        """What the signal was compared with when the rule was last asked, for figures."""
+        finished = max(self.history, default=-1) + 1 if self.end_epoch is None else self.end_epoch
+        return self.rule.lines(filled(self.history, finished), self.max_epochs)
