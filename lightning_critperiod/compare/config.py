@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.compare.plan import Plan
 from lightning_critperiod.compare.quiet import quiet
-from lightning_critperiod.declaration import DeclaredVolume
+from lightning_critperiod.changes import DeclaredVolume
 from lightning_critperiod.recipe import Volume
 from lightning_critperiod.rules import Rule
 

@@ -14,8 +14,8 @@ from lightning_critperiod.data import Draws
 from lightning_critperiod.declaration import DeclaredVolume
 from lightning_critperiod.epoch_length import EpochLength, finished_epochs
 from lightning_critperiod.lr import EpochEquivalentLR
-from lightning_critperiod.namespace import Callback
-from lightning_critperiod.override import Overrides
+from lightning_critperiod.lightning_seam.namespace import Callback
+from lightning_critperiod.lightning_seam.override import Overrides
 from lightning_critperiod.recipe import Volume, require_number
 
 

@@ -44,3 +44,20 @@ def last_epoch_again(trainer: Any) -> Generator[None]:
         yield
     finally:
         current.completed = before
+
+
+def planned_epochs(trainer: Any) -> int | None:
+    """The number of epochs that the run was planned for; None for a run without a last epoch."""
+    epochs = trainer.max_epochs
+    return None if epochs is None or epochs < 0 else int(epochs)
+
+
+@contextmanager
+def steps_read(trainer: Any, steps: int) -> Generator[None]:
+    """``trainer.global_step`` reads ``steps`` inside."""
+    total = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total
+    before, total.completed = total.completed, steps
+    try:
+        yield
+    finally:
+        total.completed = before
