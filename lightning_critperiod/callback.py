@@ -13,11 +13,19 @@ from typing_extensions import override
 from lightning_critperiod import logs
 from lightning_critperiod.changes import Driver, Guard, GuardWatch, VolumeChange, own_volume
 from lightning_critperiod.detector import Detector
-from lightning_critperiod.lightning_seam import Overrides, Safely, finished_epochs, last_epoch_again, planned_epochs
+from lightning_critperiod.lightning_seam import (
+    Overrides,
+    Safely,
+    epochs_in_steps,
+    finished_epochs,
+    last_epoch_again,
+    planned_epochs,
+)
 from lightning_critperiod.lightning_seam.namespace import Callback
 from lightning_critperiod.own_rule import own_rule
 from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.rules import History, Rule
+from lightning_critperiod.rules.base import require_fit
 from lightning_critperiod.signals import LayerRotation, Signal
 from lightning_critperiod.timeline import Timeline
 
@@ -29,10 +37,10 @@ VERSION = 2
 class CriticalPeriodCallback(Callback):
     """Decides when the critical learning period is over, and then runs a cheaper recipe.
 
-    At the end of every training epoch it measures a signal of the training dynamics and asks a rule whether the period is
-    over. From then on the run does what the recipe says. With nothing given it only observes: it measures, decides, says
-    what it would have saved, and changes nothing. Give a rule or a recipe to let it act. Without a ``during`` of its own
-    the recipe's full volume is the one that the datamodule declares (or the user's loader as it is).
+    At the end of every training epoch it measures a signal of the training dynamics and asks a rule whether the period
+    is over. From then on the run does what the recipe says. With nothing given it only observes: it measures, decides,
+    says what it would have saved, and changes nothing. Give a rule or a recipe to let it act. Without a ``during`` of
+    its own the recipe's full volume is the one that the datamodule declares, or the user's loader as it is.
 
     Source: Fukase et al. 2025, arXiv 2506.15954.
 
@@ -203,8 +211,8 @@ class CriticalPeriodCallback(Callback):
         if finished_epochs(trainer) == 0:
             self._forget()
         self.detector.max_epochs = self._max_epochs
-        if self.end_epoch is None and not trainer.fast_dev_run:
-            self.rule.check_run(self._max_epochs)
+        if self._max_epochs is not None or trainer.max_steps == -1:
+            self._check_rule(trainer)
         own = own_volume(trainer)
         self.full_volume = own if self.observe_only else self.recipe.during or own
         self._prefix = logs.PREFIX if len(ours) == 1 or not self.observe_only else logs.observer_prefix(self, ours)
@@ -212,6 +220,15 @@ class CriticalPeriodCallback(Callback):
         logs.show_verdict(self._bar, trainer, label, lambda: "critical" if self.end_epoch is None else "over")
         if not self.observe_only:
             self._drive(trainer, pl_module)
+
+    def _check_rule(self, trainer: Any) -> None:
+        """An observer only measures where its rule can't work; what drives is refused."""
+        can_judge = self._max_epochs is not None or self.rule.open_ended
+        if self.observe_only and not can_judge:
+            rank_zero_warn(f"{self.rule} needs a run with a last epoch: {self.signal.name} is measured and not judged.")
+            self.detector.judges = False
+        elif self.end_epoch is None and not trainer.fast_dev_run:
+            require_fit(self.rule, self._max_epochs)
 
     def _drive(self, trainer: Any, pl_module: Any) -> None:
         if self._seed is None:
@@ -228,6 +245,9 @@ class CriticalPeriodCallback(Callback):
                 "The critical period of this run began without CriticalPeriodCallback (its state is not in the "
                 "checkpoint): it is measured from here on, against the weights as they are now."
             )
+        if self._max_epochs is None:
+            self._max_epochs = self.detector.max_epochs = epochs_in_steps(trainer)
+            self._check_rule(trainer)
         with self._timed():
             for signal in self._signals:
                 signal.on_train_start(trainer, pl_module)

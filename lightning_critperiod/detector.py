@@ -78,6 +78,7 @@ class Detector:
         max_epochs: Planned number of epochs; None for a run without a last epoch.
 
     Attributes:
+        judges: Whether the rule is asked at all.
         history: 0-based epoch -> value; epochs without a value are missing.
         end_epoch: The first epoch after the critical period; None as long as it is not over.
         reason: The decision in words; empty as long as there is none.
@@ -87,6 +88,7 @@ class Detector:
         self.name = name
         self.rule = rule
         self.max_epochs = max_epochs
+        self.judges = True
         self.history: History = {}
         self.end_epoch: int | None = None
         self.reason = ""
@@ -102,7 +104,7 @@ class Detector:
         Returns:
             Whether the rule fired now.
         """
-        if self.end_epoch is not None:
+        if self.end_epoch is not None or not self.judges:
             return False
         decision = ask(self.rule, self.history, finished, self.max_epochs)
         if decision.end_epoch is None:

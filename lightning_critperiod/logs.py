@@ -51,6 +51,9 @@ def observer_prefix(observer: Any, callbacks: Sequence[Any]) -> str:
     Args:
         observer: The callback.
         callbacks: All of its kind in the run, in their order.
+
+    Returns:
+        The prefix, with a number where two observers have one signal.
     """
     observers = [callback for callback in callbacks if callback.observe_only]
     name = observer.signal.name

@@ -72,8 +72,9 @@ class Driver:
         self._apply(epoch)
         if not lightning_seam.has_loaders(self.trainer):
             self.trainer.fit_loop.setup_data()
+        told = self.trainer.num_training_batches
         self._loaders_are_ready(epoch)
-        self.volume_change.ready_to_train(self._before)
+        self.volume_change.ready_to_train(self._before, told)
         self._epoch_start.begun = epoch
 
     def undo(self) -> None:

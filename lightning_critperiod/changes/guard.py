@@ -15,8 +15,8 @@ Mode = Literal["min", "max"]
 class Guard:
     """Takes every change back for the rest of the run when a metric drops after the switch.
 
-    After each of the last ``patience`` epochs since the switch the metric was worse, by more than ``max_drop``, than the
-    best value before. Weights and learning rate are not touched, and a cooldown that has begun goes on to its end.
+    After each of the last ``patience`` epochs since the switch the metric was worse, by more than ``max_drop``, than
+    the best value before. Weights and learning rate are not touched, and a cooldown that has begun goes on to its end.
 
     Args:
         monitor: Name of a metric that the module logs, such as "val_acc".
@@ -82,7 +82,7 @@ class GuardWatch:
             return False
         self.back_epoch = finished
         self.reason = (
-            f"changes taken back after epoch {finished - 1}: {self.guard.monitor} {self.rule.why(self.history, end_epoch)}"
+            f"changes taken back after epoch {finished - 1}: {self.guard.monitor} {self.rule.why(self.history)}"
         )
         return True
 

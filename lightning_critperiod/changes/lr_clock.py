@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 
-from lightning_critperiod.lightning_seam import Overrides, steps_read
+from lightning_critperiod.lightning_seam import Overrides, steps_read, unfinished_batches
 
 
 def due(batches: float, planned: int, frequency: int, accumulate: int) -> int:
@@ -30,8 +30,9 @@ class EpochClock:
 
     After b of n batches the schedulers have had as many steps as after b N / n of the planned N, at the moment when
     Lightning would step them. A module whose ``lr_scheduler_step`` hands the number of the step on (timm's schedulers)
-    reads in ``global_step`` the one that the planned run would be at. Epochs of the planned length are left to Lightning,
-    and so are schedulers with interval "epoch", ReduceLROnPlateau, manual optimization and loaders without a length.
+    reads in ``global_step`` the one that the planned run would be at. Lightning steps by itself as long as a run is as
+    planned, and always under manual optimization, for loaders without a length, for ReduceLROnPlateau and for
+    schedulers with interval "epoch".
 
     Args:
         trainer: The Trainer that fits.
@@ -43,6 +44,7 @@ class EpochClock:
         self._first_step = 0
         self._steps: dict[int, int] = {}  # epoch -> optimizer steps that it was planned to take
         self._epoch = 0
+        self._is_ahead = False  # the planned run is at another step than this one
         loop = trainer.fit_loop.epoch_loop
         update = loop.update_lr_schedulers
         self._overrides = Overrides()
@@ -84,8 +86,11 @@ class EpochClock:
         if not self._steps:
             self._first_step = self.trainer.global_step
         batches = self.trainer.num_training_batches if planned == math.inf else planned
+        accumulate = self.trainer.accumulate_grad_batches
         if batches != math.inf:
-            self._steps[epoch] = math.ceil(batches / self.trainer.accumulate_grad_batches)
+            self._steps[epoch] = math.ceil(batches / accumulate)
+        taken = self.trainer.global_step - unfinished_batches(self.trainer) // accumulate
+        self._is_ahead = taken != self._first_step + self._earlier
 
     def undo(self) -> None:
         """Give stepping back to Lightning."""
@@ -118,13 +123,18 @@ class EpochClock:
     def _planned_step(self, number: int, frequency: int, accumulate: int) -> int:
         """``global_step`` of the planned run at this epoch's scheduler step of that number, from 1 up."""
         within = math.ceil(number * math.lcm(frequency, accumulate) / accumulate)
-        earlier = sum(steps for epoch, steps in self._steps.items() if epoch < self._epoch)
-        return self._first_step + earlier + min(within, self._steps.get(self._epoch, within))
+        return self._first_step + self._earlier + min(within, self._steps.get(self._epoch, within))
+
+    @property
+    def _earlier(self) -> int:
+        """Optimizer steps that the epochs before this one were planned to take."""
+        return sum(steps for epoch, steps in self._steps.items() if epoch < self._epoch)
 
     def _takes_over(self) -> bool:
         batches = self.trainer.num_training_batches
         finite = batches != math.inf and self.planned != math.inf
-        return finite and batches != self.planned and bool(self.trainer.lightning_module.automatic_optimization)
+        differs = batches != self.planned or self._is_ahead
+        return finite and differs and bool(self.trainer.lightning_module.automatic_optimization)
 
 
 def _is_step_wise(config: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from typing_extensions import override
 
 from lightning_critperiod.recipe import Change
-from lightning_critperiod.timeline import Phase
+from lightning_critperiod.timeline import PHASES, Phase
 
 Value = bool | int | float | str | list[Any] | None
 
@@ -30,8 +30,8 @@ class Phased(Change):
 
     Raises:
         TypeError: ``path`` is no string.
-        ValueError: ``path`` is empty, or no phase has a value. Before the first batch: there is no such attribute, it is
-            read-only, or a value is of another type than the user's own.
+        ValueError: ``path`` is empty, or no phase has a value. Before the first batch: there is no such attribute, it
+            is read-only, or a value is of another type than the user's own.
 
     >>> Phased("mixup_alpha", after=0.0).value("cooldown", own=0.2)
     0.0
@@ -55,7 +55,7 @@ class Phased(Change):
         self.annealing = annealing
         self.cooldown = after if cooldown is None else cooldown
         if all(value is None for value in self._values):
-            raise ValueError(f"Phased({path!r}) needs a value for at least one phase: during, after, annealing or cooldown")
+            raise ValueError(f"Phased({path!r}) needs a value for a phase: during, after, annealing or cooldown")
         self.name = f"phased/{path}"
         self._target: Any = None
         self._own: Any = None
@@ -64,7 +64,7 @@ class Phased(Change):
 
     def value(self, phase: Phase, own: Any) -> Any:
         """The value in a phase, where the user's own is ``own``."""
-        value = {"during": self.during, "after": self.after, "annealing": self.annealing, "cooldown": self.cooldown}[phase]
+        value = dict(zip(PHASES, self._values, strict=True))[phase]
         return own if value is None else value
 
     @override
@@ -122,7 +122,7 @@ class Phased(Change):
         names = self.path.split(".")
         root, names = (trainer.datamodule, names[1:]) if self._is_of_datamodule else (pl_module, names)
         if root is None or not names:
-            raise ValueError(f"Phased({self.path!r}) needs a datamodule and the name of an attribute of it, got {root!r}")
+            raise ValueError(f"Phased({self.path!r}) needs a datamodule and the name of its attribute, got {root!r}")
         target = root
         for name in names[:-1]:
             target = self._get(target, name)
@@ -136,8 +136,8 @@ class Phased(Change):
             return getattr(target, name)
         except AttributeError:
             raise ValueError(
-                f"Phased({self.path!r}) needs an attribute that exists, but {type(target).__name__} has no {name!r}: give "
-                "it one, or correct the path."
+                f"Phased({self.path!r}) needs an attribute that exists, but {type(target).__name__} has no {name!r}: "
+                "give it one, or correct the path."
             ) from None
 
     def _check(self, target: Any, own: Any) -> None:

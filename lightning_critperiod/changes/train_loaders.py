@@ -9,8 +9,16 @@ from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from lightning_critperiod import lightning_seam
 from lightning_critperiod.changes.declaration import DeclaredVolume
-from lightning_critperiod.data import Draws, VolumeBatches, at_volume, batches_at, has_index_sampler, length, skip
-from lightning_critperiod.data import samples_of
+from lightning_critperiod.data import (
+    Draws,
+    VolumeBatches,
+    at_volume,
+    batches_at,
+    has_index_sampler,
+    length,
+    samples_of,
+    skip,
+)
 from lightning_critperiod.lightning_seam import Overrides
 from lightning_critperiod.recipe import Volume
 
@@ -80,7 +88,7 @@ class TrainLoaders:
     def _seam(self) -> Any:
         """How this Lightning is told the length of an epoch: found out at first use, when it has set up its loaders."""
         if self._told is None:
-            self._told = lightning_seam.epoch_length(self.trainer)
+            self._told = lightning_seam.how_length_is_told(self.trainer)
         return self._told
 
     @property
@@ -123,9 +131,9 @@ class TrainLoaders:
             return loader.batches_at(self.draws.volume if self.draws.own else None)
         return n
 
-    def _limit(self, loader: Any, n: int | None) -> float:
+    def _limit(self, loader: Any, n: int | None) -> int | float:
         """Lightning's own reading of ``limit_train_batches``, but at least one batch where Lightning would raise."""
-        part = self.trainer.limit_train_batches
+        part: int | float = self.trainer.limit_train_batches
         if length(loader) is None:  # the limit is the length of the user's epoch: n is in proportion to it already
             return math.inf if n is None else max(1, n)
         if n is None or isinstance(part, int):

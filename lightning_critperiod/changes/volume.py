@@ -78,16 +78,18 @@ class VolumeChange(Change):
         self.draws.own = self.draws.own or any(volume != Volume() for volume in drawn.values())
         self.loaders.learn(learned)
 
-    def ready_to_train(self, before: tuple[Volume, bool]) -> None:
+    def ready_to_train(self, before: tuple[Volume, bool], told: float) -> None:
         """Begin the iteration of the fit's first epoch anew where it is not what the loader was set up for.
 
         Args:
             before: ``(volume, own)`` of the draws when the loaders were set up.
+            told: Batches of the epoch, as Lightning had them then.
         """
         trainer, draws = self.loaders.trainer, self.draws
         # What passes through untouched is resumed as Lightning does it.
         done = lightning_seam.unfinished_batches(trainer) if draws.own else 0
-        if (draws.volume, draws.own) != before or (draws.own and (trainer.global_step or done)):
+        changed = (draws.volume, draws.own) != before or trainer.num_training_batches != told
+        if changed or (draws.own and (trainer.global_step or done)):
             self.loaders.restart(done)
 
     @override

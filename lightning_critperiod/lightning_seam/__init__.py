@@ -1,6 +1,6 @@
 """The one room that touches Lightning's private attributes: where a run stands, its loaders, its epochs' lengths."""
 
-from lightning_critperiod.lightning_seam.epoch_length import epoch_length
+from lightning_critperiod.lightning_seam.epoch_length import how_length_is_told
 from lightning_critperiod.lightning_seam.epoch_start import EpochStart
 from lightning_critperiod.lightning_seam.loaders import (
     combined_batches,
@@ -17,6 +17,7 @@ from lightning_critperiod.lightning_seam.override import Overrides
 from lightning_critperiod.lightning_seam.privates import check_privates
 from lightning_critperiod.lightning_seam.progress import (
     begin_next_epoch,
+    epochs_in_steps,
     finished_epochs,
     last_epoch_again,
     planned_epochs,
@@ -35,10 +36,11 @@ __all__ = [
     "check_privates",
     "combined_batches",
     "drop_train_loaders",
-    "epoch_length",
+    "epochs_in_steps",
     "finished_epochs",
     "give_back",
     "has_loaders",
+    "how_length_is_told",
     "is_cyclic",
     "iterate_anew",
     "last_epoch_again",

@@ -17,7 +17,7 @@ from lightning_critperiod.lightning_seam.override import Overrides
 MISSING = object()
 
 
-def epoch_length(trainer: Any) -> "ToldLength | ReloadedLength":
+def how_length_is_told(trainer: Any) -> "ToldLength | ReloadedLength":
     """How this Lightning is told the length of an epoch.
 
     Returns:

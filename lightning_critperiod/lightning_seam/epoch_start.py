@@ -11,8 +11,8 @@ class EpochStart:
     """Calls back between the last hook of one epoch and the first hook of the next.
 
     ``on_train_epoch_end`` would be too early: the hooks after ours still belong to the epoch that ends.
-    ``on_train_epoch_start`` would be too late for the callbacks before ours, and Lightning may set its loaders up anew in
-    between. It does that first of all in an epoch, by ``setup_data``, which is where this is called.
+    ``on_train_epoch_start`` would be too late for the callbacks before ours, and Lightning may set its loaders up anew
+    in between. It does that first of all in an epoch, by ``setup_data``, which is where this is called.
 
     Args:
         trainer: That fits.
@@ -32,12 +32,13 @@ class EpochStart:
         @functools.wraps(setup_data)
         def with_callbacks() -> None:
             epoch = int(loop.epoch_progress.current.processed)
-            if self.begun is None or epoch <= self.begun:
-                return setup_data()
-            self.begun = epoch
-            before(epoch)
+            begins = self.begun is not None and epoch > self.begun
+            if begins:
+                self.begun = epoch
+                before(epoch)
             setup_data()
-            return after(epoch)
+            if begins:
+                after(epoch)
 
         self._overrides.put(loop, "setup_data", with_callbacks)
 

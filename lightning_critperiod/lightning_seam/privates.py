@@ -40,6 +40,6 @@ def check_privates(trainer: Any) -> None:
             package = type(trainer).__module__.partition(".")[0]
             version = getattr(__import__(package), "__version__", "of unknown version")
             raise RuntimeError(
-                f"CriticalPeriodCallback needs Trainer.{name}, which {package} {version} does not have: install a version "
-                "of lightning that this package was tested with, or give observe_only=True."
+                f"CriticalPeriodCallback needs Trainer.{name}, which {package} {version} does not have: install a "
+                "version of lightning that this package was tested with, or give observe_only=True."
             ) from None

@@ -1,5 +1,6 @@
 """Where a run stands: the counters of Lightning's loops."""
 
+import math
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -50,6 +51,15 @@ def planned_epochs(trainer: Any) -> int | None:
     """The number of epochs that the run was planned for; None for a run without a last epoch."""
     epochs = trainer.max_epochs
     return None if epochs is None or epochs < 0 else int(epochs)
+
+
+def epochs_in_steps(trainer: Any) -> int | None:
+    """The number of epochs in ``max_steps``; None where it or the length of an epoch is not known."""
+    batches = trainer.num_training_batches
+    if trainer.max_steps < 0 or not 0 < batches < math.inf:
+        return None
+    steps: int = math.ceil(batches / trainer.accumulate_grad_batches)
+    return math.ceil(int(trainer.max_steps) / steps)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import Any
 
 
 class StepTotal:
-    """Lets one Trainer say how many optimizer steps its run takes, once that is not the length of an epoch times epochs.
+    """Lets one Trainer say how many optimizer steps its run takes where epochs change their length.
 
     The attribute is a property of the class, so the instance gets a class of its own until ``undo``.
 

@@ -15,10 +15,10 @@ class Cooldown:
     """Ends a run with a learning rate that decays to zero.
 
     When the critical period ends after c epochs, d = max(min_epochs, ceil(fraction c)) more epochs follow. With u in
-    [0, 1] the part of their optimizer steps that is taken, the learning rate of every parameter group is the one that it
-    had at the start of the cooldown times 1 - sqrt(u) ("sqrt") or 1 - u ("linear"). The user's schedulers stand still.
-    After the cooldown the run ends. In a run with ``max_epochs`` the cooldown begins in time to end with it, even if the
-    rule never fires.
+    [0, 1] the part of their optimizer steps that is taken, the learning rate of every parameter group is the one that
+    it had at the start of the cooldown times 1 - sqrt(u) ("sqrt") or 1 - u ("linear"). The user's schedulers stand
+    still. After the cooldown the run ends. In a run with ``max_epochs`` the cooldown begins in time to end with it,
+    even if the rule never fires.
 
     Sources: Hägele et al. 2024, arXiv 2405.18392; Wen et al. 2024, arXiv 2410.05192.
 
@@ -59,7 +59,8 @@ class Cooldown:
     def start(self, max_epochs: int) -> int:
         """The first epoch of a cooldown that ends with ``max_epochs``: the last one from which it still fits.
 
-        Where not even the shortest fits, the whole run is a cooldown, from epoch 0.
+        Returns:
+            A 0-based epoch; 0 where not even the shortest fits, so that the whole run is a cooldown.
         """
         fitting = (epoch for epoch in range(max_epochs, 0, -1) if epoch + self.epochs(epoch) <= max_epochs)
         return next(fitting, 0)

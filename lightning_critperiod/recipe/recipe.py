@@ -15,7 +15,7 @@ class Recipe:
     """What a run does during the critical period and after it.
 
     Args:
-        during: The full recipe's volume. None is the one that the datamodule declares, or the user's own loader as it is.
+        during: The full recipe's volume. None is the one that the datamodule declares, or the user's own loader as is.
         after: What an epoch draws after the critical period, in a cooldown too.
         annealing_fraction: The last part of the remaining epochs that has the full recipe again, in [0, 1]; see
             ``Timeline``. A cooldown takes its place.
@@ -52,7 +52,7 @@ class Recipe:
         names = [change.name for change in self.changes]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise ValueError(f"changes must have different names, got two of {twice!r}: give one its settings of all phases")
+            raise ValueError(f"changes must have different names, got two of {twice!r}: give one all its settings")
 
     @property
     def volumes(self) -> tuple[Volume, ...]:

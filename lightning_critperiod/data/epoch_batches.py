@@ -25,9 +25,11 @@ def batches_at(loader: Any, volume: Volume | None) -> int | None:
     sampler = _volume_sampler(loader)
     n = len(sampler.base)
     items = n if volume is None else volume.samples(n)
-    if isinstance(sampler, VolumeBatchSampler) or loader.batch_sampler is None:
+    batches = loader.batch_sampler
+    if isinstance(sampler, VolumeBatchSampler) or batches is None:
         return items
-    return items // loader.batch_size if loader.drop_last else math.ceil(items / loader.batch_size)
+    size = int(batches.batch_size)
+    return items // size if batches.drop_last else math.ceil(items / size)
 
 
 def samples_of(loader: Any) -> int | None:
