@@ -168,6 +168,7 @@ class CriticalPeriodCallback(Callback):
     def state_dict(self) -> dict[str, Any]:
         if not self.volumes:
             return {}
+        driver = self._driver if self._driver is not None and self._driver.started else None
         return {
             "version": VERSION,
             "history": dict(self.history),
@@ -177,9 +178,9 @@ class CriticalPeriodCallback(Callback):
             "settings": dict(self.settings),
             "seed": self._seed,
             "measured": self._measured,
-            "learned": self._driver.learned if self._driver else self._learned,
+            "learned": self._learned if driver is None else driver.learned,
             "signal": self.signal.state_dict(),
-            "changes": self._driver.state if self._driver else self._states,
+            "changes": self._states if driver is None else driver.state,
             "guard": None if self.guard is None else self.guard.state_dict(),
         }
 
@@ -319,7 +320,8 @@ class CriticalPeriodCallback(Callback):
     def _undo(self) -> None:
         """Leave no trace on trainer, strategy, module and datamodule. The state stays: it may be saved after this."""
         if self._driver is not None:
-            self._learned, self._states = self._driver.learned, self._driver.state
+            if self._driver.started:
+                self._learned, self._states = self._driver.learned, self._driver.state
             self._driver.undo()
         self._driver = None
         self._bar.undo()

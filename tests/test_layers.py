@@ -12,7 +12,7 @@ HEAVY = {"matplotlib", "codecarbon", "jsonargparse", "ray", "sklearn", "torchvis
 
 # room -> rooms of ours that it may import
 ARROWS = {
-    "__init__": {"callback", "costs", "recipe", "rules", "signals"},
+    "__init__": {"callback", "changes", "costs", "recipe", "rules", "signals"},
     "__main__": {"cli"},
     "callback": {"changes", "detector", "lightning_seam", "logs", "own_rule", "recipe", "rules", "signals", "timeline"},
     "changes": {"data", "lightning_seam", "recipe", "rules", "signals", "timeline"},
