@@ -42,6 +42,10 @@ class Rule(ABC):
         """The verdict in words that follow the signal's name, for a history on which the rule fired."""
         return f"satisfied {self}"
 
+    def why_not(self, history: History, max_epochs: int | None) -> str:
+        """Why the period is not over, in words, for a history on which the rule did not fire."""
+        return f"{self} never fired"
+
     def lines(self, history: History, max_epochs: int | None) -> Lines:
         """What the signal was compared with when the rule was last asked, for figures; by default nothing."""
         return {}
