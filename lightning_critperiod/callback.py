@@ -16,6 +16,8 @@ from lightning_critperiod.lightning_seam import (
     finished_epochs,
     last_epoch_again,
     planned_epochs,
+    register,
+    send_back,
 )
 from lightning_critperiod.lightning_seam.namespace import Callback
 from lightning_critperiod.own_rule import own_rule
@@ -84,6 +86,7 @@ class CriticalPeriodCallback(Callback):
         self.lr_policy = lr_policy
         self.observe_only = rule is None and recipe is None if observe_only is None else observe_only
         self._watch = Watch(self.signal, self.rule, guard)
+        self.token = register(self)
         self._driver: Driver | None = None
         self._bar = Overrides()
         self._prefix = watching.PREFIX
@@ -184,11 +187,25 @@ class CriticalPeriodCallback(Callback):
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._watch.load_state_dict(state_dict)
+        self._take(state_dict)
+
+    def _take(self, state_dict: dict[str, Any]) -> None:
         self.volumes = {epoch: Volume(*values) for epoch, values in state_dict["volumes"].items()}
         self.settings = dict(state_dict.get("settings", {}))
         self._seed = state_dict["seed"]
         self._learned = list(state_dict["learned"])
         self._states = dict(state_dict.get("changes", {}))
+
+    def found(self) -> dict[str, Any]:
+        """What a process that was spawned sends back to the one that called ``fit``."""
+        without: dict[str, Any] = {"signal": {}}  # initial weights: of use to a checkpoint only
+        return {**self.state_dict(), **without, "reason": self.reason, "full_volume": self.full_volume}
+
+    def receive(self, found: dict[str, Any]) -> None:
+        """Take what ``found`` returned in another process."""
+        self._watch.receive(found)
+        self._take(found)
+        self.full_volume = found["full_volume"]
 
     @override
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
@@ -213,6 +230,7 @@ class CriticalPeriodCallback(Callback):
         )
         label = "observed" if self.observe_only else "period"
         watching.show_verdict(self._bar, trainer, label, lambda: "critical" if self.end_epoch is None else "over")
+        send_back(trainer, self)
         if not self.observe_only:
             self._drive(trainer, pl_module)
 
