@@ -34,6 +34,10 @@ class Rule(ABC):
         """The verdict in words that follow the signal's name, for a history on which the rule fired."""
         return f"satisfied {self}"
 
+    def why_not(self, history: History, max_epochs: int) -> str:
+        """Why the rule did not fire, as a clause of its own, for the history of a run that ended without a verdict."""
+        return f"{self} never fired"
+
     def lines(self, history: History, max_epochs: int) -> Lines:
         """What the signal was compared with when the rule was last asked, for figures; by default nothing."""
         return {}
