@@ -1,6 +1,6 @@
 """What Slope's wait for a rise changes on the recorded runs: every layer rotation in results/ is judged with and without.
 
-    python benchmarks/after_rise.py
+python benchmarks/after_rise.py
 """
 
 import json
@@ -29,9 +29,10 @@ def main():
     for path in sorted(RESULTS.rglob("*.json")):
         for history, max_epochs in histories(path):
             rules = (Slope(after_rise=False), Slope())
-            ends[path.relative_to(RESULTS).parts[0]].append(
-                (*(replay(rule, history, max_epochs).end_epoch for rule in rules), max(history))
-            )
+            ends[path.relative_to(RESULTS).parts[0]].append((
+                *(replay(rule, history, max_epochs).end_epoch for rule in rules),
+                max(history),
+            ))
     print("| records | runs with rotation | both fire in the same epoch | neither fires | only without the wait |")
     print("|---|---|---|---|---|")
     for name, runs in ends.items():

@@ -19,7 +19,7 @@ ARROWS = {
     "override": set(),
     "namespace": set(),
     "declaration": {"recipe"},
-    "signals": {"namespace", "recipe"},
+    "signals": {"namespace", "recipe", "rules"},
     "data": {"recipe"},
     "lr": {"override"},
     "epoch_length": {"data", "declaration", "override", "recipe"},
