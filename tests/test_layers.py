@@ -12,19 +12,9 @@ HEAVY = {"matplotlib", "codecarbon", "jsonargparse", "ray", "sklearn", "torchvis
 
 # room -> rooms of ours that it may import
 ARROWS = {
-    "__init__": {"callback", "changes", "costs", "recipe", "rules", "signals"},
+    "__init__": {"callback", "changes", "costs", "early_cooldown", "recipe", "rules", "signals"},
     "__main__": {"cli"},
-    "callback": {
-        "changes",
-        "detector",
-        "lightning_seam",
-        "own_rule",
-        "recipe",
-        "rules",
-        "signals",
-        "timeline",
-        "watching",
-    },
+    "callback": {"changes", "detector", "lightning_seam", "recipe", "rules", "signals", "timeline", "watching"},
     "changes": {"data", "lightning_seam", "recipe", "rules", "signals", "timeline"},
     "cli": {"callback", "compare", "costs", "inspection", "oracle", "recorder", "refusal", "reporting"},
     "compare": {
@@ -43,6 +33,7 @@ ARROWS = {
     "data": {"recipe"},
     "datamodules": {"changes", "lightning_seam", "recipe"},
     "detector": {"rules"},
+    "early_cooldown": {"callback", "lightning_seam", "recipe", "rules", "signals"},
     "inspection": {"own_rule", "plotting", "recipe", "report", "rules", "signals"},
     "lightning_seam": set(),
     "models": {"lightning_seam"},
@@ -55,7 +46,7 @@ ARROWS = {
     "report": set(),
     "reporting": {"plotting", "report"},
     "rules": {"recipe"},
-    "signals": {"lightning_seam", "recipe"},
+    "signals": {"lightning_seam", "recipe", "rules"},
     "timeline": set(),
     "watching": {"changes", "detector", "lightning_seam", "rules", "signals"},
 }
