@@ -3,6 +3,7 @@
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.costs import CostMonitor
 from lightning_critperiod.recipe import Recipe, Volume
+from lightning_critperiod.report import RunRecorder
 from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Patient, Plateau, Slope
 from lightning_critperiod.signals import (
     GradientConfusion,
@@ -26,6 +27,7 @@ __all__ = [
     "Patient",
     "Plateau",
     "Recipe",
+    "RunRecorder",
     "Slope",
     "TrainingGradientConfusion",
     "Volume",

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from lightning_critperiod import verify
 from lightning_critperiod.declaration import DeclaredVolume
+from lightning_critperiod.detector import Detector
 from lightning_critperiod.drive import Drive
 from lightning_critperiod.epoch_length import finished_epochs, last_epoch_again
 from lightning_critperiod.logs import log_epoch, show_verdict
@@ -23,6 +24,7 @@ from lightning_critperiod.own_rule import own_rule
 from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.rules import Rule
 from lightning_critperiod.signals import LayerRotation, Signal
+from lightning_critperiod.timeline import Timeline
 
 
 class CriticalPeriodCallback(Callback):
@@ -93,6 +95,30 @@ class CriticalPeriodCallback(Callback):
         self._measured = -1  # the last epoch at whose end the signal was asked; it may have had no value
         self._learned: list[int | None] = []  # batches of the loaders that have no length
         self.signal.reset()
+
+    # Stand-ins for what the redesigned callback has; the record reads them.
+    back_epoch: int | None = None
+    cooldown_epoch: int | None = None
+    last_epoch: int | None = None
+    guard_reason = ""
+
+    @property
+    def settings(self) -> dict[int, dict[str, float | int | str | bool]]:
+        """0-based epoch -> what each change but the volume had."""
+        return {}
+
+    @property
+    def timeline(self) -> Timeline:
+        """The phases, by what is decided so far. An observer's say what would be."""
+        fraction = self.recipe.annealing_fraction
+        return Timeline(self._max_epochs or None, self.end_epoch, annealing_fraction=fraction)
+
+    @property
+    def detector(self) -> Detector:
+        """The history and what was decided from it."""
+        detector = Detector(self.signal.name, self.rule, self._max_epochs)
+        detector.history, detector.end_epoch, detector.reason = self.history, self.end_epoch, self.reason
+        return detector
 
     @property
     @override

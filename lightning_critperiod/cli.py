@@ -17,8 +17,8 @@ from typing_extensions import override
 from lightning_critperiod import compare, inspection, oracle, reporting
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.costs import CostMonitor
-from lightning_critperiod.recorder import RunRecorder
 from lightning_critperiod.refusal import Refusal, refusing
+from lightning_critperiod.report import RunRecorder
 
 Study = compare.Comparison | oracle.Oracle
 STUDIES: dict[str, Callable[[list[str], Any], Study]] = {"compare": compare.prepare, "oracle": oracle.prepare}
@@ -86,7 +86,7 @@ class CritperiodCLI(LightningCLI):
             ours = []  # what they do, they do in fit
         else:
             text = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_none=False)
-            self.recorder = RunRecorder(config=text)
+            self.recorder = RunRecorder(show=False, config=text)
             ours.append(self.recorder)  # reads the others, so it comes after them
         return super()._instantiate_trainer(config, ours)
 
@@ -97,7 +97,7 @@ class CritperiodCLI(LightningCLI):
         if has_test_set and trainer.state.finished and not trainer.fast_dev_run:
             trainer.test(self.model, datamodule=self.datamodule, verbose=False)
         if trainer.is_global_zero:
-            self.recorder.show(Console())
+            self.recorder.show_on(Console())
 
 
 def _study(arguments: list[str]) -> Study:

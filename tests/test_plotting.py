@@ -1,13 +1,15 @@
 import re
+from dataclasses import replace
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from example_record import SIGNAL, record
+from example_record import SIGNAL, record, with_epochs
 from matplotlib.colors import to_hex
 
-from lightning_critperiod.plotting import (
+from lightning_critperiod.report.colors import LIGHT
+from lightning_critperiod.report.plotting import (
     as_svg,
     costs_figure,
     figures,
@@ -17,7 +19,6 @@ from lightning_critperiod.plotting import (
     signal_figure,
     svgs,
 )
-from lightning_critperiod.report.colors import LIGHT
 
 
 def texts(figure):
@@ -62,15 +63,14 @@ def test_every_line_that_the_record_holds_is_drawn_under_its_name():
 
 
 def test_a_record_without_lines_draws_none():
-    run = record()
-    del run["decision"]["lines"]
-    assert len(signal_figure(run).axes[0].lines) == 2
+    assert len(signal_figure(record(decision={"lines": {}})).axes[0].lines) == 2
 
 
 def test_an_epoch_without_a_value_is_left_out():
-    run = record()
-    run["epochs"][2]["signal"] = None
-    assert list(signal_figure(run).axes[0].lines[0].get_xdata()) == [0, 1, 3, 4, 5, 6, 7]
+    def lose(epoch):
+        epoch["signal"] = None if epoch["epoch"] == 2 else epoch["signal"]
+
+    assert list(signal_figure(with_epochs(lose)).axes[0].lines[0].get_xdata()) == [0, 1, 3, 4, 5, 6, 7]
 
 
 def test_the_bars_are_the_samples_and_the_phases_are_named():
@@ -103,9 +103,10 @@ def test_an_observed_run_did_not_switch():
 
 @pytest.mark.parametrize(("train", "val"), [(0.51, 0.5), (0.5, 0.51), (0.5, 0.5), (0.2, 0.9)])
 def test_the_labels_of_two_curves_do_not_cover_each_other(train, val):
-    run = record()
-    run["epochs"][-1]["metrics"] |= {"train_loss": train, "val_loss": val}
-    figure = metrics_figures(run)["val_loss"]
+    def end(epoch):
+        epoch["metrics"] |= {"train_loss": train, "val_loss": val} if epoch["epoch"] == 7 else {}
+
+    figure = metrics_figures(with_epochs(end))["val_loss"]
     figure.draw_without_rendering()
     for panel in figure.axes:
         ends = {
@@ -118,9 +119,10 @@ def test_the_labels_of_two_curves_do_not_cover_each_other(train, val):
 
 
 def test_an_epoch_without_the_metric_is_a_gap_in_time_not_in_the_curve():
-    run = record()
-    run["epochs"][1]["metrics"] = {}
-    assert list(metrics_figures(run)["val_acc"].axes[0].lines[0].get_xdata()) == [
+    def lose(epoch):
+        epoch["metrics"] = {} if epoch["epoch"] == 1 else epoch["metrics"]
+
+    assert list(metrics_figures(with_epochs(lose))["val_acc"].axes[0].lines[0].get_xdata()) == [
         300,
         900,
         1200,
@@ -172,8 +174,7 @@ def test_a_figure_without_data_is_left_out_and_the_others_stay(changes, missing)
 
 def test_a_run_of_one_epoch_is_drawn():
     run = record(decision={"end_epoch": None, "reason": ""})
-    run["epochs"] = run["epochs"][:1]
-    assert "val_loss, over what was spent" in svgs(run)
+    assert "val_loss, over what was spent" in svgs(replace(run, epochs=run.epochs[:1]))
 
 
 def test_all_colours_of_a_page_follow_its_theme():

@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.costs import CostMonitor
 from lightning_critperiod.recipe import Recipe, Volume
-from lightning_critperiod.recorder import RunRecorder
-from lightning_critperiod.report import load, savings
+from lightning_critperiod.record import Record, load
+from lightning_critperiod.report import RunRecorder, savings
 from lightning_critperiod.rules import AtEpoch, Never
 
 SAMPLES, EPOCHS = 40, 8
@@ -81,51 +81,51 @@ def test_the_record_tells_what_every_epoch_drew_and_in_which_phase(tmp_path):
     run(tmp_path, callback, CostMonitor())
     record = load(tmp_path)
     # annealing starts at 3 + ceil(5 x 0.75) = 7
-    assert [epoch["samples"] for epoch in record["epochs"]] == [120] * 3 + [40] * 4 + [120]
-    assert [epoch["phase"] for epoch in record["epochs"]] == ["during"] * 3 + ["after"] * 4 + ["annealing"]
-    assert [epoch["over"] for epoch in record["epochs"]] == [False] * 2 + [True] * 6
-    assert {e["epoch"]: e["signal"] for e in record["epochs"]} == pytest.approx(callback.history)
-    assert record["epochs"][4]["volume"] == {"augmentation_multiplier": 1.0, "pruning_ratio": 0.0}
-    assert record["decision"]["end_epoch"] == 3
-    assert record["decision"]["reason"] == callback.reason
-    assert record["status"] == "completed"
+    assert [epoch.samples for epoch in record.epochs] == [120] * 3 + [40] * 4 + [120]
+    assert [epoch.phase for epoch in record.epochs] == ["during"] * 3 + ["after"] * 4 + ["annealing"]
+    assert [record.decision.is_over(epoch.epoch) for epoch in record.epochs] == [False] * 2 + [True] * 6
+    assert record.history == pytest.approx(callback.history)
+    assert record.epochs[4].volume == Volume()
+    assert record.decision.end_epoch == 3
+    assert record.decision.reason == callback.reason
+    assert record.status == "completed"
 
 
 def test_the_full_recipe_is_projected_from_the_epochs_that_had_it(tmp_path):
     callback, monitor = switched(), CostMonitor()
     run(tmp_path, callback, monitor)
     record = load(tmp_path)
-    assert record["measured"]["samples"] == 640
-    assert record["projected"]["samples"] == 120 * EPOCHS
-    assert record["projected"]["epochs_projected"] == 4
-    assert record["measured"]["seconds_by_phase"]["detector"] == pytest.approx(callback.detector_seconds)
-    assert "detector" not in record["projected"]["seconds_by_phase"]
+    assert record.measured.samples == 640
+    assert record.projected.samples == 120 * EPOCHS
+    assert record.projected.epochs_projected == 4
+    assert record.measured.seconds_by_phase["detector"] == pytest.approx(callback.detector_seconds)
+    assert "detector" not in record.projected.seconds_by_phase
     rates = sorted(monitor.epochs[e].seconds["training"] / 120 for e in (1, 2, 7))
     spent = sum(monitor.epochs[e].seconds["training"] for e in (0, 1, 2, 7))
-    assert record["projected"]["seconds_by_phase"]["training"] == pytest.approx(spent + 4 * 120 * rates[1])
-    assert record["projected"]["seconds_low"] < record["projected"]["seconds"] < record["projected"]["seconds_high"]
-    share = record["projected"]["seconds"] / record["measured"]["seconds"]
+    assert record.projected.seconds_by_phase["training"] == pytest.approx(spent + 4 * 120 * rates[1])
+    assert record.projected.seconds_low < record.projected.seconds < record.projected.seconds_high
+    share = record.projected.seconds / record.measured.seconds
     for quantity in ("energy_kwh", "co2_kg", "money"):
-        assert record["projected"][quantity] == pytest.approx(record["measured"][quantity] * share)
+        assert getattr(record.projected, quantity) == pytest.approx(getattr(record.measured, quantity) * share)
 
 
 def test_a_run_that_never_switched_is_projected_to_itself_without_the_detector(tmp_path):
     run(tmp_path, CriticalPeriodCallback(rule=Never(), recipe=RECIPE), CostMonitor(), max_epochs=2)
     record = load(tmp_path)
-    measured = record["measured"]["seconds_by_phase"]
+    measured = record.measured.seconds_by_phase
     without = sum(seconds for phase, seconds in measured.items() if phase != "detector")
-    assert record["projected"]["samples"] == record["measured"]["samples"] == 240
-    assert record["projected"]["seconds"] == pytest.approx(without)
-    assert record["projected"]["epochs_projected"] == 0
+    assert record.projected.samples == record.measured.samples == 240
+    assert record.projected.seconds == pytest.approx(without)
+    assert record.projected.epochs_projected == 0
 
 
 def test_a_run_without_the_full_recipe_says_what_it_is_projected_from(tmp_path):
     callback = CriticalPeriodCallback(rule=AtEpoch(0), recipe=Recipe(Volume(3.0), Volume(pruning_ratio=0.5), 0.0))
     run(tmp_path, callback, CostMonitor(), max_epochs=3)
     record = load(tmp_path)
-    assert record["measured"]["samples"] == 3 * 20
-    assert record["projected"]["samples"] == 3 * 120
-    assert "none had the full recipe" in record["projected"]["basis"]
+    assert record.measured.samples == 3 * 20
+    assert record.projected.samples == 3 * 120
+    assert "none had the full recipe" in record.projected.basis
 
 
 def test_an_observed_run_says_what_would_have_happened(tmp_path):
@@ -133,9 +133,9 @@ def test_an_observed_run_says_what_would_have_happened(tmp_path):
     callback = CriticalPeriodCallback(rule=AtEpoch(3), recipe=own, observe_only=True)
     recorder, _ = run(tmp_path, callback, CostMonitor())
     record = load(tmp_path)
-    assert record["measured"]["samples"] == record["projected"]["samples"] == 40 * EPOCHS
-    assert record["observed"]["samples"] == 40 * 4 + 20 * 4
-    assert record["observed"]["seconds"] < record["measured"]["seconds"]
+    assert record.measured.samples == record.projected.samples == 40 * EPOCHS
+    assert record.observed.samples == 40 * 4 + 20 * 4
+    assert record.observed.seconds < record.measured.seconds
     assert "would have drawn 240 samples in place of 320" in (tmp_path / "report.md").read_text()
     assert "would have drawn" in shown(recorder)
 
@@ -143,16 +143,16 @@ def test_an_observed_run_says_what_would_have_happened(tmp_path):
 def test_the_baseline_without_our_callback_is_reported_too(tmp_path):
     recorder, _ = run(tmp_path, CostMonitor(), max_epochs=2)
     record = load(tmp_path)
-    assert record["decision"] is record["projected"] is None
-    assert record["measured"]["samples"] == 80
+    assert record.decision is record.projected is None
+    assert record.measured.samples == 80
     assert "nothing was decided" in shown(recorder)
 
 
 def test_a_run_without_a_cost_monitor_is_reported_too(tmp_path):
     recorder, _ = run(tmp_path, switched())
     record = load(tmp_path)
-    assert record["measured"] is record["projected"] is None
-    assert len(record["epochs"]) == EPOCHS
+    assert record.measured is record.projected is None
+    assert len(record.epochs) == EPOCHS
     assert "after epoch 2" in shown(recorder)
     assert "CostMonitor" in (tmp_path / "report.md").read_text()
 
@@ -164,13 +164,13 @@ def test_a_run_that_dies_leaves_the_report_of_what_it_did(tmp_path, where, error
     with pytest.raises(raised, match=r"lights out|1"):
         run(tmp_path, *callbacks, net=Net(where, error))
     record = load(tmp_path)
-    assert record["status"] == "interrupted"
-    assert record["error"] == f"{error.__name__}: lights out"
-    assert record["measured"]["samples"] == {"training": 400, "validation": 440, "configure_optimizers": 0}[where]
+    assert record.status == "interrupted"
+    assert record.error == f"{error.__name__}: lights out"
+    assert record.measured.samples == {"training": 400, "validation": 440, "configure_optimizers": 0}[where]
     assert (
         f"interrupted after {0 if where == 'configure_optimizers' else 4} of 8" in (tmp_path / "report.md").read_text()
     )
-    assert callbacks[1].costs.seconds == record["measured"]["seconds"]
+    assert callbacks[1].costs.seconds == record.measured.seconds
 
 
 def test_an_epoch_that_was_cut_short_is_projected_in_proportion(tmp_path):
@@ -182,8 +182,8 @@ def test_an_epoch_that_was_cut_short_is_projected_in_proportion(tmp_path):
     with pytest.raises(RuntimeError, match="cut"):
         run(tmp_path, switched(), CostMonitor(), Stop())
     record = load(tmp_path)
-    assert record["epochs"][4]["samples"] == 20
-    assert record["projected"]["samples"] == 120 * 4 + 60
+    assert record.epochs[4].samples == 20
+    assert record.projected.samples == 120 * 4 + 60
 
 
 def test_a_killed_process_leaves_a_report_that_says_that_it_was_running(tmp_path):
@@ -194,18 +194,18 @@ def test_a_killed_process_leaves_a_report_that_says_that_it_was_running(tmp_path
 
     look = Look()
     run(tmp_path, look, CostMonitor(), max_epochs=2)
-    assert look.seen["status"] == "running"
-    assert look.seen["measured"]["samples"] == SAMPLES
-    assert load(tmp_path)["status"] == "completed"
+    assert look.seen.status == "running"
+    assert look.seen.measured.samples == SAMPLES
+    assert load(tmp_path).status == "completed"
 
 
 def test_the_test_adds_its_metrics(tmp_path):
     recorder, trainer = run(tmp_path, CostMonitor(), max_epochs=1)
-    assert load(tmp_path)["metrics"]["test"] == {}
+    assert load(tmp_path).metrics.test == {}
     result = trainer.test(trainer.model, loader(), verbose=False)
     record = load(tmp_path)
-    assert record["metrics"]["test"] == pytest.approx(result[0])
-    assert set(record["metrics"]["validation"]) == {"val_loss"}
+    assert record.metrics.test == pytest.approx(result[0])
+    assert set(record.metrics.validation) == {"val_loss"}
     assert "test_loss" in shown(recorder)
 
 
@@ -217,7 +217,7 @@ def test_a_failing_test_leaves_the_report_of_the_training(tmp_path):
     _, trainer = run(tmp_path, CostMonitor(), net=Fails(), max_epochs=1)
     with pytest.raises(RuntimeError, match="bad test"):
         trainer.test(trainer.model, loader(), verbose=False)
-    assert load(tmp_path)["status"] == "completed"
+    assert load(tmp_path).status == "completed"
 
 
 def test_a_resumed_run_reports_all_its_sessions(tmp_path):
@@ -239,10 +239,10 @@ def test_a_resumed_run_reports_all_its_sessions(tmp_path):
     )
     trainer.fit(Net(), loader(), loader(), ckpt_path=tmp_path / "half.ckpt", weights_only=True)
     once, resumed = load(tmp_path), load(tmp_path / "resumed")
-    for key in ("epoch", "samples", "batches", "over", "volume", "phase"):
-        assert [epoch[key] for epoch in resumed["epochs"]] == [epoch[key] for epoch in once["epochs"]]
-    assert resumed["measured"]["samples"] == once["measured"]["samples"]
-    assert resumed["projected"]["samples"] == once["projected"]["samples"]
+    for key in ("epoch", "samples", "batches", "volume", "phase"):
+        assert [getattr(epoch, key) for epoch in resumed.epochs] == [getattr(epoch, key) for epoch in once.epochs]
+    assert resumed.measured.samples == once.measured.samples
+    assert resumed.projected.samples == once.projected.samples
 
 
 def test_a_fast_dev_run_leaves_no_report(tmp_path):
@@ -254,7 +254,7 @@ def test_a_fast_dev_run_leaves_no_report(tmp_path):
 def test_the_report_lies_in_the_loggers_folder(tmp_path):
     logger = L.loggers.CSVLogger(tmp_path)
     run(tmp_path, CostMonitor(), max_epochs=1, logger=logger, log_every_n_steps=1)
-    assert load(logger.log_dir)["status"] == "completed"
+    assert load(logger.log_dir).status == "completed"
 
 
 def test_the_table_shows_every_cost_beside_the_projection(tmp_path):
@@ -268,19 +268,19 @@ def test_the_table_shows_every_cost_beside_the_projection(tmp_path):
 
 def shown(recorder):
     text = io.StringIO()
-    recorder.show(Console(file=text, width=200))
+    recorder.show_on(Console(file=text, width=200))
     return text.getvalue()
 
 
 def test_the_record_is_the_same_before_and_after_the_file(tmp_path):
     recorder, _ = run(tmp_path, switched(), CostMonitor())
-    assert json.loads(json.dumps(recorder.record)) == recorder.record == load(tmp_path)
+    assert Record.from_json(json.loads(json.dumps(recorder.record.to_json()))) == recorder.record == load(tmp_path)
 
 
 def test_a_run_of_one_epoch_is_reported(tmp_path):
     recorder, _ = run(tmp_path, CriticalPeriodCallback(), CostMonitor(), max_epochs=1)
     assert "not over" in shown(recorder)
-    assert load(tmp_path)["projected"]["epochs_projected"] == 0
+    assert load(tmp_path).projected.epochs_projected == 0
 
 
 def test_a_report_that_cannot_be_written_does_not_end_the_training(tmp_path):
@@ -293,7 +293,7 @@ def test_a_report_that_cannot_be_written_does_not_end_the_training(tmp_path):
     assert [text.rpartition(". ")[2] for text in said] == ["Training goes on.", "The training is not touched by it."]
     assert trainer.state.finished
     assert len(callback.history) == EPOCHS
-    assert recorder.record["status"] == "completed"
+    assert recorder.record.status == "completed"
     assert blocked.read_text() == "a file where the folder should be"
 
 
