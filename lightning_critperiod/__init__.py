@@ -1,9 +1,8 @@
 """Stop paying for the expensive recipe when the critical learning period is over: a PyTorch Lightning callback."""
 
 from lightning_critperiod.callback import CriticalPeriodCallback
-from lightning_critperiod.costs import CostMonitor
 from lightning_critperiod.recipe import Recipe, Volume
-from lightning_critperiod.report import RunRecorder
+from lightning_critperiod.report import CostMonitor, RunRecorder
 from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Patient, Plateau, Slope
 from lightning_critperiod.signals import (
     GradientConfusion,

@@ -82,7 +82,7 @@ def as_json(**changes):
     """As report.json has it, with other values by key; a dict is merged into what is there."""
     result = copy.deepcopy(RECORD)
     for key, value in changes.items():
-        result[key] = {**result[key], **value} if isinstance(value, dict) and result[key] else value
+        result[key] = {**result[key], **value} if isinstance(value, dict) and result.get(key) else value
     return result
 
 

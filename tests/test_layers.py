@@ -68,7 +68,7 @@ ARROWS = {
     "refusal": set(),
     "cli": {"callback", "compare", "costs", "inspection", "oracle", "refusal", "report", "reporting"},
     "__main__": {"cli"},
-    "__init__": {"callback", "costs", "recipe", "report", "rules", "signals"},
+    "__init__": {"callback", "recipe", "report", "rules", "signals"},
 }
 STANDARD_LIBRARY_ONLY = {"recipe", "rules", "override", "timeline", "detector"}
 

@@ -1,5 +1,8 @@
 import io
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import lightning.pytorch as L
 import pytest
@@ -7,10 +10,9 @@ import torch
 from rich.console import Console
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_critperiod.callback import CriticalPeriodCallback
-from lightning_critperiod.costs import CostMonitor
+from lightning_critperiod import CostMonitor, CriticalPeriodCallback, MonitoredMetric, costs
 from lightning_critperiod.recipe import Recipe, Volume
-from lightning_critperiod.record import Record, load
+from lightning_critperiod.record import Record, Span, load
 from lightning_critperiod.report import RunRecorder, savings
 from lightning_critperiod.rules import AtEpoch, Never
 
@@ -52,12 +54,11 @@ def loader():
     return DataLoader(TensorDataset(torch.randn(SAMPLES, 4), torch.arange(SAMPLES) % 2), batch_size=4)
 
 
-def run(folder, *callbacks, net=None, **options):
-    """Fit and hand back (recorder, trainer)."""
-    recorder = RunRecorder()
+def fit(folder, *callbacks, net=None, **options):
+    """Fit and hand back the trainer."""
     trainer = L.Trainer(
         default_root_dir=folder,
-        callbacks=[*callbacks, recorder],
+        callbacks=list(callbacks),
         **{
             "max_epochs": EPOCHS,
             "logger": False,
@@ -69,7 +70,13 @@ def run(folder, *callbacks, net=None, **options):
         },
     )
     trainer.fit(net or Net(), loader(), loader())
-    return recorder, trainer
+    return trainer
+
+
+def run(folder, *callbacks, **options):
+    """Fit with a recorder and hand back (recorder, trainer)."""
+    recorder = RunRecorder(show=False)
+    return recorder, fit(folder, *callbacks, recorder, **options)
 
 
 def switched(**options):
@@ -229,7 +236,7 @@ def test_a_resumed_run_reports_all_its_sessions(tmp_path):
     run(tmp_path, switched(), CostMonitor(), Save())
     trainer = L.Trainer(
         default_root_dir=tmp_path / "resumed",
-        callbacks=[switched(), CostMonitor(), RunRecorder()],
+        callbacks=[switched(), CostMonitor(), RunRecorder(show=False)],
         max_epochs=EPOCHS,
         logger=False,
         enable_checkpointing=False,
@@ -302,3 +309,158 @@ def test_a_report_that_cannot_be_written_does_not_hide_why_the_run_died(tmp_path
     blocked.write_text("a file where the folder should be")
     with pytest.warns(UserWarning, match="not written"), pytest.raises(RuntimeError, match="lights out"):
         run(blocked, switched(), CostMonitor(), net=Net("training"))
+
+
+REPORT = {"report.html", "report.md", "report.json"}
+
+
+def test_a_cost_monitor_is_enough_for_the_report_and_the_table(tmp_path, capsys):
+    monitor, callback = CostMonitor(), switched()
+    fit(tmp_path, monitor, callback)
+    assert {path.name for path in tmp_path.iterdir()} == REPORT
+    record = load(tmp_path)
+    assert (record.status, record.measured.samples, record.decision.end_epoch) == ("completed", 640, 3)
+    assert record == monitor.recorder.record
+    out = capsys.readouterr().out
+    assert out.count("projected full recipe") == 1
+    assert f"Report: {tmp_path}" in out
+    assert callback.reason[1:] in out
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_recorder_that_is_listed_takes_the_place_of_the_monitors_own(tmp_path, capsys, first):
+    monitor, recorder = CostMonitor(), RunRecorder(config="of my own")
+    fit(tmp_path, *((recorder, monitor) if first else (monitor, recorder)), max_epochs=1)
+    assert monitor.recorder is None
+    assert load(tmp_path).config == "of my own"
+    assert capsys.readouterr().out.count("samples drawn") == 1
+
+
+@pytest.mark.parametrize(("write", "show"), [(True, False), (False, True), (False, False)])
+def test_files_and_table_can_be_switched_off(tmp_path, capsys, write, show):
+    recorder = RunRecorder(write=write, show=show)
+    trainer = fit(tmp_path, CostMonitor(), recorder, max_epochs=1)
+    trainer.test(trainer.model, loader(), verbose=False)
+    out = capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == (REPORT if write else set())
+    assert ("samples drawn" in out, "Report:" in out) == (show, False)
+    assert recorder.record.measured.samples == SAMPLES
+
+
+@pytest.mark.parametrize("argument", ["write", "show"])
+def test_a_switch_that_is_no_bool_is_refused(argument):
+    with pytest.raises(TypeError, match=f"{argument} must be True or False, got 'no'"):
+        RunRecorder(**{argument: "no"})
+
+
+def test_the_monitor_that_only_measures_leaves_nothing(tmp_path, capsys):
+    fit(tmp_path, costs.CostMonitor(), max_epochs=1)
+    assert list(tmp_path.iterdir()) == []
+    assert "samples drawn" not in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore:.*callbacks used to create the checkpoint")
+def test_a_checkpoint_of_either_monitor_is_resumed_by_the_other(tmp_path):
+    trainer = fit(tmp_path, costs.CostMonitor(), max_epochs=1, enable_checkpointing=True)
+    resumed = L.Trainer(
+        default_root_dir=tmp_path, callbacks=[CostMonitor()], max_epochs=2, logger=False, enable_checkpointing=False
+    )
+    resumed.fit(Net(), loader(), loader(), ckpt_path=trainer.checkpoint_callback.best_model_path, weights_only=True)
+    assert load(tmp_path).measured.samples == 2 * SAMPLES
+
+
+def test_a_run_without_an_end_of_its_own_is_reported(tmp_path):
+    monitor = CostMonitor()
+    fit(tmp_path, monitor, max_epochs=-1, max_steps=25)
+    record = load(tmp_path)
+    assert (record.run.max_epochs, record.run.steps, record.run.epochs_done) == (None, 25, 3)
+    assert "3 epochs" in shown(monitor.recorder)
+
+
+def test_pages_that_cannot_be_drawn_cost_neither_the_training_nor_the_record(tmp_path):
+    class Odd(Net):
+        def validation_step(self, batch, batch_idx):
+            self.log("val_\ud800", self.loss(batch))  # half a character, which no font draws
+
+    with pytest.warns(UserWarning, match=r"pages of the report were not drawn .* The training is not touched by it"):
+        trainer = fit(tmp_path, CostMonitor(), net=Odd(), max_epochs=1)
+    assert trainer.state.finished
+    assert {path.name for path in tmp_path.iterdir()} == {"report.json"}
+    assert list(load(tmp_path).metrics.validation) == ["val_\ud800"]
+
+
+def test_the_report_is_about_the_callback_that_drives_and_lists_those_that_observe(tmp_path):
+    observers = [
+        CriticalPeriodCallback(rule=AtEpoch(1), observe_only=True),
+        CriticalPeriodCallback(signal=MonitoredMetric("val_loss"), rule=Never(), observe_only=True),
+    ]
+    run(tmp_path, observers[0], switched(), CostMonitor(), observers[1])
+    record = load(tmp_path)
+    assert (record.decision.observe_only, record.decision.end_epoch) == (False, 3)
+    assert [epoch.phase for epoch in record.epochs] == ["during"] * 3 + ["after"] * 4 + ["annealing"]
+    assert [(o.signal, o.rule, o.end_epoch) for o in record.observers] == [
+        ("layer_rotation", "AtEpoch(epoch=1)", 1),
+        ("val_loss", "Never()", None),
+    ]
+    text = (tmp_path / "report.md").read_text()
+    assert text.splitlines()[2].startswith("Critical period over after epoch 2")
+    assert "layer_rotation, AtEpoch(epoch=1): critical period over after epoch 0" in text
+    assert "val_loss, Never(): critical period not over in 8 epochs" in text
+
+
+def test_a_run_that_is_only_observed_is_in_its_first_phase_to_the_end(tmp_path):
+    run(tmp_path, switched(observe_only=True), CostMonitor())
+    record = load(tmp_path)
+    assert {epoch.phase for epoch in record.epochs} == {"during"}
+    assert record.decision.phases == (Span("during", 0, EPOCHS - 1),)
+    assert record.observed.epochs_projected == 4
+
+
+@pytest.mark.filterwarnings("ignore:limit_train_batches=5 cuts every epoch")
+@pytest.mark.parametrize("rule", [AtEpoch(2), AtEpoch(0)], ids=str)
+def test_a_cap_in_batches_that_both_volumes_reach_saves_nothing_and_says_so(tmp_path, rule):
+    callback = CriticalPeriodCallback(rule=rule, recipe=Recipe(after=Volume(pruning_ratio=0.3)))
+    run(tmp_path, callback, CostMonitor(), limit_train_batches=5)
+    record, text = load(tmp_path), (tmp_path / "report.md").read_text()
+    assert record.projected.samples == record.measured.samples == 20 * EPOCHS
+    assert "Every epoch drew the full recipe" not in text
+    assert f"From epoch {rule.epoch} on another volume applied, but every epoch drew as many samples" in text
+    assert "limit_train_batches=5 caps both" in text
+
+
+def test_under_ddp_one_process_reports_what_all_of_them_drew(tmp_path):
+    script, arguments = Path(__file__).parent / "metered.py", json.dumps({"devices": 2})
+    done = subprocess.run(
+        [sys.executable, script, tmp_path, arguments], capture_output=True, text=True, check=True, timeout=600
+    )
+    record = load(tmp_path)
+    assert (record.status, record.run.processes, record.measured.samples) == ("completed", 2, 2 * 34)
+    assert (done.stdout + done.stderr).count("samples drawn") == 1
+
+
+CELL = """
+import lightning.pytorch as L
+from lightning.pytorch.demos.boring_classes import BoringModel
+from lightning_critperiod import CostMonitor
+quiet = dict(logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
+trainer = L.Trainer(max_epochs=1, accelerator="cpu", callbacks=[CostMonitor()], default_root_dir=FOLDER, **quiet)
+trainer.fit(BoringModel())
+"""
+
+
+def test_a_notebook_shows_the_summary_as_html(tmp_path):
+    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed: the extra notebooks brings it")
+    nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed: the extra notebooks brings it")
+    pytest.importorskip("ipykernel", reason="ipykernel is not installed: the extra notebooks brings it")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL.replace("FOLDER", repr(str(tmp_path))))])
+    nbclient.NotebookClient(notebook, kernel_name="python3").execute()
+    outputs = notebook.cells[0].outputs
+    (page,) = [output.data["text/html"] for output in outputs if output.output_type == "display_data"]
+    assert "<td" in page
+    assert str(tmp_path) in page
+    assert "samples drawn" not in "".join(output.text for output in outputs if output.output_type == "stream")
+
+
+def test_the_monitor_loads_no_ipython(tmp_path):
+    code = "import sys; import lightning_critperiod; sys.exit('IPython' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,6 +1,7 @@
 """What a run left behind, as JSON, Markdown, a page and figures; what it saved against the full recipe."""
 
 from lightning_critperiod.report.caveats import caveats
+from lightning_critperiod.report.cost_monitor import CostMonitor
 from lightning_critperiod.report.recorder import RunRecorder
 from lightning_critperiod.report.save import pages, save
 from lightning_critperiod.report.savings import Saving, savings
@@ -9,6 +10,7 @@ from lightning_critperiod.report.table import table
 from lightning_critperiod.report.words import headline
 
 __all__ = [
+    "CostMonitor",
     "RunRecorder",
     "Saving",
     "caveats",

@@ -75,10 +75,10 @@ def _as_measured(record: Record) -> str:
     if not less:
         return "Every epoch drew the full recipe: its cost is what was measured, without the detector's time."
     limit = record.run.limit_train_batches
-    why = f" limit_train_batches={limit} caps both." if isinstance(limit, int) else ""
+    why = f": limit_train_batches={limit} caps both" if isinstance(limit, int) else ""
     return (
-        f"From epoch {less[0]} on the volume was another one, but every epoch drew as many samples as with the full "
-        f"recipe, so that nothing was saved.{why}"
+        f"From epoch {less[0]} on another volume applied, but every epoch drew as many samples as with the full "
+        f"recipe, so that nothing was saved{why}."
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from lightning_critperiod.recipe import Volume
-from lightning_critperiod.record import Decision, Measured, Record
+from lightning_critperiod.record import Decision, Measured, Record, Span
 
 CITATION = (
     "Fukase, Gama, Bueno, Libanio, Costa, Jordao: One Period to Rule Them All: Identifying Critical Learning Periods "
@@ -54,7 +54,7 @@ def _price(measured: Measured, name: str, unit: str) -> str:
 
 def _method(decision: Decision) -> dict[str, object]:
     recipe = decision.recipe
-    phases = ", ".join(f"{span.phase} {span.first} to {span.last}" for span in decision.phases)
+    phases = ", ".join(f"{span.phase} {_epochs(span)}" for span in decision.phases)
     return {
         "signal": decision.signal,
         "rule": decision.rule,
@@ -66,6 +66,10 @@ def _method(decision: Decision) -> dict[str, object]:
         **recipe.changes,
         **({"phases, by epoch": phases} if phases else {}),
     }
+
+
+def _epochs(span: Span) -> str:
+    return f"{span.first}" if span.first == span.last else f"{span.first} to {span.last}"
 
 
 def _volume(volume: Volume) -> str:

@@ -20,6 +20,8 @@ from lightning_critperiod.report.summary import display, print_summary
 if TYPE_CHECKING:
     from rich.console import Console
 
+UNTOUCHED = "The training is not touched by it."
+
 
 class RunRecorder(Callback):
     """Writes the report of a run into its folder: at the end of training, after the test, and when the run dies.
@@ -97,13 +99,13 @@ class RunRecorder(Callback):
         self._running = False
         if self.folder is None or not trainer.is_global_zero:
             return
-        consequence = "The training is not touched by it."
-        with _no_loss("The report of the run was not collected", consequence):
+        with _no_loss("The report of the run was not collected", UNTOUCHED):
             self.record = collect(trainer, "interrupted" if error else "completed", error, self.config)
-            self._leave(self.record, consequence)
+            self._leave(self.record, UNTOUCHED)
             self._send(trainer, log_report)
             self._send(trainer, log_figures)
-            if self.show and not error:
+        with _no_loss("The summary of the run was not shown", UNTOUCHED):
+            if self.show and self.record is not None and not error:
                 display(self.record, self.folder if self.write else None)
 
     def _leave(self, record: Record, consequence: str) -> None:
@@ -148,4 +150,5 @@ def _no_loss(problem: str, consequence: str) -> Generator[None]:
     try:
         yield
     except Exception as error:
-        rank_zero_warn(f"{problem} ({type(error).__name__}: {error}). {consequence}")
+        said = next(iter(str(error).splitlines()), "")
+        rank_zero_warn(f"{problem} ({type(error).__name__}: {said}). {consequence}")

@@ -47,7 +47,7 @@ def table(record: Record) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    result = Table(title=epochs_of(record.run), caption="\n".join(notes(record)) or None)
+    result = Table(title=epochs_of(record.run), caption="\n".join(notes(record)) or None, caption_justify="left")
     result.add_column(HEAD[0])
     for title in HEAD[1:]:
         result.add_column(title, justify="right")

@@ -54,4 +54,5 @@ def _compared(panel: "Axes", label: str, line: Sequence[tuple[float, float]]) ->
         va="bottom" if above else "top",
         color=INK,
         fontsize=8,
+        parse_math=False,
     )

@@ -35,9 +35,9 @@ def sheet(height: float = 2.7, rows: int = 1) -> "tuple[Figure, list[Axes]]":
 
 
 def name_axes(panel: "Axes", x: str, y: str) -> None:
-    """Label both axes."""
-    panel.set_xlabel(x, color=INK, fontsize=9)
-    panel.set_ylabel(y, color=INK, fontsize=9)
+    """Label both axes. The name of a metric is no formula, whatever dollar signs are in it."""
+    panel.set_xlabel(x, color=INK, fontsize=9, parse_math=False)
+    panel.set_ylabel(y, color=INK, fontsize=9, parse_math=False)
 
 
 def whole_epochs(panel: "Axes") -> None:
@@ -81,6 +81,7 @@ def label_ends(panel: "Axes", ends: Iterable[tuple[float, float, str]]) -> None:
             color=INK,
             fontsize=8,
             annotation_clip=False,
+            parse_math=False,
         )
         lowest = at + LINE
 
