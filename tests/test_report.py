@@ -147,7 +147,7 @@ def test_the_caveats_are_those_that_apply_to_the_run():
         ),
         ({"projected": {"seconds_low": None, "seconds_high": None}}, "Too few epochs"),
         ({"measured": None}, "no CostMonitor"),
-        ({"measured": {"energy_kwh": None}}, "Energy was not measured"),
+        ({"measured": {"energy_kwh": None, "money": None}}, "Energy was not measured"),
         ({"run": {"seed": None}}, "an unknown seed"),
     ],
 )
@@ -356,3 +356,89 @@ def test_a_record_with_something_missing_is_a_whole_report(tmp_path, changes):
 def test_the_json_is_plain(tmp_path):
     leave(tmp_path)
     json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
+
+
+COOLED = {"end_epoch": 4, "cooldown_epoch": 4, "last_epoch": 7}
+
+
+def test_a_run_that_a_cooldown_ended_says_after_how_many_of_the_planned_epochs():
+    run = record(decision=COOLED, run={"max_epochs": 40}, projected={"epochs_left_out": 32})
+    assert "A cooldown ended the run after 8 of at most 40 epochs; the others count as saved." in headline(run)
+    assert not found(run, "Every epoch drew")
+    for changes in ({"run": {"max_epochs": None}}, {"run": {"max_epochs": 8}}, {"run": {"epochs_done": 6}}):
+        assert "A cooldown ended" not in headline(record(decision=COOLED, **changes))
+
+
+def test_a_guard_that_took_the_changes_back_says_why():
+    run = record(decision={"back_epoch": 6, "guard_reason": "changes taken back after epoch 5: val_acc fell by 0.2"})
+    assert "below 45. Changes taken back after epoch 5: val_acc fell by 0.2." in headline(run)
+
+
+def test_a_run_without_a_last_epoch_is_not_said_to_be_one_of_minus_one(tmp_path):
+    run = leave(tmp_path, run={"max_epochs": None}, status="interrupted")
+    assert "interrupted after 8 epochs" in found(run, "interrupted")[0]
+    assert "8 epochs" in text_of(run)
+    for name in ("report.md", "report.html"):
+        text = (tmp_path / name).read_text()
+        assert "no last epoch" in text
+        assert "of None" not in text
+
+
+ASSUMED = ("country_iso_code", "price_per_kwh")
+
+
+def test_what_nobody_gave_is_called_assumed_where_it_is_used(tmp_path):
+    run = leave(tmp_path, measured={"assumed": ASSUMED})
+    note = (
+        "Assumed, as nobody gave it: the grid of DEU for CO2 and 0.2 EUR per kWh for money. Yours: "
+        "CostMonitor(country_iso_code=..., price_per_kwh=...)."
+    )
+    assert note in " ".join(text_of(run).split())
+    for name in ("report.md", "report.html"):
+        text = (tmp_path / name).read_text()
+        assert text.count(note) == 1
+        assert "grid of DEU (assumed)" in text
+        assert "0.2 EUR per kWh (assumed) + 0 EUR per hour" in text
+
+
+def test_what_was_given_is_not_called_assumed(tmp_path):
+    run = leave(tmp_path)
+    assert "ssumed" not in text_of(run) + (tmp_path / "report.md").read_text()
+
+
+def test_what_was_not_measured_says_so_in_its_row():
+    run = record(measured={"energy_kwh": None, "co2_kg": None, "samples": None})
+    rows = {line.split("│")[1].strip(): line.split("│")[2].strip() for line in text_of(run).splitlines() if "│" in line}
+    assert [rows[name] for name in ("energy", "CO2-equivalent", "samples drawn")] == ["not measured"] * 3
+    assert rows["money"] == "0.1 EUR"
+    assert found(run, "Samples were not counted")
+    assert found(run, "CO2 is unknown, and the money is that of the machine's hours alone")
+    assert found(record(measured={"energy_kwh": None, "money": None}), "CO2 is unknown, and so is money")
+
+
+def test_counted_operations_have_a_row():
+    run = record(measured={"flops": 1.5e15}, projected={"flops": 2e15})
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text_of(run).splitlines() if "│" in line]
+    assert ["training FLOPs", "1.5e+15", "2e+15", "25.0%"] in rows
+
+
+def test_square_brackets_in_a_name_are_no_markup():
+    assert "val_[red]" in text_of(record(metrics={"validation": {"val_[red]": 1.0}}))
+
+
+def test_a_report_names_no_file_of_the_project_and_no_result_of_another_machine(tmp_path):
+    leave(tmp_path, decision=OBSERVED, observed=OTHER)
+    for name in ("report.md", "report.html"):
+        text = (tmp_path / name).read_text()
+        assert "docs/" not in text
+        assert "12 of 20" not in text
+
+
+def test_the_figures_of_the_page_show_what_the_record_says(tmp_path):
+    leave(tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    figures = dict(zip(re.findall("<figcaption>(.*?)<", text), text.split("<figcaption>")[1:], strict=True))
+    assert list(figures) == list(svgs(record()))
+    assert "over after epoch 3" in figures["Signal and verdict, by epoch"]
+    assert "annealing" in figures["Samples drawn, by epoch"]
+    assert "training 18.0 s" in figures["Time by phase"]

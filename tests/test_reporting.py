@@ -120,6 +120,20 @@ def test_the_page_says_which_runs_were_decided_by_validation_and_that_none_is_pr
     assert "No separate test set" not in text
 
 
+def test_wall_clock_has_no_columns_where_its_noise_is_larger_than_what_was_saved(critperiod, tmp_path):
+    unsure = {"seconds_low": 24.0, "seconds_high": 36.0}  # 25 were measured
+    leave(tmp_path / "one", projected=unsure)
+    leave(tmp_path / "two", projected=unsure)
+    leave(tmp_path / "sure")
+    critperiod("report", "one", "two", "--output", "noisy")
+    text = (tmp_path / "noisy.md").read_text()
+    assert "| run | decided | epochs | samples | samples saved | test_acc" in text
+    assert "Wall-clock time is left out" in text
+    critperiod("report", "one", "sure", "--output", "told")
+    assert "| seconds | time saved |" in (tmp_path / "told.md").read_text()
+    assert "left out" not in (tmp_path / "told.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [

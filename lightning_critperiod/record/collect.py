@@ -9,7 +9,7 @@ from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.costs import CostMonitor, EpochCosts
 from lightning_critperiod.record.decided import decided, phase_of
 from lightning_critperiod.record.full_recipe import full_recipe, observed_recipe
-from lightning_critperiod.record.machine import hardware, versions
+from lightning_critperiod.record.machine import hardware, train_loader, versions
 from lightning_critperiod.record.measured import Measured
 from lightning_critperiod.record.record import Record, Status
 from lightning_critperiod.record.run import Epoch, Metrics, Run
@@ -54,6 +54,8 @@ def collect(trainer: Any, status: Status, error: str | None = None, config: str 
 
 def _run(trainer: Any) -> Run:
     seed = os.environ.get("PL_GLOBAL_SEED")
+    watching = [callback for callback in (trainer.checkpoint_callback, trainer.early_stopping_callback) if callback]
+    monitor = next((callback for callback in watching if getattr(callback, "monitor", None)), None)
     return Run(
         model=type(trainer.lightning_module).__name__,
         max_epochs=None if trainer.max_epochs in {None, -1} else int(trainer.max_epochs),
@@ -64,6 +66,9 @@ def _run(trainer: Any) -> Run:
         precision=str(trainer.precision),
         seed=None if seed is None else int(seed),
         limit_train_batches=trainer.limit_train_batches,
+        loader=train_loader(trainer.train_dataloader),
+        monitor=None if monitor is None else str(monitor.monitor),
+        mode=None if monitor is None else str(monitor.mode),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a run ran on: hardware, and versions of the software."""
+"""What a run ran on: hardware, how its data was loaded, and versions of the software."""
 
 import importlib.metadata
 import platform
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch.utils.data import DataLoader
 
 from lightning_critperiod.record.run import Setting
 
@@ -38,6 +39,14 @@ def _plain(value: Any) -> Setting:
     if isinstance(value, float):
         return round(value, 1)
     return value if isinstance(value, bool | int | str) else str(value)
+
+
+def train_loader(loaders: Any) -> dict[str, Setting]:
+    """How the first DataLoader of a loader, or of a collection of them, loads; empty if there is none."""
+    if isinstance(loaders, DataLoader):
+        return {name: getattr(loaders, name) for name in ("num_workers", "persistent_workers", "pin_memory")}
+    parts = loaders.values() if isinstance(loaders, Mapping) else loaders if isinstance(loaders, list | tuple) else ()
+    return next(filter(None, map(train_loader, parts)), {})
 
 
 def versions() -> dict[str, str]:

@@ -23,6 +23,9 @@ class Run:
         precision: Lightning's name for it.
         seed: Of ``seed_everything``; None if it is not known.
         limit_train_batches: The Trainer's cap: a float is a share of an epoch, an int a number of batches.
+        loader: ``num_workers`` and the like of the first train DataLoader; empty if there is none.
+        monitor: The metric that the checkpoint callback or early stopping looks at.
+        mode: "min" or "max", as that callback has it.
     """
 
     model: str
@@ -34,6 +37,9 @@ class Run:
     precision: str | None = None
     seed: int | None = None
     limit_train_batches: float | int | None = None
+    loader: dict[str, Setting] = field(default_factory=dict)
+    monitor: str | None = None
+    mode: str | None = None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from lightning_critperiod.recipe import Volume
-from lightning_critperiod.record import Decision, Measured, Record, Span
+from lightning_critperiod.record import Decision, Measured, Record, Run, Span
 
 CITATION = (
     "Fukase, Gama, Bueno, Libanio, Costa, Jordao: One Period to Rule Them All: Identifying Critical Learning Periods "
@@ -21,8 +21,16 @@ def facts(record: Record) -> dict[str, dict[str, str]]:
         found["Method"] = _method(record.decision)
     if record.observers:
         found["Observers, which changed nothing"] = {f"{o.signal}, {o.rule}": _verdict(o) for o in record.observers}
-    found |= {"Run": asdict(record.run), "Hardware": record.hardware, "Versions": record.versions}
+    found |= {"Run": _run(record.run), "Hardware": record.hardware, "Versions": record.versions}
     return {heading: {name: _value(value) for name, value in entries.items()} for heading, entries in found.items()}
+
+
+def _run(run: Run) -> dict[str, object]:
+    found = asdict(run)
+    loader = found.pop("loader")
+    if run.max_epochs is None:
+        found["max_epochs"] = "no last epoch"
+    return {**found, **{f"{name} of the train DataLoader": value for name, value in loader.items()}}
 
 
 def _value(value: object) -> str:

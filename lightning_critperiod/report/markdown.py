@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from lightning_critperiod.record import Record
+from lightning_critperiod.report.advice import ADVICE, advice
 from lightning_critperiod.report.caveats import caveats
 from lightning_critperiod.report.facts import CITATION, facts
 from lightning_critperiod.report.table import HEAD, rows
@@ -19,6 +20,8 @@ def markdown(record: Record) -> str:
         Its text.
     """
     parts = ["# What this training cost", headline(record), markdown_table(HEAD, rows(record)), *notes(record)]
+    if found := advice(record):
+        parts += [f"## {ADVICE}", bullets(one.text for one in found)]
     parts += ["## Before believing it", bullets(caveats(record))]
     for heading, entries in facts(record).items():
         parts += [f"## {heading}", bullets(f"{name}: {value}" for name, value in entries.items())]

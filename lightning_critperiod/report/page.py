@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from html import escape
 
 from lightning_critperiod.record import Record
+from lightning_critperiod.report.advice import ADVICE, advice
 from lightning_critperiod.report.caveats import caveats
 from lightning_critperiod.report.facts import CITATION, facts
 from lightning_critperiod.report.html import bullets, document, figure_grid, section, table
@@ -28,6 +29,7 @@ def page(record: Record, figures: Mapping[str, str]) -> str:
         _numbers(record),
         table(HEAD, rows(record)),
         *(f'<p class="note">{escape(text)}</p>' for text in notes(record)),
+        *([section(ADVICE, bullets(one.text for one in advice(record)))] if advice(record) else []),
         section("Before believing it", bullets(caveats(record))),
         figure_grid(figures),
         *(section(heading, _facts(entries)) for heading, entries in facts(record).items()),

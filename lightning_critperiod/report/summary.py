@@ -1,4 +1,4 @@
-"""The last words of a run: the decision, the table of costs and where the report lies."""
+"""The last words of a run: the decision, the table of costs, what to change and where the report lies."""
 
 import sys
 from html import escape
@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 from lightning_critperiod.record import Record
 from lightning_critperiod.report import html
+from lightning_critperiod.report.advice import ADVICE, advice
 from lightning_critperiod.report.table import HEAD, rows, table
 from lightning_critperiod.report.words import headline, notes
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+MOST = 3
+"""Pieces of advice that are shown at the end of a run; the report has all of them."""
 
 
 def display(record: Record, folder: Path | None) -> None:
@@ -50,6 +54,8 @@ def print_summary(console: "Console", record: Record, folder: Path | None) -> No
     """
     console.print(headline(record), markup=False)
     console.print(table(record))
+    for one in advice(record)[:MOST]:
+        console.print(f"{ADVICE}: {one.text}", markup=False, soft_wrap=True)
     if folder is not None:
         console.print(f"Report: {folder}", soft_wrap=True, markup=False)
 
@@ -66,6 +72,7 @@ def as_html(record: Record, folder: Path | None) -> str:
     """
     parts = [f"<p><b>{escape(headline(record))}</b></p>", html.table(HEAD, rows(record))]
     parts += [f"<p>{escape(text)}</p>" for text in notes(record)]
+    parts += [f"<p>{ADVICE}: {escape(one.text)}</p>" for one in advice(record)[:MOST]]
     if folder is not None:
         parts.append(f"<p>Report: <code>{escape(str(folder))}</code></p>")
     return "\n".join(parts)
