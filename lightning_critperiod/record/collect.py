@@ -7,6 +7,7 @@ from typing import Any
 
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.costs import CostMonitor, EpochCosts
+from lightning_critperiod.lightning_seam import planned_epochs
 from lightning_critperiod.record.decided import decided, phase_of
 from lightning_critperiod.record.full_recipe import full_recipe, observed_recipe
 from lightning_critperiod.record.machine import hardware, train_loader, versions
@@ -34,7 +35,8 @@ def collect(trainer: Any, status: Status, error: str | None = None, config: str 
     ours = [callback for callback in trainer.callbacks if isinstance(callback, CriticalPeriodCallback)]
     ours.sort(key=lambda callback: callback.observe_only)  # the one that drives is what the report is about
     monitor = next((callback for callback in trainer.callbacks if isinstance(callback, CostMonitor)), None)
-    run = _run(trainer)
+    # A cooldown has the Trainer end earlier than planned: the callback knows the plan.
+    run = _run(trainer, ours[0].timeline.max_epochs if ours else planned_epochs(trainer))
     return Record(
         run=run,
         status=status,
@@ -52,13 +54,13 @@ def collect(trainer: Any, status: Status, error: str | None = None, config: str 
     )
 
 
-def _run(trainer: Any) -> Run:
+def _run(trainer: Any, max_epochs: int | None) -> Run:
     seed = os.environ.get("PL_GLOBAL_SEED")
     watching = [callback for callback in (trainer.checkpoint_callback, trainer.early_stopping_callback) if callback]
     monitor = next((callback for callback in watching if getattr(callback, "monitor", None)), None)
     return Run(
         model=type(trainer.lightning_module).__name__,
-        max_epochs=None if trainer.max_epochs in {None, -1} else int(trainer.max_epochs),
+        max_epochs=max_epochs,
         epochs_done=int(trainer.fit_loop.epoch_progress.current.processed),
         steps=int(trainer.global_step),
         processes=trainer.world_size,

@@ -40,7 +40,7 @@ def decided(callback: CriticalPeriodCallback, run: Run) -> Decision:
         cooldown_epoch=callback.cooldown_epoch,
         last_epoch=callback.last_epoch,
         reason=callback.reason,
-        guard_reason=callback.guard_reason,
+        guard_reason="" if callback.guard is None else callback.guard.reason,
         phases=_phases(callback, run),
     )
 

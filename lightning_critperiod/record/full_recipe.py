@@ -9,7 +9,8 @@ from lightning_critperiod.record.decided import phase_of
 from lightning_critperiod.record.measured import Projected
 from lightning_critperiod.record.run import Run, Setting
 
-_VOLUME = ("augmentation_multiplier", "pruning_ratio")
+_AS_COSTLY = ("augmentation_multiplier", "pruning_ratio", "cooldown")
+"""Settings that make a step no cheaper: how many there are, and their learning rate."""
 
 
 def full_recipe(callback: CriticalPeriodCallback, monitor: CostMonitor, run: Run) -> Projected | None:
@@ -103,7 +104,7 @@ class _Drawn:
 
 def _settings(callback: CriticalPeriodCallback, epoch: int) -> Mapping[str, Setting]:
     """What the other changes than the volume had."""
-    return {name: value for name, value in callback.settings.get(epoch, {}).items() if name not in _VOLUME}
+    return {name: value for name, value in callback.settings.get(epoch, {}).items() if name not in _AS_COSTLY}
 
 
 def _settings_during(callback: CriticalPeriodCallback) -> Mapping[str, Setting] | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning_utilities.core.rank_zero import rank_zero_warn
 
-from lightning_critperiod.namespace import NAMES
+from lightning_critperiod.lightning_seam.namespace import NAMES
 from lightning_critperiod.record import Record, as_json
 from lightning_critperiod.report.markdown import markdown
 from lightning_critperiod.report.page import page

@@ -10,7 +10,7 @@ from lightning_utilities.core.rank_zero import rank_zero_warn
 from typing_extensions import override
 
 from lightning_critperiod.costs.logged import finite
-from lightning_critperiod.namespace import Callback
+from lightning_critperiod.lightning_seam.namespace import Callback
 from lightning_critperiod.record import Record, as_json, collect
 from lightning_critperiod.record import write as write_files
 from lightning_critperiod.report.loggers import log_figures, log_report
