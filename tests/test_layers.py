@@ -33,7 +33,7 @@ ARROWS = {
     "data": {"recipe"},
     "datamodules": {"changes", "lightning_seam", "recipe"},
     "detector": {"rules"},
-    "inspection": {"own_rule", "plotting", "recipe", "report", "rules", "signals"},
+    "inspection": {"detector", "own_rule", "plotting", "recipe", "report", "rules", "signals"},
     "lightning_seam": set(),
     "logs": {"lightning_seam"},
     "models": {"lightning_seam"},

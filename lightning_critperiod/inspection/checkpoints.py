@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_critperiod.inspection.logs import OURS, STEP, Logs
+from lightning_critperiod.inspection.logs import STEP, Logs
+from lightning_critperiod.inspection.names import OURS
 from lightning_critperiod.signals import LayerRotation, layer_rotation
 
 _LFS = b"version https://git-lfs"
@@ -104,8 +105,9 @@ def load(file: Path) -> dict[str, Any]:
 
 
 def _is_of_lightning(checkpoint: object) -> bool:
-    known = isinstance(checkpoint, dict) and isinstance(checkpoint.get("epoch"), int)
-    return known and isinstance(checkpoint.get("state_dict"), dict)  # type: ignore[union-attr]  # known: it is a dict
+    if not isinstance(checkpoint, dict):
+        return False
+    return isinstance(checkpoint.get("epoch"), int) and isinstance(checkpoint.get("state_dict"), dict)
 
 
 def _usable(files: Iterable[Path], logs: Logs, refused: list[str]) -> Iterator[_Saved]:

@@ -67,7 +67,8 @@ def _columns(header: list[str]) -> _Columns:
     clocks = [find(found) for find in (names.epoch_column, names.step_column, names.time_column)]
     prefix = names.prefix_of(clocks[0]) or _run_name(found)
     values = {i: n.removeprefix(prefix) for i, n in enumerate(found) if n != clocks[0] and not _is_bound(n, found)}
-    return _Columns(*(None if name is None else found.index(name) for name in clocks), values)
+    epoch, step, time = (None if name is None else found.index(name) for name in clocks)
+    return _Columns(epoch, step, time, values)
 
 
 def _run_name(columns: Sequence[str]) -> str:

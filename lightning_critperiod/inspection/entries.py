@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from lightning_critperiod.inspection.names import is_clock, is_rate, is_validation
 

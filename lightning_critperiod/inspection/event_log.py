@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +45,7 @@ def read_events(files: list[Path], logs: Logs) -> None:
 
 def _scalars(file: Path, logs: Logs) -> Iterator[_Scalar]:
     try:
-        from google.protobuf.message import DecodeError
+        from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
         from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
     except ImportError as error:
         raise ValueError(f"{file}: to read event files, install tensorboard (pip install tensorboard)") from error
@@ -110,9 +111,16 @@ def _foreign(last: _Scalar, group: list[_Scalar]) -> int:
 
     ``trainer.global_step`` at the end of an epoch is the number of the first batch of the next one: a value that the
     user logs there stands at the same step as what Lightning logs next, but earlier by the time of a batch.
+
+    Args:
+        last: The scalar of the epoch that was logged before.
+        group: Neighbours at one step, the scalar of the epoch last.
+
+    Returns:
+        0 unless a gap in the group is wide against the time that passed before it.
     """
     times = [last.time, *(scalar.time for scalar in group)]
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(times)]
     widest = max(range(1, len(gaps)), key=gaps.__getitem__, default=0)
     return widest if widest and gaps[widest] > _CLOSER * max(gaps[:widest]) else 0
 

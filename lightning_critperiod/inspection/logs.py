@@ -1,11 +1,11 @@
 """What a run logged, epoch by epoch, wherever it was logged to."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lightning_critperiod.inspection.entries import Entry, without_evaluations
-from lightning_critperiod.inspection.names import OURS, VOLUME, is_clock, is_rate, is_signal, is_test
+from lightning_critperiod.inspection.names import VOLUME, is_clock, is_rate, is_signal, is_test, is_validation, own_name
 from lightning_critperiod.inspection.placing import place, place_by_steps
 from lightning_critperiod.recipe import Volume
 
@@ -76,6 +76,19 @@ class Logs:
                 "later values count."
             )
 
+    def drop_evaluation(self, end: int) -> bool:
+        """Drop what was logged from epoch ``end`` on, if it is of one epoch and of validation data alone.
+
+        Returns:
+            Whether nothing is left of those epochs.
+        """
+        late = {name: series for name, series in self.values.items() if series and next(reversed(series)) >= end}
+        if self.epochs == end + 1 and all(is_validation(n) or not is_signal(n) for n in late):
+            for series in late.values():
+                while series and next(reversed(series)) >= end:
+                    series.popitem()
+        return self.epochs <= end
+
     @property
     def epochs(self) -> int:
         """Epochs that were begun: the last one logged + 1."""
@@ -88,19 +101,26 @@ class Logs:
 
     @property
     def _trained(self) -> list[dict[int, float]]:
-        return [series for name, series in self.values.items() if not (is_clock(name) or is_rate(name) or is_test(name))]
+        return [
+            series for name, series in self.values.items() if not (is_clock(name) or is_rate(name) or is_test(name))
+        ]
+
+    @staticmethod
+    def _own(values: Mapping[str, dict[int, float]]) -> dict[str, dict[int, float]]:
+        """What CriticalPeriodCallback logged, by its own names."""
+        return {own: series for name, series in values.items() if (own := own_name(name)) is not None}
 
     @property
     def signals(self) -> dict[str, dict[int, float]]:
         """What a rule can read: name without our prefix -> epoch -> value."""
         found = {name: series for name, series in self.values.items() if is_signal(name)}
-        ours = {name.removeprefix(OURS): series for name, series in found.items()}
-        return ours | {name: series for name, series in found.items() if not name.startswith(OURS)}
+        return self._own(found) | {name: series for name, series in found.items() if own_name(name) is None}
 
     @property
     def volumes(self) -> dict[int, Volume]:
         """What CriticalPeriodCallback logged of the epochs' volumes, empty without."""
-        multipliers, ratios = (self.values.get(OURS + name, {}) for name in VOLUME)
+        own = self._own(self.values)
+        multipliers, ratios = (own.get(name, {}) for name in VOLUME)
         return {epoch: Volume(multipliers[epoch], ratios[epoch]) for epoch in sorted({*multipliers} & {*ratios})}
 
 

@@ -15,7 +15,8 @@ _VALIDATION = frozenset({"val", "valid", "validation", "validate", "eval", "eval
 _STEPS = ("step", "trainer/global_step", "global_step", "_step", "steps", "iteration")
 # Lightning joins a logger's prefix with "-", Weights & Biases joins the name of a run with " - ".
 _EPOCH_COLUMN = re.compile(r"(?P<prefix>.*[-/. ])?epochs?", re.IGNORECASE)
-_NO_SIGNAL = frozenset({"hp_metric", OURS + "over", *(OURS + name for name in VOLUME)})
+_SETTINGS = frozenset({*VOLUME, "over"})
+_OBSERVED = re.compile(rf"{OURS}observed/(?P<signal>.+?)(_\d+)?/(?P<value>{'|'.join(_SETTINGS)}|(?P=signal))")
 _TIMES = ("_timestamp", "_runtime", "timestamp", "wall time", "wall_time")
 
 
@@ -51,7 +52,17 @@ def is_clock(name: str) -> bool:
 @functools.cache
 def is_signal(name: str) -> bool:
     """Whether a rule may look at it: no clock, no learning rate, none of our own settings, no test data."""
-    return not (name in _NO_SIGNAL or is_clock(name) or is_rate(name) or is_test(name))
+    ours = own_name(name) in _SETTINGS
+    return not (ours or name == "hp_metric" or is_clock(name) or is_rate(name) or is_test(name))
+
+
+@functools.cache
+def own_name(name: str) -> str | None:
+    """What CriticalPeriodCallback calls a value that it logged, without its prefixes; None if it is not its own."""
+    observed = _OBSERVED.fullmatch(name)
+    if observed:
+        return observed["value"]
+    return name.removeprefix(OURS) if name.startswith(OURS) else None
 
 
 def epoch_column(names: Iterable[str]) -> str | None:

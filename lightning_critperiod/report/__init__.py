@@ -1,6 +1,7 @@
 """What a run left behind, as JSON, Markdown and a page, and what it saved against the projected full recipe."""
 
 from lightning_critperiod.report.caveats import caveats
+from lightning_critperiod.report.console import console
 from lightning_critperiod.report.files import FORMAT, Record, load
 from lightning_critperiod.report.save import pages, save
 from lightning_critperiod.report.savings import Saving, savings
@@ -15,6 +16,7 @@ __all__ = [
     "caveats",
     "comparison_pages",
     "comparison_table",
+    "console",
     "headline",
     "load",
     "pages",
