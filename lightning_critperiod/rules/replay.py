@@ -7,19 +7,26 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lightning_critperiod.rules.base import History, Rule
-from lightning_critperiod.rules.fixed import Never
-from lightning_critperiod.rules.low_outlier import LowOutlier
+from lightning_critperiod.rules.fixed import AtEpoch, Never
+from lightning_critperiod.rules.forecast import Forecast
+from lightning_critperiod.rules.low_outlier import LowOutlier, _quantile
 from lightning_critperiod.rules.measured import last_epoch
+from lightning_critperiod.rules.outlook_estimate import OutlookEstimate
 from lightning_critperiod.rules.patient import Patient
 from lightning_critperiod.rules.plateau import Plateau
 from lightning_critperiod.rules.slope import Slope
+from lightning_critperiod.rules.worthwhile import Worthwhile
+
+MayFire = Callable[[int, float], bool]
+"""Is told every epoch and its value, NaN if there is none; says whether the rule can fire now."""
 
 
 def verdicts(rule: Rule, history: History, max_epochs: int | None) -> Iterator[bool]:
     """Ask a rule before the first epoch, then after every one; an epoch without a value is NaN.
 
-    What comes out is what ``rule`` itself says each time. Rules whose verdict needs little of the history are shown
-    only that, so that a run of n epochs takes n steps and not n squared; a rule of the user's own reads it all.
+    Of a rule of ours it is known, from a few numbers that are kept from epoch to epoch, when it cannot fire; then it is
+    not asked. So n epochs take about n steps, and not n squared as for a rule of the user's own, which reads its whole
+    history each time. Wherever a rule fires, it said so itself.
 
     Args:
         rule: Is asked.
@@ -29,75 +36,94 @@ def verdicts(rule: Rule, history: History, max_epochs: int | None) -> Iterator[b
     Yields:
         Whether it fires.
     """
-    # The type itself: a subclass may have another verdict.
-    ask = _WITH_LITTLE.get(type(rule), _ask_with_all)
-    yield from ask(rule, history, max_epochs)
-
-
-def _values(history: History) -> Iterator[tuple[int, float]]:
-    return ((epoch, history.get(epoch, math.nan)) for epoch in range(last_epoch(history) + 1))
-
-
-def _ask_with_all(rule: Rule, history: History, max_epochs: int | None) -> Iterator[bool]:
-    seen: History = {}
+    may_fire, seen = _may_fire(rule, max_epochs), History()
     yield rule(seen, max_epochs)
-    for epoch, value in _values(history):
-        seen[epoch] = value
-        yield rule(seen, max_epochs)
+    for epoch in range(last_epoch(history) + 1):
+        seen[epoch] = history.get(epoch, math.nan)
+        yield may_fire(epoch, seen[epoch]) and rule(seen, max_epochs)
 
 
-def _never(rule: Never, history: History, max_epochs: int | None) -> Iterator[bool]:
-    yield from (False for _ in range(last_epoch(history) + 2))
+def _may_fire(rule: Rule, max_epochs: int | None) -> MayFire:
+    # The type itself: a subclass may have another verdict.
+    known = _KNOWN.get(type(rule))
+    return known(rule, max_epochs) if known else lambda epoch, value: True
 
 
-def _slope(rule: Slope, history: History, max_epochs: int | None) -> Iterator[bool]:
-    """The line goes through the last measured epochs."""
+def _slope(rule: Slope, max_epochs: int | None) -> MayFire:
+    """The line goes through the last measured epochs alone."""
     window: deque[tuple[int, float]] = deque(maxlen=rule.window)
-    yield rule({}, max_epochs)
-    for epoch, value in _values(history):
+
+    def may_fire(epoch: int, value: float) -> bool:
         if math.isfinite(value):
             window.append((epoch, value))
-        yield rule({**dict(window), epoch: value}, max_epochs)
+        return rule({**dict(window), epoch: value}, max_epochs)
+
+    return may_fire
 
 
-def _plateau(rule: Plateau, history: History, max_epochs: int | None) -> Iterator[bool]:
-    """What counts is the best value, and whether ``patience`` others came after it."""
-    seen: History = {}
-    yield rule(seen, max_epochs)
-    for epoch, value in _values(history):
+class _Plateau:
+    """Keeps the best value and the last ones since: what came between changes nothing."""
+
+    def __init__(self, rule: Plateau, max_epochs: int | None) -> None:
+        self._rule, self._patience = rule, max(rule.patience, 1)
+        self._kept: History = {}
+        self._waited = 0
+
+    def __call__(self, epoch: int, value: float) -> bool:
         if math.isfinite(value):
-            seen[epoch] = value
-            if rule.improved(seen):
-                seen = {epoch: value}
-            elif len(seen) > max(rule.patience, 1) + 1:
-                del seen[list(seen)[1]]
-        yield rule({**seen, epoch: value}, max_epochs)
+            self._kept[epoch] = value
+            _, self._waited = self._rule._best_and_waited(self._kept)
+            if not self._waited:
+                self._kept = {epoch: value}
+            elif self._waited > self._patience:
+                del self._kept[list(self._kept)[1]]
+        return self._waited >= self._patience
 
 
-def _low_outlier(rule: LowOutlier, history: History, max_epochs: int | None) -> Iterator[bool]:
-    """The quartiles are those of the values before, which are kept in order."""
+def _low_outlier(rule: LowOutlier, max_epochs: int | None) -> MayFire:
+    """Keeps the values up to the epoch before the last one in order."""
     past: list[float] = []
-    before: list[float] = []
-    yield rule({}, max_epochs)
-    for epoch, value in _values(history):
-        yield rule.is_time({epoch: value}, max_epochs) and bool(past) and value < rule.limit(past)
-        for late in before:
-            insort(past, late)
-        before = [value] if math.isfinite(value) else []
+    before = math.nan
+
+    def may_fire(epoch: int, value: float) -> bool:
+        nonlocal before
+        limit = _limit(rule, past)
+        if math.isfinite(before):
+            insort(past, before)
+        before = value
+        return value < limit
+
+    return may_fire
 
 
-def _patient(rule: Patient, history: History, max_epochs: int | None) -> Iterator[bool]:
-    """The other rule is asked once an epoch, not ``epochs`` times."""
-    in_a_row = 0
-    for fires in verdicts(rule.rule, history, max_epochs):
-        in_a_row = in_a_row + 1 if fires else 0
-        yield in_a_row >= rule.epochs
+def _limit(rule: LowOutlier, past: list[float]) -> float:
+    if not past:
+        return -math.inf
+    q1, q3 = _quantile(past, 0.25), _quantile(past, 0.75)
+    return q1 - rule.threshold * (q3 - q1)
 
 
-_WITH_LITTLE: dict[type[Rule], Callable[[Any, History, int | None], Iterator[bool]]] = {
-    Never: _never,
+def _patient(rule: Patient, max_epochs: int | None) -> MayFire:
+    """The other rule must be able to fire as many times in a row."""
+    other = _may_fire(rule.rule, max_epochs)
+    # Before the first epoch all its questions are the same one.
+    in_a_row = rule.epochs if rule.rule({}, max_epochs) else 0
+
+    def may_fire(epoch: int, value: float) -> bool:
+        nonlocal in_a_row
+        in_a_row = in_a_row + 1 if other(epoch, value) else 0
+        return in_a_row >= rule.epochs
+
+    return may_fire
+
+
+_KNOWN: dict[type[Rule], Callable[[Any, int | None], MayFire]] = {
+    Never: lambda rule, max_epochs: lambda epoch, value: False,
+    AtEpoch: lambda rule, max_epochs: lambda epoch, value: epoch + 1 >= rule.epoch,
     Slope: _slope,
-    Plateau: _plateau,
+    Plateau: _Plateau,
     LowOutlier: _low_outlier,
     Patient: _patient,
+    Forecast: lambda rule, max_epochs: OutlookEstimate(rule.mode).may_fire_forecast(rule, max_epochs),
+    Worthwhile: lambda rule, max_epochs: OutlookEstimate(rule.mode).may_fire_worthwhile(rule),
 }
