@@ -4,7 +4,7 @@ import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lightning_critperiod.inspection import names
@@ -37,6 +37,9 @@ def read_csv(file: Path, logs: Logs) -> None:
             logs.notes.append(f"{file} ends in the middle of a line, which is left out.")
         delimiter = max(",;\t|", key=lambda mark: len(next(_cells(whole, mark), [])))
         entries = list(_entries(_cells(whole, delimiter), decimal="." if delimiter == "," else ","))
+        if _counts_from_one(entries):
+            entries = [replace(entry, epoch=None if entry.epoch is None else entry.epoch - 1) for entry in entries]
+            logs.notes.append(f"{file} counts epochs from 1; here they are counted from 0.")
     except (csv.Error, UnicodeError) as error:
         raise ValueError(f"{file} is not the log of a run: {error}") from error
     logs.add_entries(file, entries, MISSING)
@@ -96,6 +99,12 @@ def _entries(rows: Iterator[list[str]], decimal: str) -> Iterator[Entry]:
             continue  # an epoch that is no epoch: it is not known what the row is
         values = {name: value for i, name in columns.values.items() if (value := number(row, i)) is not None}
         yield Entry(values, epoch, _count(number(row, columns.step)), number(row, columns.time))
+
+
+def _counts_from_one(entries: Sequence[Entry]) -> bool:
+    """Whether the first epoch is 1: what Lightning writes has steps, and its first epoch is 0."""
+    epochs = {entry.epoch for entry in entries if entry.epoch is not None}
+    return {1, 2} <= epochs and 0 not in epochs and all(entry.step is None for entry in entries)
 
 
 def _number(cell: str) -> float | None:

@@ -53,11 +53,11 @@ def _is_evaluation(before: Sequence[Entry], last: Sequence[Entry]) -> bool:
     trained, reached = _last_step(previous), _last_step(last)
     if previous[0].epoch > last[0].epoch:  # type: ignore[operator]  # every entry has an epoch here
         return last[0].epoch == 0 == reached and any(e.epoch == 0 and (e.step or 0) > 0 for e in before)
-    earlier = before[: -len(previous)]
-    per_epoch = None if trained is None else trained - (_last_step(earlier[_last_block(earlier) :]) or -1)
-    if trained is not None and reached is not None and per_epoch is not None and per_epoch > 1:
-        return reached <= trained + 1
-    return _looks_like_evaluation(before, previous, last)
+    begun = _last_step(before[: _last_block(before)])
+    # With one step an epoch an evaluation is as far from the last epoch as another epoch would be.
+    if trained is None or reached is None or trained - (-1 if begun is None else begun) <= 1:
+        return _looks_like_evaluation(before, previous, last)
+    return reached <= trained + 1
 
 
 def _looks_like_evaluation(before: Sequence[Entry], previous: Sequence[Entry], last: Sequence[Entry]) -> bool:

@@ -1,7 +1,7 @@
 """The event files of Lightning's TensorBoardLogger, or of any that writes scalars."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +11,6 @@ from lightning_critperiod.inspection.logs import STEP, Logs
 from lightning_critperiod.inspection.names import epoch_column, prefix_of
 
 _FRAME = struct.Struct("<QI")  # length and checksum before each record, another checksum after it
-_CLOSER = 3.0
 MISSING = "it has no scalar 'epoch', which Lightning's logger writes"
 
 
@@ -40,7 +39,8 @@ def read_events(files: list[Path], logs: Logs) -> None:
     if not scalars:
         raise ValueError(f"{place} is not the log of a run: {MISSING}")
     epoch = epoch_column({scalar.name for scalar in scalars})
-    logs.add_entries(place, list(_entries(scalars, epoch, prefix_of(epoch))), MISSING)
+    entries = _entries(list(_calls(scalars, epoch)), prefix_of(epoch))
+    logs.add_entries(place, list(entries), MISSING)
 
 
 def _scalars(file: Path, logs: Logs) -> Iterator[_Scalar]:
@@ -84,45 +84,53 @@ def _number(value: Any) -> float | None:
     return float(array) if array.size == 1 and array.dtype.kind in "fiu" else None
 
 
-def _entries(scalars: list[_Scalar], epoch: str | None, prefix: str) -> Iterator[Entry]:
-    """What was logged in one call: neighbours at one step, with the scalar of the epoch as the last."""
+class _Call(NamedTuple):
+    """Scalars that were written in one call, as far as their order shows it, and the epoch that it logged, if any."""
+
+    scalars: list[_Scalar]
+    epoch: int | None
+
+
+def _calls(scalars: Iterable[_Scalar], epoch: str | None) -> Iterator[_Call]:
+    """Neighbours at one step, up to the scalar of the epoch."""
     group: list[_Scalar] = []
-    last = None
     for scalar in scalars:
         if group and (scalar.step != group[-1].step or any(scalar.name == other.name for other in group)):
-            yield _entry(group, None, prefix)
+            yield _Call(group, None)
             group = []
         if scalar.name != epoch:
             group.append(scalar)
-            continue
-        number = int(scalar.value)
-        foreign = 0 if last is None or last.value == scalar.value else _foreign(last, [*group, scalar])
-        if foreign:
-            yield _entry(group[:foreign], None, prefix)
-        if group[foreign:]:
-            yield _entry(group[foreign:], number, prefix)
-        group, last = [], scalar
+        elif group:
+            yield _Call(group, int(scalar.value))
+            group = []
     if group:
-        yield _entry(group, None, prefix)
+        yield _Call(group, None)
 
 
-def _foreign(last: _Scalar, group: list[_Scalar]) -> int:
-    """How many scalars at the beginning of a group were logged before its call, at the end of the epoch before.
+def _entries(calls: Sequence[_Call], prefix: str) -> Iterator[Entry]:
+    """One entry a call.
 
-    ``trainer.global_step`` at the end of an epoch is the number of the first batch of the next one: a value that the
-    user logs there stands at the same step as what Lightning logs next, but earlier by the time of a batch.
+    ``trainer.global_step`` at the end of an epoch is the number of the first batch of the next one. So a value that the
+    user logs there stands right before what Lightning logs of that batch, at the same step. It is told apart by its
+    name, which Lightning's calls have nowhere else.
 
     Args:
-        last: The scalar of the epoch that was logged before.
-        group: Neighbours at one step, the scalar of the epoch last.
+        calls: In the order in which they were written.
+        prefix: Of every name.
 
-    Returns:
-        0 unless a gap in the group is wide against the time that passed before it.
+    Yields:
+        What was written in a call of Lightning's, or past it.
     """
-    times = [last.time, *(scalar.time for scalar in group)]
-    gaps = [after - before for before, after in pairwise(times)]
-    widest = max(range(1, len(gaps)), key=gaps.__getitem__, default=0)
-    return widest if widest and gaps[widest] > _CLOSER * max(gaps[:widest]) else 0
+    usual = {scalar.name for before, call in pairwise(calls) if before.epoch == call.epoch for scalar in call.scalars}
+    last = None
+    for scalars, epoch in calls:
+        names = [scalar.name in usual for scalar in scalars]
+        begins_epoch = None not in {last, epoch} and epoch != last
+        foreign = names.index(True) if begins_epoch and True in names else 0
+        for part, number in ((scalars[:foreign], None), (scalars[foreign:], epoch)):
+            if part:
+                yield _entry(part, number, prefix)
+        last = last if epoch is None else epoch
 
 
 def _entry(group: list[_Scalar], epoch: int | None, prefix: str) -> Entry:

@@ -28,6 +28,18 @@ class Around(NamedTuple):
         """The last epoch that it can be of; behind the last entry with an epoch one more may have begun."""
         return self.low + 1 if self.after is None or self.after.epoch is None else self.after.epoch
 
+    @property
+    def steps(self) -> tuple[int | None, int | None, int | None]:
+        """Its own step, and those before and after it."""
+        before, after = (None if entry is None else entry.step for entry in (self.before, self.after))
+        return self.entry.step, before, after
+
+    @property
+    def may_be_of_step(self) -> bool:
+        """Whether its step is one of training, by those around it."""
+        step, before, after = self.steps
+        return step is not None and (before is None or before <= step) and (after is None or step <= after + 1)
+
     def may_be_of(self, epoch: int) -> bool:
         """Whether it can be of an epoch. Where a run was resumed, the epochs go back."""
         return min(self.low, self.high) <= epoch <= max(self.low, self.high)
@@ -85,20 +97,20 @@ def _epochs(series: Sequence[Around]) -> list[int | None]:
         numbers = [None if a.entry.step is None else a.entry.step - first for a in series]
         if all(n is not None and a.may_be_of(n) for n, a in zip(numbers, series, strict=True)):
             return list(numbers)
-    return [_epoch(around) for around in series]
+    of_training = all(around.may_be_of_step for around in series)
+    return [_epoch(around, of_training) for around in series]
 
 
-def _epoch(around: Around) -> int | None:
+def _epoch(around: Around, of_training: bool) -> int | None:
     if around.low == around.high:
         return around.low
-    side = _by_step(around) or _by_time(around)
+    side = (_by_step(around) if of_training else None) or _by_time(around)
     return {"before": around.low, "after": around.high}.get(side or "")
 
 
 def _by_step(around: Around) -> str | None:
     """Lightning logs the number of the last batch, ``trainer.global_step`` is one more at the same moment."""
-    step = around.entry.step
-    before, after = (None if e is None else e.step for e in (around.before, around.after))
+    step, before, after = around.steps
     if step is None or before is None:
         return None
     if before <= step <= before + 1 and (after is None or step < after):
