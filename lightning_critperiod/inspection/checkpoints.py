@@ -139,11 +139,13 @@ def _fits(saved: _Saved, logs: Logs) -> bool:
     if logs.values and saved.epoch >= logs.epochs:
         return False
     steps = logs.values.get(STEP, {})
-    if saved.batches is None:
+    if saved.batches is None or not steps:
         return True
+    # Nothing was logged after the last epoch: it cannot be much longer than the others.
+    average = (max(steps.values()) + 1) / (max(steps) + 1)
     before = max((step for epoch, step in steps.items() if epoch < saved.epoch), default=-1)
-    after = min((step for epoch, step in steps.items() if epoch > saved.epoch), default=saved.batches)
-    return before < saved.batches <= after
+    after = min((step for epoch, step in steps.items() if epoch > saved.epoch), default=0)
+    return before < saved.batches <= (after or 1.5 * average * (saved.epoch + 1))
 
 
 def _largest_group(saved: Sequence[_Saved]) -> frozenset[tuple[str, torch.Size]] | None:

@@ -8,8 +8,8 @@ EVENTS = "events.out.tfevents.*"
 
 
 def event_files(folder: Path) -> list[Path]:
-    """The event files of a run, in the order in which they were begun: their names say when."""
-    return sorted(folder.glob(EVENTS))
+    """The event files of a run, in the order in which they were begun: their names say when, and count."""
+    return sorted(folder.glob(EVENTS), key=_by_number)
 
 
 def has_log(folder: Path) -> bool:
