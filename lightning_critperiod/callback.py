@@ -8,7 +8,15 @@ from lightning_utilities.core.rank_zero import rank_zero_warn
 from typing_extensions import override
 
 from lightning_critperiod import watching
-from lightning_critperiod.changes import Driver, Guard, GuardWatch, VolumeChange, own_volume
+from lightning_critperiod.changes import (
+    CooldownChange,
+    CooldownTrigger,
+    Driver,
+    Guard,
+    GuardWatch,
+    VolumeChange,
+    own_volume,
+)
 from lightning_critperiod.detector import Detector
 from lightning_critperiod.lightning_seam import (
     Overrides,
@@ -16,6 +24,8 @@ from lightning_critperiod.lightning_seam import (
     finished_epochs,
     last_epoch_again,
     planned_epochs,
+    register,
+    send_back,
 )
 from lightning_critperiod.lightning_seam.namespace import Callback
 from lightning_critperiod.own_rule import own_rule
@@ -84,6 +94,9 @@ class CriticalPeriodCallback(Callback):
         self.lr_policy = lr_policy
         self.observe_only = rule is None and recipe is None if observe_only is None else observe_only
         self._watch = Watch(self.signal, self.rule, guard)
+        cooldown = self.recipe.cooldown
+        self._cooldown = None if cooldown is None else CooldownTrigger(CooldownChange(cooldown))
+        self.token = register(self)
         self._driver: Driver | None = None
         self._bar = Overrides()
         self._prefix = watching.PREFIX
@@ -98,6 +111,28 @@ class CriticalPeriodCallback(Callback):
         self._learned: list[int | None] = []  # batches of the loaders that have no length
         self._states: dict[str, Any] = {}  # of the changes
         self._watch.reset()
+        if self._cooldown is not None:
+            self._cooldown.forget()
+
+    def cool_down(self) -> None:
+        """Ask for the cooldown to begin with the next epoch; a file ``cool_down`` in the run's folder does the same.
+
+        Raises:
+            ValueError: The recipe has no cooldown.
+        """
+        if self._cooldown is None:
+            raise ValueError("cool_down() needs a recipe with a cooldown, got none: give Recipe(cooldown=Cooldown())")
+        self._cooldown.asked = True
+
+    @property
+    def cooldown_epoch(self) -> int | None:
+        """The first epoch of the cooldown, None as long as there is none."""
+        return None if self._cooldown is None else self._cooldown.change.start_epoch
+
+    @property
+    def last_epoch(self) -> int | None:
+        """The epoch that ends the run, None as long as no cooldown has decided it."""
+        return None if self._cooldown is None else self._cooldown.change.last_epoch
 
     @property
     def detector(self) -> Detector:
@@ -132,7 +167,8 @@ class CriticalPeriodCallback(Callback):
     @property
     def reason(self) -> str:
         """The decision in words; empty as long as there is none."""
-        return self._watch.reason
+        cooldown = "" if self._cooldown is None else self._cooldown.change.reason
+        return "; ".join(part for part in (self._watch.reason, cooldown) if part)
 
     @property
     def timeline(self) -> Timeline:
@@ -141,6 +177,8 @@ class CriticalPeriodCallback(Callback):
             max_epochs=self._max_epochs,
             end_epoch=self.end_epoch,
             back_epoch=self.back_epoch,
+            cooldown_epoch=self.cooldown_epoch,
+            last_epoch=self.last_epoch,
             annealing_fraction=self.recipe.annealing_fraction,
         )
 
@@ -179,16 +217,33 @@ class CriticalPeriodCallback(Callback):
             "seed": self._seed,
             "learned": self._learned if driver is None else driver.learned,
             "changes": self._states if driver is None else driver.state,
+            "budget": None if self._cooldown is None else self._cooldown.meter.state,
         }
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._watch.load_state_dict(state_dict)
+        self._take(state_dict)
+
+    def _take(self, state_dict: dict[str, Any]) -> None:
         self.volumes = {epoch: Volume(*values) for epoch, values in state_dict["volumes"].items()}
         self.settings = dict(state_dict.get("settings", {}))
         self._seed = state_dict["seed"]
         self._learned = list(state_dict["learned"])
         self._states = dict(state_dict.get("changes", {}))
+        if self._cooldown is not None and state_dict.get("budget"):
+            self._cooldown.meter.load(state_dict["budget"])
+
+    def found(self) -> dict[str, Any]:
+        """What a process that was spawned sends back to the one that called ``fit``."""
+        without: dict[str, Any] = {"signal": {}}  # initial weights: of use to a checkpoint only
+        return {**self.state_dict(), **without, "reason": self.reason, "full_volume": self.full_volume}
+
+    def receive(self, found: dict[str, Any]) -> None:
+        """Take what ``found`` returned in another process."""
+        self._watch.receive(found)
+        self._take(found)
+        self.full_volume = found["full_volume"]
 
     @override
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
@@ -213,6 +268,7 @@ class CriticalPeriodCallback(Callback):
         )
         label = "observed" if self.observe_only else "period"
         watching.show_verdict(self._bar, trainer, label, lambda: "critical" if self.end_epoch is None else "over")
+        send_back(trainer, self)
         if not self.observe_only:
             self._drive(trainer, pl_module)
 
@@ -221,8 +277,16 @@ class CriticalPeriodCallback(Callback):
             self._seed = trainer.strategy.broadcast(torch.initial_seed() % 2**63)
         volumes = (self.full_volume, *self.recipe.volumes)
         volume = VolumeChange(self.volume_at, volumes, self._seed, self.lr_policy == "epoch_equivalent")
-        self._driver = Driver(trainer, volume, self.recipe.changes, lambda epoch: self.timeline.phase(epoch))
+        cooldown = None if self._cooldown is None else self._cooldown.change
+        self._driver = Driver(trainer, volume, self.recipe.changes, cooldown, lambda: self.timeline)
         self._driver.setup(pl_module)
+
+    def _begin_cooldown(self, trainer: Any, finished: int) -> None:
+        if self._cooldown is None or self._driver is None:
+            return
+        self._cooldown.decide(
+            trainer, finished, self.end_epoch is not None, self._driver.volume_change.steps(self.recipe.volume_in("cooldown"))
+        )
 
     @override
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -244,6 +308,9 @@ class CriticalPeriodCallback(Callback):
         self._watch.decide(finished, acts=not self.observe_only)
         if self._driver is not None:
             self._driver.load(self._states)
+            if self._cooldown is not None:
+                self._cooldown.start(trainer, self._max_epochs)
+            self._begin_cooldown(trainer, finished)
             self._driver.start(pl_module, self._seed, self.volumes, self._learned)
 
     @override
@@ -280,10 +347,15 @@ class CriticalPeriodCallback(Callback):
     @override
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         epoch = finished_epochs(trainer) - 1  # Lightning counts this epoch as processed already
-        if self._max_epochs is None or epoch < self._max_epochs:
+        end = self.timeline.end
+        if end is None or epoch < end:
             self._watch.measure(trainer, pl_module, epoch)
             with self._watch.safely("asking the rule"):
                 self._watch.decide(epoch + 1, acts=not self.observe_only)
+            if self._cooldown is not None:
+                with self._watch.safely("deciding about the cooldown"):
+                    self._cooldown.meter.epoch_ends(trainer)
+                    self._begin_cooldown(trainer, epoch + 1)
         with self._watch.safely("logging"):
             watching.log_epoch(pl_module, self._prefix, self._logged(epoch))
 

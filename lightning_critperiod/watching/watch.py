@@ -131,6 +131,14 @@ class Watch:
         if self.guard is not None and state.get("guard"):
             self.guard.load_state_dict(state["guard"])
 
+    def receive(self, found: dict[str, Any]) -> None:
+        """Take what another process found: its state without that of the signal, and the reason whatever it is."""
+        self.detector.load(found["history"], found["end_epoch"], found["reason"])
+        self._why_not = found["reason"]
+        self.measured = found["measured"]
+        if self.guard is not None:
+            self.guard.load_state_dict(found["guard"])
+
     @contextmanager
     def timed(self) -> Generator[None]:
         """Count the seconds inside as the detector's."""
