@@ -4,7 +4,7 @@ from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.changes import Guard, Phased
 from lightning_critperiod.costs import CostMonitor
 from lightning_critperiod.recipe import Budget, Change, Cooldown, Recipe, Volume
-from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Patient, Plateau, Slope
+from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Patient, Plateau, Slope, Worthwhile
 from lightning_critperiod.signals import (
     GradientConfusion,
     GradientPredictiveness,
@@ -35,4 +35,5 @@ __all__ = [
     "Slope",
     "TrainingGradientConfusion",
     "Volume",
+    "Worthwhile",
 ]
