@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from lightning_critperiod.rules.forecast import _FIRST, Forecast
-from lightning_critperiod.rules.outlook import _LEAST_POINTS, _REACHES, Outlook, _student
+from lightning_critperiod.rules.outlook import _REACHES, LEAST_POINTS, Outlook, _student
 from lightning_critperiod.rules.worthwhile import Worthwhile
 
 _ROUNDING = 1e-6
@@ -56,7 +56,7 @@ class OutlookEstimate:
         if math.isfinite(value):
             self._add(epoch + 1, self._sign * value)
         counts = [len(self._epochs) - start for start in self._starts]
-        if min(counts) < _LEAST_POINTS:
+        if min(counts) < LEAST_POINTS:
             return None
         now = self._epochs[-1]
         (gain, limit, level), *others = (self._fit(start, now) for start in self._starts)
