@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 Indices = NDArray[np.uint64]
 
-BLOCK = 2**16
+BLOCK = 2**14
 _ROUNDS, _ROUNDS_OF_FEW = 8, 24  # eight are too few to reach all orders of six items equally often
 _FEW = 2**10
 _ODD = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
@@ -85,7 +85,7 @@ def _add(digit: Indices, summand: Indices, radix: np.uint64) -> None:
 class Subset:
     """Some of the numbers 0 to n - 1, chosen at random: member i is a function of i, block after block.
 
-    The numbers are cut into blocks of 2^16 at most. Each keeps its share of the members, rounded up or down so that
+    The numbers are cut into blocks of 2^14 at most. Each keeps its share of the members, rounded up or down so that
     every number is as likely a member as any other; within a block every choice is equally likely. (A choice among
     all n at once would have to be stored, or be gone through from its beginning.)
 
