@@ -1,0 +1,106 @@
+"""The paper's augmentation of a whole batch at once, each image by random numbers of its own."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+DEGREES = 15.0
+SHIFT = 0.1
+
+
+@dataclass(frozen=True)
+class Moves:
+    """What happens to each image of a batch.
+
+    Args:
+        degrees: How far it is turned about its centre, clockwise, float64 tensor [n].
+        pixels: How far it is shifted then, right and down, whole numbers in a float64 tensor [n, 2].
+        mirrored: Whether left and right are exchanged at the end, bool tensor [n].
+    """
+
+    degrees: Tensor
+    pixels: Tensor
+    mirrored: Tensor
+
+
+def random_numbers(seeds: NDArray[np.uint64], samples: NDArray[np.uint64], count: int) -> Tensor:
+    """Numbers that look random and are a function of a seed and a sample, whatever batch the sample is in.
+
+    Hashes of 64 bits (the finalizer of SplitMix64, Steele, Lea & Flood 2014), of which the upper 53 are used.
+
+    Args:
+        seeds: Any number for each sample, uint64 [n].
+        samples: The samples' own numbers, uint64 [n].
+        count: How many random numbers each sample gets.
+
+    Returns:
+        Uniform in [0, 1), float64 tensor [n, count].
+    """
+    keys = _hashed(_hashed(seeds) ^ samples)[:, None] + np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN
+    return torch.from_numpy((_hashed(keys) >> np.uint64(11)) / 2**53)
+
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _hashed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))
+
+
+def random_moves(numbers: Tensor, height: int, width: int, flip: bool) -> Moves:
+    """Rotations by up to 15 degrees, shifts by up to 10% of a side, rounded to pixels, and a flip of every second image.
+
+    The distribution is that of torchvision's ``RandomAffine(15, translate=(0.1, 0.1))`` and ``RandomHorizontalFlip()``.
+
+    Args:
+        numbers: Uniform in [0, 1), float64 tensor [n, 4].
+        height: Of the images, in pixels.
+        width: Of the images, in pixels.
+        flip: Whether images are mirrored at all.
+
+    Returns:
+        The moves of n images.
+    """
+    symmetric = 2 * numbers - 1
+    sides = torch.tensor([width, height], dtype=torch.float64)
+    return Moves(DEGREES * symmetric[:, 0], (SHIFT * sides * symmetric[:, 1:3]).round(), (numbers[:, 3] < 0.5) & flip)
+
+
+def moved(images: Tensor, moves: Moves) -> Tensor:
+    """Turned, shifted and mirrored images, as torchvision does it to one image.
+
+    That is ``affine(image, degrees, pixels, scale=1, shear=[0, 0], BILINEAR, fill=[0])`` and ``horizontal_flip``.
+
+    Args:
+        images: uint8 tensor [n, channels, height, width].
+        moves: Of n images.
+
+    Returns:
+        Rounded brightness, float32 tensor [n, channels, height, width] of whole numbers from 0 to 255.
+    """
+    grid = _grid(moves, *images.shape[-2:])
+    inside = torch.ones(len(images), 1, *images.shape[-2:])
+    sampled = functional.grid_sample(torch.cat([images.float(), inside], dim=1), grid, align_corners=False)
+    # What comes from outside is black, and torchvision blends the edge into it once more.
+    return (sampled[:, :-1] * sampled[:, -1:]).round_()
+
+
+def _grid(moves: Moves, height: int, width: int) -> Tensor:
+    """Where each pixel of each image comes from, from -1 to 1 across an image, float32 [n, height, width, 2]."""
+    angle = moves.degrees * (math.pi / 180)
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    right, down = moves.pixels.unbind(1)
+    back = torch.stack([cos, sin, -cos * right - sin * down, -sin, cos, sin * right - cos * down], dim=1).float()
+    scaled = back.view(-1, 2, 3).transpose(1, 2) / torch.tensor([0.5 * width, 0.5 * height])
+    x = torch.linspace((1 - width) / 2, (width - 1) / 2, width).expand(len(angle), height, width)
+    x = torch.where(moves.mirrored[:, None, None], x.flip(-1), x)
+    y = torch.linspace((1 - height) / 2, (height - 1) / 2, height)[:, None].expand_as(x)
+    pixels = torch.stack([x, y, torch.ones_like(x)], dim=-1)
+    return pixels.view(len(angle), -1, 3).bmm(scaled).view(len(angle), height, width, 2)
