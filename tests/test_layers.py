@@ -31,7 +31,7 @@ ARROWS = {
     },
     "costs": {"lightning_seam", "recipe"},
     "data": {"recipe"},
-    "datamodules": {"changes", "lightning_seam", "recipe"},
+    "datamodules": {"changes", "data", "lightning_seam", "recipe"},
     "detector": {"rules"},
     "inspection": {"own_rule", "plotting", "recipe", "report", "rules", "signals"},
     "lightning_seam": set(),

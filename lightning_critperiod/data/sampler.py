@@ -72,6 +72,7 @@ class VolumeSampler(Sampler[Any]):
         if not self.draws.own:
             return iter(self.base)
         skip, self.skip = self.skip, 0
+        self.draws.begun += 1
         return itertools.chain.from_iterable(self._chunks(skip * self.batch_size))
 
     def set_epoch(self, epoch: int) -> None:

@@ -8,9 +8,52 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+from torchvision.transforms import v2  # type: ignore[import-untyped]
+
+from lightning_critperiod.data import seeded
 
 DEGREES = 15.0
 SHIFT = 0.1
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random rotation by up to 15 degrees, shift by up to 10% of a side, and flip.
+
+    Source: Fukase et al. 2025, arXiv 2506.15954.
+
+    Args:
+        flip: Whether half of the images are mirrored.
+        randaugment_magnitude: Apply RandAugment (Cubuk et al. 2020, arXiv 1909.13719; two operations) of this
+            magnitude, from 0 to 30, before that. It works image by image and takes many times as long. None: no.
+    """
+
+    flip: bool
+    randaugment_magnitude: int | None = None
+
+    def __call__(self, images: Tensor, views: NDArray[np.uint64], samples: NDArray[np.uint64]) -> Tensor:
+        """Views of images, each a function of the image, the number of its view and that of the sample.
+
+        Args:
+            images: uint8 tensor [n, channels, height, width].
+            views: uint64 [n].
+            samples: uint64 [n].
+
+        Returns:
+            uint8 tensor [n, channels, height, width].
+        """
+        numbers = random_numbers(views, samples, 5)
+        if self.randaugment_magnitude is not None:
+            randaugment = v2.RandAugment(magnitude=self.randaugment_magnitude)
+            seeds = (numbers[:, 4] * 2**53).long().tolist()
+            images = torch.stack([_with_seed(*each, randaugment) for each in zip(seeds, images, strict=True)])
+        return moved(images, random_moves(numbers, images.shape[-2], images.shape[-1], self.flip))
+
+
+def _with_seed(seed: int, image: Tensor, randaugment: v2.RandAugment) -> Tensor:
+    with seeded(seed):
+        return randaugment(image)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -45,9 +88,6 @@ def random_numbers(seeds: NDArray[np.uint64], samples: NDArray[np.uint64], count
     return torch.from_numpy((_hashed(keys) >> np.uint64(11)) / 2**53)
 
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-
-
 def _hashed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -55,7 +95,7 @@ def _hashed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def random_moves(numbers: Tensor, height: int, width: int, flip: bool) -> Moves:
-    """Rotations by up to 15 degrees, shifts by up to 10% of a side, rounded to pixels, and a flip of every second image.
+    """Rotations by up to 15 degrees, shifts by up to 10% of a side in whole pixels, and a flip with probability 1/2.
 
     The distribution is that of torchvision's ``RandomAffine(15, translate=(0.1, 0.1))`` and ``RandomHorizontalFlip()``.
 
@@ -83,13 +123,13 @@ def moved(images: Tensor, moves: Moves) -> Tensor:
         moves: Of n images.
 
     Returns:
-        Rounded brightness, float32 tensor [n, channels, height, width] of whole numbers from 0 to 255.
+        uint8 tensor [n, channels, height, width].
     """
     grid = _grid(moves, *images.shape[-2:])
     inside = torch.ones(len(images), 1, *images.shape[-2:])
     sampled = functional.grid_sample(torch.cat([images.float(), inside], dim=1), grid, align_corners=False)
     # What comes from outside is black, and torchvision blends the edge into it once more.
-    return (sampled[:, :-1] * sampled[:, -1:]).round_()
+    return (sampled[:, :-1] * sampled[:, -1:]).round_().to(torch.uint8)
 
 
 def _grid(moves: Moves, height: int, width: int) -> Tensor:

@@ -1,83 +1,94 @@
 """Chosen images of a dataset, a batch at a time: fetched, brought to one size, transformed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 from torchvision.transforms import v2  # type: ignore[import-untyped]
 from typing_extensions import override
 
-from lightning_critperiod.data.views import ManyViews
-
-Key = int | tuple[int, int]
-Transform = Callable[[Tensor, NDArray[np.uint64], NDArray[np.uint64]], Tensor]
+from lightning_critperiod.data import ManyViews
+from lightning_critperiod.datamodules.augmentation import Augmentation
 
 
 class Views(ManyViews):
     """Chosen samples of a dataset, transformed anew at every access: the k views of a sample all differ.
 
-    ``views[i, v]`` is view v of sample i and always the same; ``views[i]`` is a view whose number is drawn from
-    torch's global generator (in a worker process that of the worker).
+    ``views[i, v]`` is view v of sample i, always the same one. ``views[i]`` is a view whose number is drawn from
+    torch's global generator (in a worker process the worker's). Without augmentation all views are the same.
 
     Args:
-        dataset: Gives an (image, class) pair for an index; image is a uint8 tensor [channels, height, width].
+        dataset: Gives an (image, class) pair for an index; image is a uint8 tensor [channels, height, width] or an
+            image of Pillow's.
         indices: The chosen samples, int64 tensor [n].
         size: Pixels of a side: the shorter side is made so long and the centre is cut out. None: as they are.
-        transform: Maps images, uint8 tensor [batch, channels, height, width], and the numbers of their views and of
-            the samples, uint64 [batch], to a float tensor [batch, channels, height, width].
+        normalise: What makes float images of uint8 images, [batch, channels, height, width] both.
+        augmentation: What makes views of images. None for evaluation.
     """
 
-    def __init__(self, dataset: Dataset[Any], indices: Tensor, size: int | None, transform: Transform) -> None:
+    def __init__(
+        self,
+        dataset: Dataset[Any],
+        indices: Tensor,
+        size: int | None,
+        normalise: v2.Transform,
+        augmentation: Augmentation | None = None,
+    ) -> None:
         self.dataset = dataset
         self.indices: list[int] = indices.tolist()
         self.size = size
-        self.transform = transform
+        self.normalise = normalise
+        self.augmentation = augmentation
 
     def __len__(self) -> int:
         return len(self.indices)
 
     @override
-    def __getitem__(self, key: Key) -> tuple[Tensor, Any]:
+    def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, Any]:
         return self.__getitems__([key])[0]
 
-    def __getitems__(self, keys: Sequence[Key]) -> list[tuple[Tensor, Any]]:
-        """All samples of a batch at once: what torch's loader asks for where it can.
+    def __getitems__(self, keys: Sequence[int | tuple[int, int]]) -> list[tuple[Tensor, Any]]:
+        """All samples of a batch at once: torch's DataLoader asks for them so.
 
         Returns:
             An (image, class) pair for each key.
         """
-        pairs = [key if isinstance(key, tuple) else (key, int(torch.randint(2**62, ()))) for key in keys]
-        samples, views = np.array(pairs, np.uint64).reshape(-1, 2).T
-        images, labels = self._fetched([self.indices[sample] for sample, _ in pairs])
-        return list(zip(self.transform(images, views, samples), labels, strict=True))
+        samples = [key[0] if isinstance(key, tuple) else key for key in keys]
+        images, labels = self._fetched([self.indices[sample] for sample in samples])
+        if self.augmentation is not None:
+            drawn = iter(torch.randint(2**62, (sum(not isinstance(key, tuple) for key in keys),)).tolist())
+            views = [key[1] if isinstance(key, tuple) else next(drawn) for key in keys]
+            images = self.augmentation(images, np.array(views, np.uint64), np.array(samples, np.uint64))
+        return list(zip(self.normalise(images), labels, strict=True))
 
     def _fetched(self, indices: list[int]) -> tuple[Tensor, list[Any]]:
         if isinstance(self.dataset, TensorDataset):
             images, labels = self.dataset[indices]
             return square(images, self.size), labels.tolist()
         each, labels = zip(*(self.dataset[index] for index in indices), strict=True)
-        images = [square(image, self.size) for image in each]
-        if len({image.shape for image in images}) > 1:
-            raise ValueError(
-                f"images must be of one size where image_size is None, got {sorted({tuple(i.shape) for i in images})}"
-            )
-        return torch.stack(images), list(labels)
+        tensors = [_TO_TENSOR(square(image, self.size)) for image in each]
+        shapes = {tuple(tensor.shape) for tensor in tensors}
+        if len(shapes) > 1:
+            raise ValueError(f"images must be of one size where image_size is None, got {sorted(shapes)}")
+        return torch.stack(tensors), list(labels)
 
 
-def square(images: Tensor, size: int | None) -> Tensor:
+_TO_TENSOR = v2.PILToTensor()  # leaves tensors alone
+
+
+def square(images: Any, size: int | None) -> Any:
     """Images whose shorter side is made ``size`` pixels long (bilinear, antialiased) and whose centre is cut out.
 
     Args:
-        images: uint8 tensor [..., channels, height, width].
+        images: uint8 tensor [..., channels, height, width], or one image of Pillow's.
         size: Pixels of a side. None leaves the images as they are.
 
     Returns:
-        uint8 tensor [..., channels, size, size].
+        The same kind of images, ``size`` by ``size``.
     """
-    if size is None or images.shape[-2:] == (size, size):
+    if size is None or v2.functional.get_size(images) == [size, size]:
         return images
-    return v2.functional.center_crop(v2.functional.resize(images, [size]), [size, size])  # type: ignore[no-any-return]
+    return v2.functional.center_crop(v2.functional.resize(images, [size]), [size, size])
