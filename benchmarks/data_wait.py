@@ -38,6 +38,7 @@ CASES = {
         CifarResNet(20, 10, 3),
     ),
 }
+MEAN, STD = {1: Digits.mean, 3: CIFAR10.mean}, {1: Digits.std, 3: CIFAR10.std}
 
 
 class ImageByImage(Views):
@@ -46,7 +47,9 @@ class ImageByImage(Views):
     def __init__(self, views):
         super().__init__(views.dataset, torch.tensor(views.indices), views.size, views.normalise)
         turn = v2.RandomAffine(15, translate=(0.1, 0.1), interpolation=InterpolationMode.BILINEAR)
-        self.one = v2.Compose([turn, *([v2.RandomHorizontalFlip()] if views.augmentation.flip else []), views.normalise])
+        flip = [v2.RandomHorizontalFlip()] if views.augmentation.flip else []
+        to_float = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN[len(views[0][0])], STD[len(views[0][0])])]
+        self.one = v2.Compose([turn, *flip, *to_float])
 
     def __getitem__(self, key):
         image, label = self.dataset[self.indices[key[0]]]

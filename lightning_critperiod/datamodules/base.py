@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import v2  # type: ignore[import-untyped]
 from typing_extensions import override
 
 from lightning_critperiod.changes import declared_loader
 from lightning_critperiod.datamodules.augmentation import Augmentation
+from lightning_critperiod.datamodules.batch import together
+from lightning_critperiod.datamodules.pixels import Normalise
 from lightning_critperiod.datamodules.views import Views
 from lightning_critperiod.lightning_seam.namespace import LightningDataModule
 from lightning_critperiod.recipe import Volume, require_int
@@ -155,8 +156,7 @@ class ImageDataModule(LightningDataModule, ABC):
 
     def _views(self, dataset: Dataset[Any], indices: Tensor, augmentation: Augmentation | None = None) -> Views:
         self._require_valid_images()
-        normalise = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(self.mean, self.std)])
-        return Views(dataset, indices, self.image_size, normalise, augmentation)
+        return Views(dataset, indices, self.image_size, Normalise(self.mean, self.std), augmentation)
 
     def _augmentation(self) -> Augmentation:
         return Augmentation(self.flip, self.randaugment_magnitude)
@@ -175,6 +175,7 @@ class ImageDataModule(LightningDataModule, ABC):
             dataset,
             self.batch_size,
             shuffle=shuffle,
+            collate_fn=together,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
