@@ -287,7 +287,7 @@ class Brightness(Counting):
         return super().training_step(batch, batch_idx)
 
 
-@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty", "ignore:.*not resumable")
 def test_a_resume_in_mid_epoch_sees_the_views_that_it_would_have_seen(tmp_path):
     def run(checkpoint=None):
         L.seed_everything(3, verbose=False)
