@@ -35,7 +35,7 @@ def sheet(height: float = 2.7, rows: int = 1) -> "tuple[Figure, list[Axes]]":
 def name_axes(panel: "Axes", x: str, y: str) -> None:
     """Label both axes."""
     panel.set_xlabel(x, color=INK, fontsize=9)
-    panel.set_ylabel(y, color=INK, fontsize=9)
+    panel.set_ylabel(y, color=INK, fontsize=9, parse_math=False)
 
 
 def whole_epochs(panel: "Axes") -> None:

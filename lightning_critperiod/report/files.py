@@ -29,7 +29,7 @@ def write(texts: Mapping[str, str], folder: str | os.PathLike[str]) -> None:
     try:
         for name, text in texts.items():
             handle, pending[name] = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
+            with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(text)
             os.chmod(pending[name], 0o644)
         for name in texts:

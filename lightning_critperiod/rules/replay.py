@@ -10,7 +10,7 @@ from lightning_critperiod.rules.base import History, Rule
 from lightning_critperiod.rules.fixed import AtEpoch, Never
 from lightning_critperiod.rules.forecast import Forecast
 from lightning_critperiod.rules.low_outlier import LowOutlier, _quantile
-from lightning_critperiod.rules.measured import last_epoch
+from lightning_critperiod.rules.measured import last_epoch, may_judge
 from lightning_critperiod.rules.outlook_estimate import OutlookEstimate
 from lightning_critperiod.rules.patient import Patient
 from lightning_critperiod.rules.plateau import Plateau
@@ -65,7 +65,7 @@ class _Plateau:
     """Keeps the best value and the last ones since: what came between changes nothing."""
 
     def __init__(self, rule: Plateau, max_epochs: int | None) -> None:
-        self._rule, self._patience = rule, max(rule.patience, 1)
+        self._rule, self._max_epochs, self._patience = rule, max_epochs, max(rule.patience, 1)
         self._kept: History = {}
         self._waited = 0
 
@@ -77,7 +77,7 @@ class _Plateau:
                 self._kept = {epoch: value}
             elif self._waited > self._patience:
                 del self._kept[list(self._kept)[1]]
-        return self._waited >= self._patience
+        return self._waited >= self._patience and may_judge({epoch: value}, self._max_epochs, self._rule.min_epochs)
 
 
 def _low_outlier(rule: LowOutlier, max_epochs: int | None) -> MayFire:
