@@ -8,18 +8,8 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 from rich.table import Table
 
-from lightning_critperiod.plotting import svgs
-from lightning_critperiod.report import (
-    Record,
-    comparison_pages,
-    comparison_table,
-    console,
-    headline,
-    load,
-    pages,
-    table,
-)
-from lightning_critperiod.report.files import write
+from lightning_critperiod.record import Record, load, write
+from lightning_critperiod.report import comparison_pages, comparison_table, console, headline, pages, table
 
 DESCRIPTION = (
     "Draws report.md and report.html of a run again, from its report.json alone. Of several runs it makes one page "
@@ -58,7 +48,7 @@ def report(arguments: Sequence[str]) -> None:
             texts, said = comparison_pages(records, output.name), [comparison_table(records)]
         else:
             (record,) = records.values()
-            texts, said = pages(record, svgs(record), output.name), [headline(record), table(record)]
+            texts, said = pages(record, output.name), [headline(record), table(record)]
     write(texts, output.parent)
     terminal = console()
     for part in said:

@@ -1,14 +1,14 @@
 """Names of runs and metrics are said as they are, whatever is in them and wherever they are written to."""
 
 import io
+import json
 import os
 import sys
 
 import pytest
-from example_record import record
+from example_record import as_json
 
 from lightning_critperiod.cli import main
-from lightning_critperiod.report.files import as_json
 
 ODD = [
     "run ünï 你好",
@@ -85,14 +85,14 @@ def test_a_metric_of_any_name_is_said_as_it_is(critperiod, tmp_path, metric):
 @pytest.mark.parametrize("name", ODD)
 def test_a_report_is_drawn_again_for_a_run_of_any_name(critperiod, tmp_path, name, encoding):
     (tmp_path / name).mkdir(parents=True)
-    (tmp_path / name / "report.json").write_text(as_json(record()))
+    (tmp_path / name / "report.json").write_text(json.dumps(as_json()))
     assert f"Written: {shown(name, encoding)}/report.md" in critperiod("report", name, encoding=encoding)
 
 
 def test_runs_of_any_name_are_compared(critperiod, tmp_path):
     for name in ODD:
         (tmp_path / name).mkdir(parents=True)
-        (tmp_path / name / "report.json").write_text(as_json(record()))
+        (tmp_path / name / "report.json").write_text(json.dumps(as_json()))
     said = critperiod("report", *ODD, encoding="ascii")
     assert "Written: comparison.md" in said
     page = (tmp_path / "comparison.md").read_text(encoding="utf-8")

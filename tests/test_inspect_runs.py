@@ -4,7 +4,7 @@ import json
 
 import pytest
 from conftest import TinyData, TinyModel, make_trainer
-from example_record import record
+from example_record import as_json, record
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from lightning_critperiod.inspection import inspect
@@ -105,7 +105,7 @@ def test_an_epoch_that_was_begun_counts(tmp_path):
 
 
 def leave_report(folder, **changes):
-    save(record(**changes), folder, {})
+    save(record(**changes), folder)
 
 
 def rows(epochs):
@@ -122,7 +122,7 @@ def test_our_report_tells_the_planned_length_and_the_samples(tmp_path):
 @pytest.mark.parametrize("change", [None, {"run": []}, {"epochs": 1}])
 def test_a_damaged_report_is_a_note(tmp_path, change):
     (tmp_path / "metrics.csv").write_text(rows(2))
-    text = '{"format": 1, "run": ' if change is None else json.dumps({**record(), **change})
+    text = '{"format": 1, "run": ' if change is None else json.dumps({**as_json(), **change})
     (tmp_path / "report.json").write_text(text)
     found = read(tmp_path)
     assert (found.max_epochs, found.samples) == (None, None)

@@ -12,6 +12,8 @@ from lightning_critperiod.inspection import inspect
 from lightning_critperiod.inspection.logs import TIME
 from lightning_critperiod.inspection.run import read
 from lightning_critperiod.inspection.worth import decay_note, seconds_of_epochs, worth
+from lightning_critperiod.record import Epoch, Record, Run
+from lightning_critperiod.report import save
 from lightning_critperiod.rules import Worthwhile
 
 SATURATES = {epoch: 0.9 - 0.5 * math.exp(-epoch / 6) for epoch in range(100)}
@@ -109,3 +111,12 @@ def test_epochs_without_a_time_and_breaks_count_as_usual_ones():
 )
 def test_whether_the_learning_rate_had_decayed_is_said(rates, said):
     assert said in decay_note(rates)
+
+
+def test_the_report_of_our_own_run_knows_the_seconds(tmp_path, capsys):
+    csv(tmp_path, "epoch,val_acc", [f"{epoch},{value}" for epoch, value in list(SATURATES.items())[:30]])
+    epochs = tuple(Epoch(number, seconds={"training": 8.0, "validation": 2.0}) for number in range(30))
+    save(Record(Run("Net", 30, 30), epochs=epochs), tmp_path)
+    inspect([str(tmp_path), "--min_gain=0.05"])
+    end = replay(Worthwhile(0.05, "max", horizon=30), {e: SATURATES[e] for e in range(30)}, 30).end_epoch
+    assert f"and took {10 * (30 - end)} of 300 seconds" in capsys.readouterr().out

@@ -13,8 +13,8 @@ from lightning_critperiod.inspection.question import Question, answer
 from lightning_critperiod.inspection.run import Run, read
 from lightning_critperiod.inspection.verdict import Plan
 from lightning_critperiod.recipe import Recipe, require_int, require_number
+from lightning_critperiod.record import write
 from lightning_critperiod.report import console
-from lightning_critperiod.report.files import write
 from lightning_critperiod.rules import Rule
 
 DESCRIPTION = (

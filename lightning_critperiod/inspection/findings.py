@@ -11,8 +11,8 @@ from lightning_critperiod.inspection.question import Answer
 from lightning_critperiod.inspection.run import Run
 from lightning_critperiod.inspection.verdict import Plan, Verdict, as_record
 from lightning_critperiod.inspection.worth import decay_note, seconds_of_epochs, worth_note
-from lightning_critperiod.plotting import as_svg, samples_figure, signal_figure
 from lightning_critperiod.report import html
+from lightning_critperiod.report.plotting import as_svg, samples_figure, signal_figure
 from lightning_critperiod.report.words import percent
 
 GOING_ON = "Was going on worth it?"
@@ -66,7 +66,9 @@ class Findings:
     def going_on(self) -> list[str]:
         """Whether going on was worth it, by each metric, and whether the learning rate had decayed."""
         logs = self.run.logs
-        seconds = seconds_of_epochs(logs.values.get(TIME, {}), logs.epochs)
+        measured = self.run.seconds
+        whole = measured.keys() >= set(range(logs.epochs))
+        seconds = measured if whole else seconds_of_epochs(logs.values.get(TIME, {}), logs.epochs)
         said = [worth_note(found, logs.epochs, seconds, self.price_per_hour) for found in self.answer.worths]
         return [*said, decay_note(logs.rates)] if said else []
 

@@ -3,12 +3,12 @@
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 from lightning_critperiod.detector import filled, replay
 from lightning_critperiod.inspection.modes import Mode
 from lightning_critperiod.own_rule import OWN_RULES
 from lightning_critperiod.recipe import Recipe
+from lightning_critperiod.record import Decision, Epoch, Record, Run
 from lightning_critperiod.rules import Forecast, Plateau, Rule
 from lightning_critperiod.timeline import Timeline
 
@@ -90,26 +90,22 @@ class Plan:
         return drawn(self.recipe, end_epoch, self.max_epochs, self.samples)
 
 
-def as_record(verdict: Verdict, plan: Plan) -> dict[str, Any]:
+def as_record(verdict: Verdict, plan: Plan) -> Record:
     """The part of a run's record that the figures of signal and samples are drawn from."""
     end, rule, max_epochs, n = verdict.end_epoch, verdict.rule, plan.max_epochs, plan.samples
     timeline = Timeline(max_epochs, end, annealing_fraction=plan.recipe.annealing_fraction)
     epochs = []
-    for epoch in range(max_epochs):
-        value, phase = verdict.history.get(epoch, math.nan), timeline.phase(epoch)
-        epochs.append({
-            "epoch": epoch,
-            "signal": value if math.isfinite(value) else None,
-            "over": end is not None and epoch + 1 >= end,
-            "samples": 0 if n is None else plan.recipe.volume_in(phase).samples(n),
-            "phase": phase,
-        })
-    return {
-        "epochs": epochs,
-        "decision": {
-            "signal": verdict.signal,
-            "rule_name": type(rule).__name__,
-            "lines": rule.lines(filled(verdict.history, _finished(verdict)), max_epochs),
-            "end_epoch": end,
-        },
-    }
+    for number in range(max_epochs):
+        value, phase = verdict.history.get(number, math.nan), timeline.phase(number)
+        signal, volume = value if math.isfinite(value) else None, plan.recipe.volume_in(phase)
+        samples = 0 if n is None else volume.samples(n)
+        epochs.append(Epoch(number, samples=samples, signal=signal, phase=phase, volume=volume))
+    lines = rule.lines(filled(verdict.history, _finished(verdict)), max_epochs)
+    decision = Decision(
+        signal=verdict.signal,
+        rule=str(rule),
+        rule_name=type(rule).__name__,
+        lines={label: tuple(line) for label, line in lines.items()},
+        end_epoch=end,
+    )
+    return Record(run=Run("", max_epochs, max_epochs), decision=decision, epochs=tuple(epochs))

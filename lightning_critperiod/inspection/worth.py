@@ -137,7 +137,8 @@ def worth_note(found: Worth, epochs: int, seconds: Mapping[int, float], price_pe
     rule = found.verdict.rule
     if end is None:
         return f"Going on was worth it to the end by {found.metric}, or it is too noisy to tell: {rule} never fired."
-    cost = _cost(sum(seconds[e] for e in range(end, epochs)), sum(seconds.values()), price_per_hour) if seconds else ""
+    rest, whole = (sum(seconds.get(epoch, 0.0) for epoch in range(first, epochs)) for first in (end, 0))
+    cost = _cost(rest, whole, price_per_hour) if whole else ""
     return (
         f"Going on was no longer worth it after epoch {end - 1} by {found.metric}: it {found.verdict.why}. The other "
         f"{epochs - end} of {epochs} epochs brought {found.rest:.2g} of {found.gained:.2g}{cost}."
