@@ -8,6 +8,8 @@ from lightning.pytorch.loggers import CSVLogger
 
 from lightning_critperiod.inspection import inspect
 from lightning_critperiod.inspection.run import read
+from lightning_critperiod.record import Decision, Record, Run
+from lightning_critperiod.report import save
 
 FALLS = [0.6 * 0.9**epoch for epoch in range(8)]
 
@@ -155,3 +157,10 @@ def test_a_configuration_that_cannot_be_read_does_not_matter(tmp_path, text):
     leave(tmp_path, "val_loss")
     (tmp_path / "hparams.yaml").write_text(text)
     assert read(tmp_path).modes == {}
+
+
+def test_the_report_of_our_own_run_says_it(tmp_path):
+    leave(tmp_path, "val_wobble")
+    decision = Decision("val_wobble", "Plateau(...)", "Plateau", {"patience": 3, "mode": "max"})
+    save(Record(Run("Net", 8, 8), decision=decision), tmp_path)
+    assert read(tmp_path).modes == {"val_wobble": "max"}

@@ -200,3 +200,13 @@ def test_of_several_logs_below_a_folder_the_newest_by_number_is_named(tmp_path, 
         leave_log(tmp_path / folder)
     with pytest.raises(ValueError, match=rf"one of the {len(folders)} runs below it, the newest is .*{newest}"):
         read(tmp_path)
+
+
+def test_beside_a_csv_that_says_nothing_the_event_files_are_read(tmp_path):
+    log = TensorBoardLogger(tmp_path, "log", version=0)
+    make_trainer(tmp_path, max_epochs=3, logger=log, log_every_n_steps=1).fit(TinyModel(), TinyData(n=8))
+    folder = tmp_path / "log/version_0"
+    for text, notes in (("epoch,val_loss\n", 0), ("time,val_loss\n1,2\n", 1)):
+        (folder / "metrics.csv").write_text(text)
+        found = read(folder)
+        assert (found.logs.epochs, len(found.logs.notes)) == (3, notes)

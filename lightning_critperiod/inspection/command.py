@@ -14,7 +14,7 @@ from lightning_critperiod.inspection.run import Run, read
 from lightning_critperiod.inspection.verdict import Plan
 from lightning_critperiod.recipe import Recipe, require_int, require_number
 from lightning_critperiod.record import write
-from lightning_critperiod.report import console
+from lightning_critperiod.report import command_console
 from lightning_critperiod.rules import Rule
 
 DESCRIPTION = (
@@ -35,7 +35,7 @@ def inspect(arguments: Sequence[str]) -> None:
     """
     options = _options(arguments)
     found = _findings(options)
-    terminal = console()
+    terminal = command_console()
     terminal.print(found.table)
     for heading, sentences in ((GOING_ON, found.going_on), ("Before believing it:", found.notes)):
         if sentences:

@@ -9,7 +9,7 @@ from lightning_critperiod.inspection.csv_log import read_csv
 from lightning_critperiod.inspection.event_log import read_events
 from lightning_critperiod.inspection.find import EVENTS, TABLE, event_files, has_log, logs_below
 from lightning_critperiod.inspection.logs import Logs
-from lightning_critperiod.inspection.modes import Mode, modes_of_run
+from lightning_critperiod.inspection.modes import Mode, as_mode, modes_of_run
 from lightning_critperiod.recipe import Volume
 from lightning_critperiod.record import Record, load
 from lightning_critperiod.signals import LayerRotation
@@ -67,7 +67,7 @@ def read(path: Path) -> Run:
     full = volumes[min(volumes)] if volumes else None
     run = _reported(folder, logs)
     changed = next((epoch for epoch, volume in volumes.items() if volume != full), None)
-    return replace(run, full_volume=full, changed=changed, modes=modes_of_run(folder, checkpoints))
+    return replace(run, full_volume=full, changed=changed, modes={**modes_of_run(folder, checkpoints), **run.modes})
 
 
 def _read_file(path: Path, logs: Logs) -> None:
@@ -95,10 +95,8 @@ def _with_log(path: Path, logs: Logs) -> Path:
 
 
 def _read_folder(folder: Path, checkpoints: Sequence[Path], logs: Logs) -> None:
-    if (folder / TABLE).is_file():
-        read_csv(folder / TABLE, logs)
-    elif events := event_files(folder):
-        read_events(events, logs)
+    if has_log(folder):
+        _read_log(folder, logs)
     elif not checkpoints:
         raise ValueError(f"{folder} has no metrics.csv, no event file of TensorBoard and no checkpoints")
     elif len(checkpoints) == 1:
@@ -111,6 +109,20 @@ def _read_folder(folder: Path, checkpoints: Sequence[Path], logs: Logs) -> None:
         if not logs.epochs:
             raise
         logs.notes.append(f"The checkpoints say nothing about layer rotation: {error}.")
+
+
+def _read_log(folder: Path, logs: Logs) -> None:
+    """The CSV file, or the event files where there is none or it says nothing."""
+    table, events = folder / TABLE, event_files(folder)
+    if table.is_file():
+        try:
+            read_csv(table, logs)
+        except ValueError as error:
+            if not events:
+                raise
+            logs.notes.append(f"{error}; the event files beside it were read.")
+    if events and not logs.epochs:
+        read_events(events, logs)
 
 
 def _reported(folder: Path, logs: Logs) -> Run:
@@ -127,8 +139,11 @@ def _reported(folder: Path, logs: Logs) -> Run:
     if max_epochs is not None and not logs.drop_evaluation(max_epochs):
         logs.notes.append(f"The report of the run says {max_epochs} epochs, but {logs.epochs} were logged.")
         max_epochs = logs.epochs
+    decision = record.decision
+    mode = None if decision is None else as_mode(decision.rule_arguments.get("mode"))
+    modes = {} if decision is None or mode is None else {decision.signal: mode}
     seconds = {epoch.epoch: sum(epoch.seconds.values()) for epoch in record.epochs if epoch.seconds}
-    return Run(logs, max_epochs, _samples(record), seconds=seconds)
+    return Run(logs, max_epochs, _samples(record), modes=modes, seconds=seconds)
 
 
 def _samples(record: Record) -> int | None:
