@@ -42,7 +42,7 @@ def test_a_name_that_says_it_is_believed_and_the_direction_is_said(said, tmp_pat
     leave(tmp_path, name)
     out = said()
     assert verdict_of_plateau(out) == mode
-    assert f"{'Lower' if mode == 'min' else 'Higher'} is better for {name} (by its name)." in out
+    assert f"{'Lower' if mode == 'min' else 'Higher'} is better for {name} (by name)." in out
     assert "--mode NAME=min or --mode NAME=max says otherwise" in out
 
 
@@ -71,7 +71,7 @@ def test_what_the_user_says_goes_before_the_name(said, tmp_path):
 def test_a_mode_without_a_name_is_for_what_is_not_known(said, tmp_path):
     leave(tmp_path, "val_loss", "val_wobble")
     out = said("--mode=max")
-    assert "Lower is better for val_loss (by its name)." in out
+    assert "Lower is better for val_loss (by name)." in out
     assert "Higher is better for val_wobble (as --mode says)." in out
 
 

@@ -10,7 +10,7 @@ from lightning_critperiod.inspection.logs import TIME
 from lightning_critperiod.inspection.question import Answer
 from lightning_critperiod.inspection.run import Run
 from lightning_critperiod.inspection.verdict import Plan, Verdict, as_record
-from lightning_critperiod.inspection.worth import decay_note, seconds_of_epochs, worth_note
+from lightning_critperiod.inspection.worth import decay_note, seconds_of_epochs, worth_notes
 from lightning_critperiod.report import html
 from lightning_critperiod.report.plotting import as_svg, samples_figure, signal_figure
 from lightning_critperiod.report.words import percent
@@ -69,7 +69,7 @@ class Findings:
         measured = self.run.seconds
         whole = measured.keys() >= set(range(logs.epochs))
         seconds = measured if whole else seconds_of_epochs(logs.values.get(TIME, {}), logs.epochs)
-        said = [worth_note(found, logs.epochs, seconds, self.price_per_hour) for found in self.answer.worths]
+        said = worth_notes(self.answer.worths, logs.epochs, seconds, self.price_per_hour)
         return [*said, decay_note(logs.rates)] if said else []
 
     @property

@@ -98,7 +98,7 @@ def find_direction(
         (given.named.get(name) or (given.default if alone else None), "as --mode says"),
         (of_rule, "as the rule says"),
         (of_run.get(name), "as the run's own callbacks say"),
-        (direction(name), "by its name"),
+        (direction(name), "by name"),
         (given.default, "as --mode says"),
     ]
     return next((Direction(mode, source) for mode, source in sources if mode is not None), None)

@@ -9,6 +9,7 @@ from statistics import median
 from lightning_critperiod.inspection.modes import Mode
 from lightning_critperiod.inspection.verdict import Verdict, ask
 from lightning_critperiod.rules import History, Worthwhile
+from lightning_critperiod.rules.outlook import outlook
 
 _PART = 0.02
 """Part of what the whole run gained that is worth going on for, where nobody says another amount."""
@@ -21,6 +22,9 @@ _LEAST = 3
 
 _BREAK = 10.0
 """An epoch that takes ten times as long as usual was a break between two sessions."""
+
+_UNITS = (("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
+"""From two of them on."""
 
 _DECAYED = 0.1
 """A learning rate of a tenth of its highest value has decayed."""
@@ -119,34 +123,50 @@ def decay_note(rates: Mapping[str, Sequence[float]]) -> str:
     return f"The learning rate had not decayed: {', '.join(said)}. A run that ends so has had no cooldown."
 
 
-def worth_note(found: Worth, epochs: int, seconds: Mapping[int, float], price_per_hour: float | None) -> str:
-    """What was found by one metric, in a sentence or two.
+def worth_notes(
+    worths: Sequence[Worth], epochs: int, seconds: Mapping[int, float], price_per_hour: float | None
+) -> list[str]:
+    """What was found by each metric; those that say the same are named together.
 
     Args:
-        found: By the metric.
+        worths: By metric.
         epochs: Of the run.
         seconds: Epoch -> how long it took; empty if that is not known.
         price_per_hour: Of the machine; None if nobody says.
 
     Returns:
-        The text.
+        Sentences.
     """
+    alike: dict[str, list[str]] = {}
+    said = []
+    for found in worths:
+        if found.verdict is not None and found.verdict.end_epoch is not None:
+            end = found.verdict.end_epoch
+            cost = _cost(end, epochs, seconds, price_per_hour)
+            said.append(
+                f"Going on was no longer worth it after epoch {end - 1} by {found.metric}: it {found.verdict.why}. The "
+                f"other {epochs - end} of {epochs} epochs brought {found.rest:.2g} of {found.gained:.2g}{cost}."
+            )
+        else:
+            alike.setdefault(_why_not(found), []).append(found.metric)
+    return said + [f"{why}: {', '.join(names)}." for why, names in alike.items()]
+
+
+def _why_not(found: Worth) -> str:
     if found.verdict is None:
-        return f"{found.metric} did not get better than its first values: nothing says when going on was not worth it."
-    end = found.verdict.end_epoch
-    rule = found.verdict.rule
-    if end is None:
-        return f"Going on was worth it to the end by {found.metric}, or it is too noisy to tell: {rule} never fired."
+        return (
+            "Nothing says when going on was no longer worth it, as the level at the end is no better than at first, by"
+        )
+    if outlook(found.verdict.history, "min") is None:
+        return "The run is too short, or was measured too rarely, to tell when going on was no longer worth it, by"
+    return "Going on was worth it to the end, as far as the noise lets one tell, by"
+
+
+def _cost(end: int, epochs: int, seconds: Mapping[int, float], price_per_hour: float | None) -> str:
+    """What the epochs from ``end`` on took, and what that cost; empty if the log has no times."""
     rest, whole = (sum(seconds.get(epoch, 0.0) for epoch in range(first, epochs)) for first in (end, 0))
-    cost = _cost(rest, whole, price_per_hour) if whole else ""
-    return (
-        f"Going on was no longer worth it after epoch {end - 1} by {found.metric}: it {found.verdict.why}. The other "
-        f"{epochs - end} of {epochs} epochs brought {found.rest:.2g} of {found.gained:.2g}{cost}."
-    )
-
-
-def _cost(rest: float, whole: float, price_per_hour: float | None) -> str:
-    in_hours = whole >= 3600
-    took = f"{rest / 3600:.2f} of {whole / 3600:.2f} hours" if in_hours else f"{rest:.3g} of {whole:.3g} seconds"
+    if not whole:
+        return ""
+    unit, length = next((unit, length) for unit, length in _UNITS if whole >= 2 * length or length == 1.0)
     money = "" if price_per_hour is None else f", {rest / 3600 * price_per_hour:.2f} at {price_per_hour:g} an hour"
-    return f" and took {took}{money}"
+    return f" and took {rest / length:.3g} of {whole / length:.3g} {unit}{money}"
