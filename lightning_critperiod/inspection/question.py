@@ -10,8 +10,8 @@ from lightning_critperiod.inspection.names import is_validation
 from lightning_critperiod.inspection.run import Run
 from lightning_critperiod.inspection.verdict import Verdict, ask, own_rules, rules_for_metric
 from lightning_critperiod.inspection.worth import Worth, worth
-from lightning_critperiod.own_rule import OWN_RULES
 from lightning_critperiod.rules import History, Rule
+from lightning_critperiod.signals import OURS
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _signals(question: Question, run: Run) -> dict[str, History]:
     for wanted, what in [(name, "signal"), *((named, "mode") for named in question.given.named)]:
         if wanted is not None and wanted not in logged:
             raise ValueError(f"{what} must be one of what was logged, {_listed(logged)}, got {wanted!r}")
-    ours = {kind.name for kind in OWN_RULES}
+    ours = {kind.name for kind in OURS}
     found = {n: h for n, h in logged.items() if (_is_looked_at(n, logged, ours) if name is None else n == name)}
     if not found:
         raise ValueError(

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from lightning_critperiod.detector import filled, replay
 from lightning_critperiod.inspection.modes import Mode
-from lightning_critperiod.own_rule import OWN_RULES
 from lightning_critperiod.recipe import Recipe
 from lightning_critperiod.record import Decision, Epoch, Record, Run
 from lightning_critperiod.rules import Forecast, Plateau, Rule
+from lightning_critperiod.signals import OURS
 from lightning_critperiod.timeline import Timeline
 
 
@@ -34,7 +34,7 @@ class Verdict:
 
 def own_rules(signal: str) -> list[Rule]:
     """The rule that belongs to a signal of ours; none for a metric."""
-    return [rule for kind, rule in OWN_RULES.items() if kind.name == signal]
+    return [kind.own_rule for kind in OURS if kind.name == signal and kind.own_rule is not None]
 
 
 def rules_for_metric(mode: Mode) -> list[Rule]:
