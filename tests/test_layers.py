@@ -20,7 +20,7 @@ ARROWS = {
     "compare": {"callback", "changes", "data", "lightning_seam", "recipe", "record", "report", "rules", "signals"},
     "costs": {"lightning_seam", "recipe"},
     "data": {"recipe"},
-    "datamodules": {"changes", "lightning_seam", "recipe"},
+    "datamodules": {"changes", "data", "lightning_seam", "recipe"},
     "detector": {"rules"},
     "early_cooldown": {"callback", "lightning_seam", "recipe", "rules", "signals"},
     "inspection": {"detector", "recipe", "record", "report", "rules", "signals", "timeline"},
