@@ -75,6 +75,15 @@ class CooldownChange(Change):
         self._overrides.put(loop, "update_lr_schedulers", update_lr_schedulers)
 
     @override
+    def start(self, trainer: Any, pl_module: Any) -> None:
+        self._end_the_run()  # a run that was resumed after its last batch has no epoch left to begin
+
+    def _end_the_run(self) -> None:
+        loop = self._trainer.fit_loop
+        if self.last_epoch is not None and loop.max_epochs != self.last_epoch + 1:
+            self._overrides.put(loop, "max_epochs", self.last_epoch + 1)
+
+    @override
     def apply(self, phase: Phase) -> None:
         """Begin the epoch; the phase says nothing here, because a guard does not take a cooldown back."""
         trainer = self._trainer
@@ -82,8 +91,7 @@ class CooldownChange(Change):
         if self.start_epoch is None or finished_epochs(trainer) < self.start_epoch or self.last_epoch is None:
             return
         self._rates = self._rates or [[_rates(g) for g in optimizer.param_groups] for optimizer in trainer.optimizers]
-        if trainer.fit_loop.max_epochs != self.last_epoch + 1:
-            self._overrides.put(trainer.fit_loop, "max_epochs", self.last_epoch + 1)
+        self._end_the_run()
         self._set_rates(self._part(unfinished_batches(trainer)))
 
     @override

@@ -81,7 +81,7 @@ class CooldownTrigger:
             return
         self.change.undone = True
         try:
-            trainer.save_checkpoint(Path(folder) / CHECKPOINT)
+            trainer.save_checkpoint(Path(folder) / CHECKPOINT, weights_only=False)
         finally:
             self.change.undone = False
 

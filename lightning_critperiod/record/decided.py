@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from lightning_critperiod.callback import CriticalPeriodCallback
+from lightning_critperiod.early_cooldown import EarlyCooldown
 from lightning_critperiod.recipe import Change
 from lightning_critperiod.record.decision import Decision, PlannedRecipe, Span
 from lightning_critperiod.record.run import Run, Setting
@@ -41,6 +42,7 @@ def decided(callback: CriticalPeriodCallback, run: Run) -> Decision:
         last_epoch=callback.last_epoch,
         reason=callback.reason,
         guard_reason="" if callback.guard is None else callback.guard.reason,
+        final_weights=callback.final_weights if isinstance(callback, EarlyCooldown) else "",
         phases=_phases(callback, run),
     )
 
