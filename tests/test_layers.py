@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "lightning_critperiod"
-HEAVY = {"matplotlib", "codecarbon", "jsonargparse", "ray", "sklearn", "torchvision", "rich"}
+HEAVY = {"IPython", "matplotlib", "codecarbon", "jsonargparse", "ray", "sklearn", "torchvision", "rich"}
 
 # room -> rooms of ours that it may import
 ARROWS = {

@@ -12,7 +12,16 @@ import torch
 from rich.console import Console
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_critperiod import Cooldown, CostMonitor, CriticalPeriodCallback, Guard, MonitoredMetric, Phased, costs
+from lightning_critperiod import (
+    Cooldown,
+    CostMonitor,
+    CriticalPeriodCallback,
+    EarlyCooldown,
+    Guard,
+    MonitoredMetric,
+    Phased,
+    costs,
+)
 from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.record import Record, Span, load
 from lightning_critperiod.report import RunRecorder, savings
@@ -455,7 +464,19 @@ def test_a_cooldown_that_ended_the_run_early_counts_the_epochs_that_it_left_out_
     assert record.projected.seconds_by_phase["training"] == pytest.approx(measured["training"] + 7 * rate)
     mean = statistics.fmean(epoch.seconds["validation"] for epoch in record.epochs)
     assert record.projected.seconds_by_phase["validation"] == pytest.approx(measured["validation"] + 7 * mean)
-    assert "A cooldown ended the run after 5 of at most 12 epochs; the others count as saved." in " ".join(shown(recorder).split())
+    said = " ".join(shown(recorder).split())
+    assert "A cooldown ended the run after 5 of at most 12 epochs; the others count as saved." in said
+
+
+def test_the_report_of_an_early_cooldown_says_with_which_weights_it_ended(tmp_path):
+    callback = EarlyCooldown("val_loss", min_gain=100.0)  # no gain is worth it
+    run(tmp_path, callback, CostMonitor(), max_epochs=60)
+    record = load(tmp_path)
+    assert record.run.max_epochs == 60
+    assert record.decision.last_epoch == record.run.epochs_done - 1 < 59
+    assert record.decision.final_weights == callback.final_weights != ""
+    assert f"The model has the {callback.final_weights} weights." in (tmp_path / "report.md").read_text()
+    assert (record.epochs[-1].phase, record.measured.samples) == ("cooldown", record.run.epochs_done * SAMPLES)
 
 
 def test_a_step_that_became_cheaper_counts_as_saved_though_as_much_was_drawn(tmp_path):
@@ -524,6 +545,9 @@ def test_a_notebook_shows_the_summary_as_html(tmp_path):
     assert "samples drawn" not in "".join(output.text for output in outputs if output.output_type == "stream")
 
 
-def test_the_monitor_loads_no_ipython(tmp_path):
-    code = "import sys; import lightning_critperiod; sys.exit('IPython' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+@pytest.mark.parametrize(("error", "told"), [(RuntimeError, False), (KeyboardInterrupt, True)])
+def test_a_run_that_is_stopped_by_hand_still_says_what_it_cost(tmp_path, capsys, error, told):
+    with pytest.raises((RuntimeError, SystemExit)):
+        fit(tmp_path, CostMonitor(), net=Net("training", error))
+    assert load(tmp_path).status == "interrupted"
+    assert ("samples drawn" in capsys.readouterr().out) == told

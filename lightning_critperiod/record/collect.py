@@ -109,7 +109,7 @@ def _measured(monitor: CostMonitor) -> Measured:
         money=costs.money,
         currency=costs.currency,
         samples=None if None in drawn else sum(drawn),
-        flops=sum(flops) if flops and None not in flops else None,
+        flops=_sum(flops) if flops else None,
         seconds_by_phase=dict(monitor.seconds),
         energy_by_part=monitor.energy,
         price_per_kwh=monitor.price_per_kwh,
@@ -119,3 +119,9 @@ def _measured(monitor: CostMonitor) -> Measured:
         assumed=tuple(sorted(getattr(monitor, "assumed", ()))),
         obtained=dict(monitor.obtained),
     )
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    """The sum; None ("not measured") if one of them is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

@@ -1,5 +1,6 @@
 """What a run left behind, as JSON, Markdown, a page and figures; what it saved against the full recipe."""
 
+from lightning_critperiod.record import Record, load
 from lightning_critperiod.report.caveats import caveats
 from lightning_critperiod.report.cost_monitor import CostMonitor
 from lightning_critperiod.report.recorder import RunRecorder
@@ -11,12 +12,14 @@ from lightning_critperiod.report.words import headline
 
 __all__ = [
     "CostMonitor",
+    "Record",
     "RunRecorder",
     "Saving",
     "caveats",
     "comparison_pages",
     "comparison_table",
     "headline",
+    "load",
     "pages",
     "save",
     "savings",

@@ -87,7 +87,8 @@ class RunRecorder(Callback):
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         # Not what goes wrong in a later test, nor before our setup: the last report stays.
         if self._running:
-            self._finish(trainer, f"{type(exception).__name__}: {exception}".removesuffix(": "))
+            error = f"{type(exception).__name__}: {exception}".removesuffix(": ")
+            self._finish(trainer, error, by_hand=isinstance(exception, KeyboardInterrupt))
 
     @override
     def on_test_end(self, trainer: Any, pl_module: Any) -> None:
@@ -98,7 +99,7 @@ class RunRecorder(Callback):
             self._leave(self.record, "The report of the training stays.")
             self._send(trainer, log_report)
 
-    def _finish(self, trainer: Any, error: str | None = None) -> None:
+    def _finish(self, trainer: Any, error: str | None = None, by_hand: bool = False) -> None:
         self._running = False
         if self.folder is None or not trainer.is_global_zero:
             return
@@ -108,7 +109,8 @@ class RunRecorder(Callback):
             self._send(trainer, log_report)
             self._send(trainer, log_figures)
         with _no_loss("The summary of the run was not shown", UNTOUCHED):
-            if self.show and self.record is not None and not error:
+            # Below the traceback of an error nobody would look for it.
+            if self.show and self.record is not None and (by_hand or not error):
                 display(self.record, self.folder if self.write else None)
 
     def _leave(self, record: Record, consequence: str) -> None:
