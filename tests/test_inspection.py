@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import Declares, TinyModel, make_trainer
-from example_record import record
+from example_record import as_json, record
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
@@ -150,8 +150,8 @@ def test_our_report_tells_the_planned_length_and_the_samples(tmp_path):
     assert (found.max_epochs, found.samples, found.logs.notes) == (8, 100, [])
     for damaged in (
         '{"format": 1, "run": ',
-        json.dumps({**record(), "run": []}),
-        json.dumps({**record(), "epochs": 1}),
+        json.dumps({**as_json(), "run": []}),
+        json.dumps({**as_json(), "epochs": 1}),
     ):
         (tmp_path / "report.json").write_text(damaged)
         found = read(tmp_path)

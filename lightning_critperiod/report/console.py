@@ -2,11 +2,13 @@
 
 import io
 import sys
+from typing import TYPE_CHECKING
 
-from rich.console import Console
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
-def console() -> Console:
+def console() -> "Console":
     """Make a console that shows every name as it is.
 
     Square brackets are no markup and ``:word:`` is no emoji. What the encoding of standard output cannot say is shown
@@ -15,6 +17,8 @@ def console() -> Console:
     Returns:
         The console.
     """
+    from rich.console import Console
+
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     width = None if sys.stdout.isatty() else 160
