@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "lightning_critperiod"
-HEAVY = {"matplotlib", "codecarbon", "jsonargparse", "ray", "sklearn", "torchvision", "rich"}
+HEAVY = {"IPython", "matplotlib", "codecarbon", "jsonargparse", "ray", "sklearn", "torchvision", "rich"}
 
 # room -> rooms of ours that it may import
 ARROWS = {
@@ -28,7 +28,7 @@ ARROWS = {
     "models": {"lightning_seam"},
     "oracle": {"callback", "compare", "inspection", "lightning_seam", "recipe", "record", "report", "rules"},
     "recipe": {"timeline"},
-    "record": {"callback", "costs", "lightning_seam", "recipe", "rules", "timeline"},
+    "record": {"callback", "costs", "early_cooldown", "lightning_seam", "recipe", "rules", "timeline"},
     "recorder": {"report"},
     "refusal": set(),
     "report": {"costs", "lightning_seam", "recipe", "record"},
