@@ -17,9 +17,11 @@ from lightning_critperiod.lightning_seam.override import Overrides
 from lightning_critperiod.lightning_seam.privates import check_privates
 from lightning_critperiod.lightning_seam.progress import (
     begin_next_epoch,
+    begun_batches,
     epochs_in_steps,
     finished_epochs,
     last_epoch_again,
+    optimizer_steps,
     planned_epochs,
     steps_read,
     unfinished_batches,
@@ -34,6 +36,7 @@ __all__ = [
     "Safely",
     "StepTotal",
     "begin_next_epoch",
+    "begun_batches",
     "check_privates",
     "combined_batches",
     "drop_train_loaders",
@@ -45,6 +48,7 @@ __all__ = [
     "is_cyclic",
     "iterate_anew",
     "last_epoch_again",
+    "optimizer_steps",
     "planned_epochs",
     "prepared",
     "register",
