@@ -2,9 +2,10 @@
 
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.changes import Guard, Phased
-from lightning_critperiod.costs import CostMonitor
+from lightning_critperiod.early_cooldown import EarlyCooldown
 from lightning_critperiod.recipe import Budget, Change, Cooldown, Recipe, Volume
-from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Patient, Plateau, Slope
+from lightning_critperiod.report import CostMonitor, RunRecorder
+from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Patient, Plateau, Slope, Worthwhile
 from lightning_critperiod.signals import (
     GradientConfusion,
     GradientPredictiveness,
@@ -20,6 +21,7 @@ __all__ = [
     "Cooldown",
     "CostMonitor",
     "CriticalPeriodCallback",
+    "EarlyCooldown",
     "Forecast",
     "GradientConfusion",
     "GradientPredictiveness",
@@ -32,7 +34,9 @@ __all__ = [
     "Phased",
     "Plateau",
     "Recipe",
+    "RunRecorder",
     "Slope",
     "TrainingGradientConfusion",
     "Volume",
+    "Worthwhile",
 ]

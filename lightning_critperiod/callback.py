@@ -28,7 +28,6 @@ from lightning_critperiod.lightning_seam import (
     send_back,
 )
 from lightning_critperiod.lightning_seam.namespace import Callback
-from lightning_critperiod.own_rule import own_rule
 from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.rules import History, Rule
 from lightning_critperiod.signals import LayerRotation, Signal
@@ -89,7 +88,7 @@ class CriticalPeriodCallback(Callback):
         _check_kinds(observe_only=(observe_only, bool), guard=(guard, Guard))
         if lr_policy not in LR_POLICIES:
             raise ValueError(f"lr_policy must be one of {LR_POLICIES}, got {lr_policy!r}")
-        self.rule = own_rule(self.signal) if rule is None else rule
+        self.rule = self.signal.default_rule() if rule is None else rule
         self.recipe = Recipe() if recipe is None else recipe
         self.lr_policy = lr_policy
         self.observe_only = rule is None and recipe is None if observe_only is None else observe_only

@@ -14,15 +14,15 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from rich.console import Console
 from typing_extensions import override
 
-from lightning_critperiod import compare, inspection, oracle, reporting
+from lightning_critperiod import compare, costs, inspection, oracle, reporting
 from lightning_critperiod.callback import CriticalPeriodCallback
-from lightning_critperiod.costs import CostMonitor
-from lightning_critperiod.recorder import RunRecorder
 from lightning_critperiod.refusal import Refusal, refusing
+from lightning_critperiod.report import CostMonitor, RunRecorder
 
 Study = compare.Comparison | oracle.Oracle
 STUDIES: dict[str, Callable[[list[str], Any], Study]] = {"compare": compare.prepare, "oracle": oracle.prepare}
 READ_ONLY = {"inspect": inspection.inspect, "report": reporting.report}
+KINDS = (CriticalPeriodCallback, costs.CostMonitor, RunRecorder)
 COMMANDS = {
     "fit": "Train; the report of what it cost and saved is left in the run's folder.",
     "validate": "Evaluate a model on the validation data.",
@@ -44,13 +44,15 @@ critperiod COMMAND --help says what its options are. To see it work: critperiod 
 class CritperiodCLI(LightningCLI):
     """LightningCLI with ``CriticalPeriodCallback`` (``critical_period``) and ``CostMonitor`` (``costs``) in place.
 
-    Either gives way to one of its kind that is listed in ``trainer.callbacks``. After ``fit`` the test set is
-    evaluated, if there is one, with the weights that training ended with.
+    Either gives way to one of its kind that is listed in ``trainer.callbacks``, and so does the ``RunRecorder``. After
+    ``fit`` the test set is evaluated, if there is one, with the weights that training ended with.
 
     Args:
         args: Of the command line; None is the process's own.
         run: Whether to run a subcommand. Without, ``args`` have none: the config is parsed and made into objects.
     """
+
+    recorder: RunRecorder | None = None
 
     def __init__(self, args: Sequence[str] | None = None, run: bool = True) -> None:
         quiet = {"exit_on_error": False}  # main() says it in one line
@@ -80,13 +82,14 @@ class CritperiodCLI(LightningCLI):
     @override
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Any]) -> Trainer:
         listed = config["callbacks"] or []
-        theirs = [type(callback) for callback in (listed if isinstance(listed, list) else [listed])]
-        ours = [callback for callback in callbacks if type(callback) not in theirs]
+        theirs = listed if isinstance(listed, list) else [listed]
+        taken = [kind for kind in KINDS if any(isinstance(callback, kind) for callback in theirs)]
+        ours = [callback for callback in callbacks if not isinstance(callback, tuple(taken))]
         if self.subcommand != "fit":
             ours = []  # what they do, they do in fit
-        else:
+        elif RunRecorder not in taken:
             text = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_none=False)
-            self.recorder = RunRecorder(config=text)
+            self.recorder = RunRecorder(show=False, config=text)  # shown after the test
             ours.append(self.recorder)  # reads the others, so it comes after them
         return super()._instantiate_trainer(config, ours)
 
@@ -96,8 +99,8 @@ class CritperiodCLI(LightningCLI):
         has_test_set = self.datamodule is not None and is_overridden("test_dataloader", self.datamodule)
         if has_test_set and trainer.state.finished and not trainer.fast_dev_run:
             trainer.test(self.model, datamodule=self.datamodule, verbose=False)
-        if trainer.is_global_zero:
-            self.recorder.show(Console())
+        if trainer.is_global_zero and self.recorder is not None:
+            self.recorder.show_on(Console())
 
 
 def _study(arguments: list[str]) -> Study:

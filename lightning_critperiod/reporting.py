@@ -10,9 +10,8 @@ from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.table import Table
 
-from lightning_critperiod.plotting import svgs
-from lightning_critperiod.report import Record, comparison_pages, comparison_table, headline, load, pages, table
-from lightning_critperiod.report.files import write
+from lightning_critperiod.record import Record, load, write
+from lightning_critperiod.report import comparison_pages, comparison_table, headline, pages, table
 
 DESCRIPTION = (
     "Draws report.md and report.html of a run again, from its report.json alone. Of several runs it makes one page "
@@ -51,7 +50,7 @@ def report(arguments: Sequence[str]) -> None:
             texts, said = comparison_pages(records, output.name), [comparison_table(records)]
         else:
             (record,) = records.values()
-            texts, said = pages(record, svgs(record), output.name), [headline(record), table(record)]
+            texts, said = pages(record, output.name), [headline(record), table(record)]
     write(texts, output.parent)
     # A pipe has no width of its own, and 80 columns would break the table.
     console = Console(width=None if sys.stdout.isatty() else 160)

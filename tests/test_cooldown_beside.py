@@ -1,11 +1,11 @@
-"""A cooldown: the LR of every optimizer step against the formula, the end of the run, and what starts it."""
+"""A cooldown beside everything else that a run may have: its Trainer, its module, other callbacks, another recipe."""
 
 import math
 
 import lightning as L
 import pytest
 import torch
-from conftest import Declares, Numbered, TinyData, TinyModel, make_trainer, weights
+from conftest import Declares, TinyData, TinyModel, make_trainer, weights
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
@@ -16,13 +16,11 @@ from lightning.pytorch.callbacks import (
     WeightAveraging,
 )
 from torch import nn
-from torch.utils.data import DataLoader, IterableDataset
 
 from lightning_critperiod import (
     AtEpoch,
     Cooldown,
     CriticalPeriodCallback,
-    Guard,
     MonitoredMetric,
     Never,
     Phased,
@@ -72,92 +70,15 @@ def fit(tmp_path, callback, *others, model=None, data=None, ckpt_path=None, **ar
     return trainer, model
 
 
-@pytest.mark.parametrize("shape", ["sqrt", "linear"])
-def test_the_rate_of_every_step_follows_the_formula_and_then_the_run_ends(tmp_path, shape):
-    callback = drive(shape=shape)
-    trainer, model = fit(tmp_path, callback)
-    steps = [u / 27 for u in range(27)]  # 3 epochs of 9
-    factor = sqrt if shape == "sqrt" else lambda u: 1 - u
-    assert model.rates_in(range(4)) == [0.05] * 36
-    assert model.rates_in({4, 5, 6}) == pytest.approx([0.05 * factor(u) for u in steps])
-    assert (trainer.current_epoch, trainer.global_step) == (7, 63)
-    assert trainer.optimizers[0].param_groups[0]["lr"] == 0
-    assert (callback.end_epoch, callback.cooldown_epoch, callback.last_epoch) == (4, 4, 6)
-    assert callback.reason.endswith("cooldown of 3 epochs begins after epoch 3: the rule fired")
-
-
-def test_its_length_is_a_part_of_the_epochs_before_it(tmp_path):
-    trainer, model = fit(tmp_path, drive(AtEpoch(6), fraction=0.5, min_epochs=1))
-    assert trainer.current_epoch == 9
-    assert len(model.rates_in({6, 7, 8})) == 27
-
-
-def test_without_a_firing_it_begins_in_time_for_the_planned_end(tmp_path):
-    callback = drive(Never())
-    trainer, model = fit(tmp_path, callback, max_epochs=8)
-    assert (callback.end_epoch, callback.cooldown_epoch, trainer.current_epoch) == (None, 5, 8)
-    assert model.rates_in(range(5)) == [0.05] * 45
-    assert model.rates_in({5, 6, 7}) == pytest.approx([0.05 * sqrt(u / 27) for u in range(27)])
-
-
-def test_max_steps_ends_it_in_the_middle_of_an_epoch_at_a_rate_of_zero(tmp_path):
-    callback = drive(Never(), min_epochs=2)
-    trainer, model = fit(tmp_path, callback, max_epochs=-1, max_steps=50)
-    # 50 steps are 5.56 epochs of 9: from epoch 3 on 23 steps are left, from epoch 4 on a second epoch does not fit.
-    assert callback.cooldown_epoch == 3
-    assert model.rates_in({3, 4, 5}) == pytest.approx([0.05 * sqrt(u / 23) for u in range(23)])
-    assert trainer.global_step == 50
-    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)
-
-
-def test_min_epochs_of_the_trainer_delays_it(tmp_path):
-    callback = drive()
-    trainer, _ = fit(tmp_path, callback, min_epochs=9)
-    assert (callback.end_epoch, callback.cooldown_epoch, trainer.current_epoch) == (4, 6, 9)
-
-
 def test_min_steps_of_the_trainer_delays_it(tmp_path):
     trainer, _ = fit(tmp_path, drive(), min_steps=75)
     assert trainer.current_epoch == 9
-
-
-SCHEDULERS = {
-    "one cycle": lambda o, total: torch.optim.lr_scheduler.OneCycleLR(o, max_lr=0.1, total_steps=int(total)),
-    "cosine": lambda o, total: torch.optim.lr_scheduler.CosineAnnealingLR(o, int(total)),
-}
-
-
-@pytest.mark.parametrize("scheduler", sorted(SCHEDULERS))
-def test_step_wise_schedulers_stand_still_and_so_does_the_momentum(tmp_path, scheduler):
-    model = Steps(scheduler=SCHEDULERS[scheduler])
-    fit(tmp_path, drive(), model=model)
-    _, last_rate, last_momentum = model.taken[35]
-    _, base, momentum = model.taken[36]
-    assert base != last_rate  # the scheduler has had its step at the end of epoch 3
-    assert model.rates_in({4, 5, 6}) == pytest.approx([base * sqrt(u / 27) for u in range(27)])
-    assert {m for epoch, _, m in model.taken if epoch >= 4} == {momentum}
-    assert (momentum != last_momentum) == (scheduler == "one cycle")
 
 
 def test_epoch_wise_schedulers_stand_still(tmp_path):
     model = Steps(scheduler=lambda o, _: torch.optim.lr_scheduler.ExponentialLR(o, 0.5), interval="epoch")
     fit(tmp_path, drive(), model=model)
     assert model.rates_in({4, 5, 6}) == pytest.approx([0.05 / 16 * sqrt(u / 27) for u in range(27)])
-
-
-class OnPlateau(Steps):
-    def configure_optimizers(self):
-        optimizer = torch.optim.SGD(self.parameters(), lr=0.05, momentum=0.9)
-        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.1, patience=0, threshold=1e6)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "monitor": "val_loss"}}
-
-
-def test_reduce_on_plateau_stands_still(tmp_path):
-    model = OnPlateau()
-    fit(tmp_path, drive(), model=model)
-    base = model.taken[36][1]
-    assert base < 0.05
-    assert model.rates_in({4, 5, 6}) == pytest.approx([base * sqrt(u / 27) for u in range(27)])
 
 
 class TwoOptimizers(Steps):
@@ -196,7 +117,7 @@ def test_several_optimizers_under_manual_optimization(tmp_path):
 
 def test_max_steps_counts_the_steps_of_all_optimizers(tmp_path):
     callback = drive(Never(), min_epochs=2)
-    trainer, model = fit(tmp_path, callback, model=TwoOptimizers(), max_epochs=-1, max_steps=100)
+    trainer, _ = fit(tmp_path, callback, model=TwoOptimizers(), max_epochs=-1, max_steps=100)
     assert callback.cooldown_epoch == 3  # as with 50 steps of one optimizer
     assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)
 
@@ -212,13 +133,6 @@ def test_a_module_that_sets_its_rate_before_every_step_is_cooled_down_from_that_
     assert model.rates_in({4, 5, 6}) == pytest.approx([0.03 * sqrt(u / 27) for u in range(27)])
 
 
-def test_under_accumulation_the_part_is_counted_in_optimizer_steps(tmp_path):
-    trainer, model = fit(tmp_path, drive(), accumulate_grad_batches=2)
-    # 9 batches are 5 steps: the last batch of an epoch has one of its own.
-    assert model.rates_in({4, 5, 6}) == pytest.approx([0.05 * sqrt(u / 15) for u in range(15)])
-    assert trainer.optimizers[0].param_groups[0]["lr"] == 0
-
-
 def test_accumulation_that_changes_in_the_cooldown_gives_every_epoch_its_part(tmp_path):
     _, model = fit(tmp_path, drive(), GradientAccumulationScheduler({0: 1, 5: 3}))
     parts = [*(u / 27 for u in range(9)), *((3 + u) / 9 for u in range(6))]
@@ -227,39 +141,6 @@ def test_accumulation_that_changes_in_the_cooldown_gives_every_epoch_its_part(tm
 
 def test_mixed_precision_and_clipping(tmp_path):
     _, model = fit(tmp_path, drive(), precision="bf16-mixed", gradient_clip_val=0.1)
-    assert model.rates_in({4, 5, 6}) == pytest.approx([0.05 * sqrt(u / 27) for u in range(27)])
-
-
-class TensorRate(Steps):
-    def configure_optimizers(self):
-        self.rate = torch.tensor(0.05)
-        return torch.optim.Adam(self.parameters(), lr=self.rate, capturable=False, foreach=False)
-
-
-def test_a_rate_that_is_a_tensor_stays_that_tensor(tmp_path):
-    model = TensorRate()
-    trainer, _ = fit(tmp_path, drive(), model=model)
-    assert model.rates_in({4, 5, 6}) == pytest.approx([0.05 * sqrt(u / 27) for u in range(27)], abs=1e-7)
-    assert trainer.optimizers[0].param_groups[0]["lr"] is model.rate
-    assert float(model.rate) == 0
-
-
-class Stream(IterableDataset):
-    def __iter__(self):
-        data = Numbered(33)
-        return iter([data[i] for i in range(33)])
-
-
-class StreamData(L.LightningDataModule):
-    def train_dataloader(self):
-        return DataLoader(Stream(), batch_size=4)
-
-    def val_dataloader(self):
-        return DataLoader(Numbered(8), batch_size=4)
-
-
-def test_the_length_of_a_stream_is_known_by_then(tmp_path):
-    _, model = fit(tmp_path, drive(), data=StreamData(), max_epochs=-1)
     assert model.rates_in({4, 5, 6}) == pytest.approx([0.05 * sqrt(u / 27) for u in range(27)])
 
 
@@ -287,19 +168,6 @@ def test_the_trainer_says_the_real_totals_once_they_are_known(tmp_path):
     assert totals.epochs == {**dict.fromkeys(range(4), -1), 4: 7, 5: 7, 6: 7}
 
 
-def test_it_is_asked_for_in_the_run(tmp_path):
-    callback = drive(Never())
-
-    class Asks(Callback):
-        def on_train_batch_end(self, trainer, *_):
-            if trainer.current_epoch == 2:
-                callback.cool_down()
-
-    trainer, _ = fit(tmp_path, callback, Asks())
-    assert (callback.cooldown_epoch, trainer.current_epoch) == (3, 6)
-    assert callback.reason.endswith("cooldown of 3 epochs begins after epoch 2: it was asked for")
-
-
 def test_a_file_in_the_runs_folder_asks_for_it_once(tmp_path):
     class Touches(Callback):
         def on_train_batch_end(self, trainer, *_):
@@ -312,11 +180,6 @@ def test_a_file_in_the_runs_folder_asks_for_it_once(tmp_path):
     assert not (tmp_path / "cool_down").exists()
 
 
-def test_cool_down_without_a_cooldown_is_refused():
-    with pytest.raises(ValueError, match="needs a recipe with a cooldown"):
-        CriticalPeriodCallback(rule=Never(), recipe=Recipe()).cool_down()
-
-
 def test_volume_and_phased_have_the_settings_of_the_cooldown(tmp_path):
     model = Steps()
     model.strength = 1.0
@@ -327,23 +190,6 @@ def test_volume_and_phased_have_the_settings_of_the_cooldown(tmp_path):
     assert [callback.settings[epoch]["phased/strength"] for epoch in range(7)] == [1, 1, 0.5, 0.5, 0.25, 0.25, 0.25]
     assert [len(model.samples[epoch]) for epoch in range(7)] == [9, 9, 4, 4, 4, 4, 4]
     assert model.rates_in({4, 5, 6}) == pytest.approx([0.05 * sqrt(u / 12) for u in range(12)])
-
-
-class Worsens(Steps):
-    """Logs a metric that drops in epoch 5."""
-
-    def validation_step(self, batch, batch_idx):
-        self.log("score", 0.0 if self.current_epoch >= 5 else 1.0, batch_size=1)
-
-
-def test_a_guard_takes_the_volume_back_and_not_the_cooldown(tmp_path):
-    recipe = Recipe(after=Volume(pruning_ratio=0.5), cooldown=Cooldown())
-    callback = CriticalPeriodCallback(rule=AtEpoch(4), recipe=recipe, guard=Guard("score", max_drop=0.1, mode="max"))
-    trainer, model = fit(tmp_path, callback, model=Worsens())
-    assert (callback.back_epoch, trainer.current_epoch) == (6, 7)
-    assert [len(model.samples[epoch]) for epoch in (4, 5, 6)] == [4, 4, 9]
-    parts = [*(u / 12 for u in range(8)), *((18 + u) / 27 for u in range(9))]
-    assert model.rates_in({4, 5, 6}) == pytest.approx([0.05 * sqrt(u) for u in parts])
 
 
 def test_the_factor_at_the_start_of_each_epoch_is_logged(tmp_path):
@@ -385,18 +231,6 @@ def test_lightnings_weight_averaging_beside_it(tmp_path):
     assert model.rates_in({4, 5, 6}) == pytest.approx([0.05 * sqrt(u / 27) for u in range(27)])
 
 
-def test_the_checkpoint_of_the_moment_before_goes_on_at_the_full_rate_until_the_planned_end(tmp_path):
-    fit(tmp_path, drive(), ModelCheckpoint(tmp_path))
-    before = tmp_path / "before_cooldown.ckpt"
-    assert torch.load(before, weights_only=True)["epoch"] == 3
-    callback = drive()
-    trainer, model = fit(tmp_path, callback, ckpt_path=before, max_epochs=11)
-    assert (callback.cooldown_epoch, trainer.current_epoch) == (8, 11)
-    assert callback.reason.endswith("begins after epoch 7: in time for the end of the run after 11 epochs")
-    assert model.rates_in(range(4, 8)) == [0.05] * 36
-    assert model.rates_in({8, 9, 10}) == pytest.approx([0.05 * sqrt(u / 27) for u in range(27)])
-
-
 class Scripted(Steps):
     """A metric that stands still, rises from epoch 13 to 20, and stands still again."""
 
@@ -422,14 +256,13 @@ def test_without_a_checkpoint_callback_no_checkpoint_is_written(tmp_path):
     assert not list(tmp_path.rglob("*.ckpt"))
 
 
-def test_a_run_that_has_ended_with_its_cooldown_trains_no_further(tmp_path):
+def test_a_run_that_has_ended_with_its_cooldown_trains_no_further(tmp_path, caplog):
     callback = drive()
     trainer, model = fit(tmp_path, callback, ModelCheckpoint(tmp_path, save_last=True), max_epochs=-1)
     before = weights(model)
-    with pytest.warns(UserWarning, match="ended with its cooldown after 7 epochs"):
-        trainer.fit(model, TinyData())
-    with pytest.warns(UserWarning, match="ended with its cooldown after 7 epochs"):
-        again, resumed = fit(tmp_path, drive(), ckpt_path=tmp_path / "last.ckpt", max_epochs=-1)
+    trainer.fit(model, TinyData())
+    again, resumed = fit(tmp_path, drive(), ckpt_path=tmp_path / "last.ckpt", max_epochs=-1)
+    assert "ended with its cooldown after 7 epochs" in caplog.text
     assert torch.equal(weights(model), before)
     assert torch.equal(weights(resumed), before)
     assert (trainer.current_epoch, again.current_epoch) == (7, 7)
@@ -440,13 +273,6 @@ def test_a_run_that_is_all_cooldown_starts_at_the_peak_of_a_warm_up(tmp_path):
     model = Steps(scheduler=lambda o, _: torch.optim.lr_scheduler.LambdaLR(o, lambda step: min(1.0, step / 5)))
     fit(tmp_path, drive(Never()), model=model, max_epochs=2)
     assert [rate for _, rate, _ in model.taken] == pytest.approx([0.05 * sqrt(u / 18) for u in range(18)])
-
-
-def test_a_recipe_without_a_cooldown_is_not_touched(tmp_path):
-    callback = CriticalPeriodCallback(rule=AtEpoch(2), recipe=Recipe(after=FULL))
-    trainer, model = fit(tmp_path, callback, max_epochs=4)
-    assert model.rates_in(range(4)) == [0.05] * 36
-    assert (callback.cooldown_epoch, callback.last_epoch, trainer.current_epoch) == (None, None, 4)
 
 
 def test_batch_norm_in_a_model_of_two_views_is_no_obstacle(tmp_path):

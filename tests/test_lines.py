@@ -9,7 +9,7 @@ from conftest import Declares, TinyModel
 from scipy.optimize import curve_fit
 
 from lightning_critperiod import CriticalPeriodCallback, MonitoredMetric
-from lightning_critperiod.recorder import RunRecorder
+from lightning_critperiod.report import RunRecorder
 from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Patient, Plateau, Rule, Slope
 
 NOISY = dict(enumerate(np.random.default_rng(0).normal(size=30).tolist()))

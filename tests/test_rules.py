@@ -58,8 +58,11 @@ def slope_truth(rule, history, max_epochs):
     epochs, values = finite(history)
     if is_early(rule, history, max_epochs) or len(epochs) < rule.window:
         return False
-    x = epochs[-rule.window :] / (max_epochs - 1)
-    return np.degrees(np.arctan(np.polyfit(x, values[-rule.window :], 1)[0])) < rule.max_angle
+    x, y = np.append(-1, epochs) / (max_epochs - 1), np.append(0, values)  # 0 before the first epoch
+    starts = range(len(x) - rule.window + 1)
+    slopes = [np.polyfit(x[i : i + rule.window], y[i : i + rule.window], 1)[0] for i in starts]
+    *earlier, last = np.degrees(np.arctan(slopes))
+    return last < rule.max_angle and (not rule.after_rise or max(earlier) >= rule.max_angle)
 
 
 def low_outlier_truth(rule, history, max_epochs):
@@ -131,8 +134,9 @@ def agrees(rule, truth, seeds, max_epochs=40):
     "rule",
     [
         Slope(),
+        Slope.published(),
         Slope(window=2, min_epochs=0),
-        Slope(window=9, max_angle=80, min_epochs=3),
+        Slope(window=9, max_angle=80, min_epochs=3, after_rise=False),
         Slope(max_angle=-20.0, min_epochs=0),
     ],
     ids=repr,
@@ -251,9 +255,17 @@ def test_plateau_fires_at_the_epoch_at_which_early_stopping_stops_a_trainer(seed
     [
         # a line of slope 1 over the run stands at exactly 45 degrees, which is not below
         (Slope(window=3, min_epochs=0), [e / 9 for e in range(10)], 10, []),
-        (Slope(window=3, min_epochs=0), [0.9 * e / 9 for e in range(10)], 10, [2, 3, 4, 5, 6, 7, 8, 9]),
-        # the published guard: the first verdict comes with the fifth value
-        (Slope(min_epochs=0), [0.3] * 10, 10, [4, 5, 6, 7, 8, 9]),
+        (Slope(window=3, min_epochs=0, after_rise=False), [0.9 * e / 9 for e in range(10)], 10, list(range(2, 10))),
+        # it never rose at 45 degrees
+        (Slope(window=3, min_epochs=0), [0.9 * e / 9 for e in range(10)], 10, []),
+        # it rose at 45 degrees from the start to the first two values, and in the middle
+        (Slope(window=3, min_epochs=0), [0.12] * 10, 10, []),
+        (Slope(window=3, min_epochs=0), [0.23] * 10, 10, [2, 3, 4, 5, 6, 7, 8, 9]),
+        (Slope(window=3, min_epochs=0), [0, 0, 0, 0.12, 0.24, 0.26, 0.26, 0.26], 10, [5, 6, 7]),
+        # the published rule: the first verdict comes with the fifth value, whether or not the signal ever rose
+        (Slope.published(), [0.3] * 10, 10, [4, 5, 6, 7, 8, 9]),
+        (Slope.published(), [0.0] * 10, 10, [4, 5, 6, 7, 8, 9]),
+        (Slope(), [0.0] * 10, 10, []),
         (Slope(window=2), [0.3] * 60, 60, list(range(5, 60))),
         (Slope(window=2, min_epochs=7), [0.3] * 9, 20, [6, 7, 8]),
         (Slope(window=2, min_epochs=0), [1.0, 0.5, 0.0], 10, [1, 2]),
@@ -416,12 +428,12 @@ def test_an_epoch_without_a_value_leaves_the_verdict_as_it_was(rule):
 
 def test_min_epochs_is_by_default_a_tenth_of_the_run_rounded_up():
     flat = dict.fromkeys(range(40), 0.0)
-    firsts = {E: fires(Slope(window=2), flat, E)[0] + 1 for E in (10, 20, 21, 30, 31, 200)}
+    firsts = {E: fires(Slope(window=2, after_rise=False), flat, E)[0] + 1 for E in (10, 20, 21, 30, 31, 200)}
     assert firsts == {10: 2, 20: 2, 21: 3, 30: 3, 31: 4, 200: 20}
 
 
 def test_the_clock_of_min_epochs_is_the_largest_epoch_even_if_it_was_not_measured():
-    rule = Slope(window=2, min_epochs=5)
+    rule = Slope(window=2, min_epochs=5, after_rise=False)
     assert fires(rule, {0: 0.0, 1: 0.0, 2: NAN, 3: NAN, 4: NAN}, 10) == [4]
 
 
@@ -430,7 +442,7 @@ def test_the_clock_of_min_epochs_is_the_largest_epoch_even_if_it_was_not_measure
     [
         (
             Slope(window=2),
-            [0.0, 0.1, 0.1 + math.tan(math.radians(38)) / 9],
+            [0.0, 0.2, 0.2 + math.tan(math.radians(38)) / 9],
             10,
             "rose at 38.0 degrees, below 45",
         ),
@@ -445,6 +457,29 @@ def test_the_verdict_in_words(rule, values, max_epochs, words):
     history = dict(enumerate(values))
     assert rule(history, max_epochs) or isinstance(rule, AtEpoch)
     assert rule.why(history, max_epochs) == words
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "max_epochs", "words"),
+    [
+        (Slope(), [0.0, 0.1], 10, "a verdict takes 5 measured epochs, got 2"),
+        (
+            Slope(window=2),
+            [0.0001, 0.0002, 0.0003],
+            11,
+            "the signal has hardly moved: its steepest rise was 0.1 degrees, and only the end of a rise at 45 ends the "
+            "period",
+        ),
+        (Slope(window=2), [0.2, 0.4, 0.6], 11, "the signal still rose at 63.4 degrees"),
+        (Slope(window=2, min_epochs=9), [0.2, 0.4, 0.4], 11, f"{Slope(window=2, min_epochs=9)} never fired"),
+        (Patient(Slope(), 2), [0.0, 0.1], 10, "a verdict takes 5 measured epochs, got 2"),
+        (Plateau(2), [3, 2, 1], 3, f"{Plateau(2)} never fired"),
+    ],
+)
+def test_why_there_was_no_verdict_in_words(rule, values, max_epochs, words):
+    history = dict(enumerate(values))
+    assert not rule(history, max_epochs)
+    assert rule.why_not(history, max_epochs) == words
 
 
 def test_at_epoch_past_the_end_is_refused_naming_both_numbers():
@@ -516,6 +551,7 @@ def test_a_rule_of_ones_own_says_in_one_line_that_it_needs_no_last_epoch():
         (lambda: Slope(max_angle="45"), TypeError, "max_angle .* got '45'"),
         (lambda: Slope(min_epochs=-1), ValueError, "min_epochs must be an int from 0 up, got -1"),
         (lambda: Slope(min_epochs=0.1), TypeError, "min_epochs .* got 0.1"),
+        (lambda: Slope(after_rise=1), TypeError, "after_rise must be True or False, got 1"),
         (lambda: LowOutlier(threshold=-0.1), ValueError, "threshold .* got -0.1"),
         (lambda: LowOutlier(threshold=False), TypeError, "threshold .* got False"),
         (lambda: LowOutlier(every_n_epochs=0), ValueError, "every_n_epochs .* got 0"),

@@ -4,7 +4,7 @@ import functools
 import math
 from typing import Any
 
-from lightning_utilities.core.rank_zero import rank_zero_warn
+from lightning_utilities.core.rank_zero import rank_zero_info
 from torch import Tensor
 from typing_extensions import override
 
@@ -85,7 +85,7 @@ class CooldownChange(Change):
         if last is None or finished_epochs(trainer) <= last:
             return
         self._end_with(last)
-        rank_zero_warn(
+        rank_zero_info(
             f"This run has ended with its cooldown after {last + 1} epochs, so nothing is trained: to go on at the "
             "full rate, resume from the checkpoint of the moment before the cooldown."
         )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lightning_critperiod.compare.summary import Row
-from lightning_critperiod.plotting.style import BLUE, MUTED, ORANGE, SHADE, VERMILLION, name_axes, sheet
+from lightning_critperiod.report.plotting.style import BLUE, MUTED, ORANGE, SHADE, VERMILLION, name_axes, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from lightning_critperiod.compare.figure import as_text, pareto_figure
 from lightning_critperiod.compare.results import STUDY, Results
 from lightning_critperiod.compare.summary import Records, Row, summarize
 from lightning_critperiod.compare.table import markdown
-from lightning_critperiod.report.files import as_json, write
+from lightning_critperiod.record import as_json, write
 
 SUMMARY = "summary.json"
 

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from lightning_critperiod.compare.as_dict import Record
 from lightning_critperiod.recipe import Volume
-from lightning_critperiod.report import Record
 
 
 @dataclass(frozen=True)

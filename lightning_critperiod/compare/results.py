@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from lightning_critperiod.compare.arm import Arm
-from lightning_critperiod.report import Record, load
-from lightning_critperiod.report.files import as_json, write
+from lightning_critperiod.compare.as_dict import Record, load
+from lightning_critperiod.record import as_json, write
 
 STUDY = "study.json"
 

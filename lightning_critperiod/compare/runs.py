@@ -16,12 +16,12 @@ from rich.progress import (
 )
 
 from lightning_critperiod.compare.arm import Arm
+from lightning_critperiod.compare.as_dict import Record
 from lightning_critperiod.compare.config import Cli
 from lightning_critperiod.compare.jobs import Jobs
 from lightning_critperiod.compare.pools import RETRIES, Pool
 from lightning_critperiod.compare.results import Results
 from lightning_critperiod.compare.training import train
-from lightning_critperiod.report import Record
 
 Run = tuple[Arm, int]
 """An arm and a seed."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lightning_critperiod.compare.arm import Arm
+from lightning_critperiod.compare.as_dict import Record
 from lightning_critperiod.compare.plan import pass_samples
 from lightning_critperiod.compare.statistics import (
     Interval,
@@ -15,7 +16,6 @@ from lightning_critperiod.compare.statistics import (
     t_interval,
     verdict,
 )
-from lightning_critperiod.report import Record
 
 REFERENCES = ("full", "ours")
 
@@ -132,7 +132,7 @@ def _row(
         switches={
             seed: d["end_epoch"]
             for seed, d in decisions.items()
-            if d["end_epoch"] is not None and "multipliers" not in d["recipe"]
+            if d["end_epoch"] is not None and "multipliers" not in d["recipe"]["changes"]
         },
         last_rate=statistics.fmean(_last_rate(record) for record in runs.values()),
         against=against,

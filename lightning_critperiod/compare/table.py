@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 
+from lightning_critperiod.compare.as_dict import Record
 from lightning_critperiod.compare.findings import findings
 from lightning_critperiod.compare.statistics import Interval, Paired
 from lightning_critperiod.compare.summary import REFERENCES, Row
-from lightning_critperiod.report import Record
 
 Cells = list[tuple[str, ...]]
 

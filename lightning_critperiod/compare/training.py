@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lightning_critperiod.compare.as_dict import Record
 from lightning_critperiod.compare.config import Cli
 from lightning_critperiod.compare.quiet import quiet
 from lightning_critperiod.compare.rates import RecordRates
-from lightning_critperiod.recorder import RunRecorder
-from lightning_critperiod.report import Record
+from lightning_critperiod.report import RunRecorder
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def train(job: Job, cli: Cli) -> Record:
             arguments += ["--config", str(file)]
         callbacks = cli([*arguments, "--seed_everything", str(job.seed)]).trainer.callbacks
     record = next(c.record for c in callbacks if isinstance(c, RunRecorder))
-    if record is None or record["status"] != "completed" or not record["metrics"]["test"]:
+    if record is None or record.status != "completed" or not record.metrics.test:
         raise RuntimeError("the run left no record of its end and its test")
     rates = next(c.rates for c in callbacks if isinstance(c, RecordRates))
     comparison = {
@@ -70,7 +70,7 @@ def train(job: Job, cli: Cli) -> Record:
         "resumed": job.checkpoint is not None,
         "rates": rates,
     }
-    return {**record, "config": None, "comparison": comparison}
+    return {**record.to_json(), "config": None, "comparison": comparison}
 
 
 def _of_the_run(folder: str) -> dict[str, Any]:

@@ -3,6 +3,6 @@
 from lightning_critperiod.costs.amounts import Costs, Energy
 from lightning_critperiod.costs.ledger import PHASES, EpochCosts
 from lightning_critperiod.costs.monitor import CostMonitor
-from lightning_critperiod.costs.projection import Projection, project
+from lightning_critperiod.costs.projection import PacedEpoch, Projection, project
 
-__all__ = ["PHASES", "CostMonitor", "Costs", "Energy", "EpochCosts", "Projection", "project"]
+__all__ = ["PHASES", "CostMonitor", "Costs", "Energy", "EpochCosts", "PacedEpoch", "Projection", "project"]

@@ -14,7 +14,7 @@ from lightning_critperiod.inspection.run import Run, read
 from lightning_critperiod.inspection.verdict import ask, rules_for
 from lightning_critperiod.own_rule import OWN_RULES
 from lightning_critperiod.recipe import Recipe
-from lightning_critperiod.report.files import write
+from lightning_critperiod.record import write
 from lightning_critperiod.rules import Rule
 from lightning_critperiod.rules.measured import require_int
 

@@ -8,9 +8,9 @@ from rich.table import Table
 
 from lightning_critperiod.inspection.run import Run
 from lightning_critperiod.inspection.verdict import Verdict, as_record, drawn
-from lightning_critperiod.plotting import as_svg, samples_figure, signal_figure
 from lightning_critperiod.recipe import Recipe
 from lightning_critperiod.report import html
+from lightning_critperiod.report.plotting import as_svg, samples_figure, signal_figure
 from lightning_critperiod.report.words import percent
 
 

@@ -8,7 +8,7 @@ from lightning_critperiod.inspection.csv_log import read_csv
 from lightning_critperiod.inspection.event_log import read_events
 from lightning_critperiod.inspection.logs import OURS, Logs
 from lightning_critperiod.recipe import Volume
-from lightning_critperiod.report import Record, load
+from lightning_critperiod.record import Record, load
 from lightning_critperiod.signals import LayerRotation
 
 EVENTS = "events.out.tfevents.*"
@@ -97,14 +97,13 @@ def _reported(path: Path, logs: Logs) -> tuple[int | None, int | None]:
         return None, None
     try:
         record = load(file)
-        return int(record["run"]["max_epochs"]), _samples(record)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return record.run.max_epochs, _samples(record)
+    except ValueError as error:
         logs.notes.append(f"The report of the run was not used: {error}.")
         return None, None
 
 
 def _samples(record: Record) -> int | None:
     """What the user's own loader draws, from the epochs whose volume is known; one that was cut short drew less."""
-    epochs = [epoch for epoch in record["epochs"] if epoch.get("volume") and epoch.get("samples")]
-    found = [epoch["samples"] / Volume(**epoch["volume"]).fraction for epoch in epochs]
+    found = [epoch.samples / epoch.volume.fraction for epoch in record.epochs if epoch.volume and epoch.samples]
     return round(max(found)) if found else None

@@ -2,11 +2,12 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from lightning_critperiod.own_rule import OWN_RULES
 from lightning_critperiod.recipe import Recipe
+from lightning_critperiod.record import Decision, Epoch, Record, Run
 from lightning_critperiod.rules import Forecast, Plateau, Rule
+from lightning_critperiod.timeline import Phase
 
 # Words in the name of a metric that is the better the lower it is.
 LOWER_IS_BETTER = ("loss", "err", "perplexity", "ppl", "nll", "mse", "mae", "bce", "entropy")
@@ -76,26 +77,20 @@ def drawn(recipe: Recipe, end_epoch: int | None, max_epochs: int, n: int | None)
     return sum(volume.fraction if n is None else volume.samples(n) for volume in volumes)
 
 
-def as_record(verdict: Verdict, recipe: Recipe, max_epochs: int, n: int | None) -> dict[str, Any]:
+def as_record(verdict: Verdict, recipe: Recipe, max_epochs: int, n: int | None) -> Record:
     """The part of a run's record that the figures of signal and samples are drawn from."""
-    end, rule = verdict.end_epoch, verdict.rule
-    epochs = []
-    for epoch in range(max_epochs):
-        value, volume = verdict.history.get(epoch, math.nan), recipe.volume(epoch, end, max_epochs)
-        phase = "during" if end is None or epoch < end else "after" if volume == recipe.after else "annealing"
-        epochs.append({
-            "epoch": epoch,
-            "signal": value if math.isfinite(value) else None,
-            "over": end is not None and epoch + 1 >= end,
-            "samples": 0 if n is None else volume.samples(n),
-            "phase": phase,
-        })
-    return {
-        "epochs": epochs,
-        "decision": {
-            "signal": verdict.signal,
-            "rule_name": type(rule).__name__,
-            "lines": rule.lines(_asked(verdict.history, _finished(verdict)), max_epochs),
-            "end_epoch": end,
-        },
-    }
+    end, rule, epochs = verdict.end_epoch, verdict.rule, []
+    for number in range(max_epochs):
+        value, volume = verdict.history.get(number, math.nan), recipe.volume(number, end, max_epochs)
+        phase: Phase = "during" if end is None or number < end else "after" if volume == recipe.after else "annealing"
+        signal, samples = value if math.isfinite(value) else None, 0 if n is None else volume.samples(n)
+        epochs.append(Epoch(number, samples=samples, signal=signal, phase=phase, volume=volume))
+    lines = rule.lines(_asked(verdict.history, _finished(verdict)), max_epochs)
+    decision = Decision(
+        signal=verdict.signal,
+        rule=str(rule),
+        rule_name=type(rule).__name__,
+        lines={label: tuple(line) for label, line in lines.items()},
+        end_epoch=end,
+    )
+    return Record(run=Run("", max_epochs, max_epochs), decision=decision, epochs=tuple(epochs))

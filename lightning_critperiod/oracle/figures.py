@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lightning_critperiod.compare.statistics import Interval, Paired
 from lightning_critperiod.oracle.sweep import Point, Sweep, change
 from lightning_critperiod.oracle.table import cheapest, place_words
-from lightning_critperiod.plotting.style import BLUE, INK, MUTED, ORANGE, SHADE, VERMILLION, name_axes, sheet
+from lightning_critperiod.report.plotting.style import BLUE, INK, MUTED, ORANGE, SHADE, VERMILLION, name_axes, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,6 +10,7 @@ from typing import Any
 from typing_extensions import override
 
 from lightning_critperiod.compare.arm import Arm
+from lightning_critperiod.compare.as_dict import Record
 from lightning_critperiod.compare.config import Config
 from lightning_critperiod.compare.jobs import Jobs
 from lightning_critperiod.compare.results import Results
@@ -17,7 +18,6 @@ from lightning_critperiod.compare.training import Job
 from lightning_critperiod.inspection.verdict import ask
 from lightning_critperiod.oracle.arms import FULL, RULE, choice, switch
 from lightning_critperiod.oracle.trunk import checkpoint
-from lightning_critperiod.report import Record
 from lightning_critperiod.rules import Rule
 
 CHECKPOINTS = ".checkpoints"

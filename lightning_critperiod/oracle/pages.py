@@ -6,7 +6,7 @@ from lightning_critperiod.compare.figure import as_text
 from lightning_critperiod.oracle.figures import figure1, figure2
 from lightning_critperiod.oracle.sweep import Sweep, load
 from lightning_critperiod.oracle.table import markdown
-from lightning_critperiod.report.files import write
+from lightning_critperiod.record import write
 
 
 def redraw(folder: Path) -> Sweep:

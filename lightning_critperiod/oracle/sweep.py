@@ -10,13 +10,13 @@ from typing import Any
 from lightning.pytorch.cli import instantiate_class
 
 from lightning_critperiod.compare.arm import Arm
+from lightning_critperiod.compare.as_dict import Record
 from lightning_critperiod.compare.results import STUDY, Results
 from lightning_critperiod.compare.statistics import Paired, paired
 from lightning_critperiod.compare.summary import Records, Row, summarize
 from lightning_critperiod.oracle.arms import FULL, RULE, choice
 from lightning_critperiod.oracle.jobs import rule_epoch
 from lightning_critperiod.recipe import Volume
-from lightning_critperiod.report import Record
 
 
 @dataclass(frozen=True)

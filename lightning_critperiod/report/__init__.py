@@ -1,7 +1,8 @@
-"""What a run left behind, as JSON, Markdown and a page, and what it saved against the projected full recipe."""
+"""What a run left behind, as JSON, Markdown, a page and figures; what it saved against the full recipe."""
 
 from lightning_critperiod.report.caveats import caveats
-from lightning_critperiod.report.files import FORMAT, Record, load
+from lightning_critperiod.report.cost_monitor import CostMonitor
+from lightning_critperiod.report.recorder import RunRecorder
 from lightning_critperiod.report.save import pages, save
 from lightning_critperiod.report.savings import Saving, savings
 from lightning_critperiod.report.side_by_side import comparison_pages, comparison_table
@@ -9,14 +10,13 @@ from lightning_critperiod.report.table import table
 from lightning_critperiod.report.words import headline
 
 __all__ = [
-    "FORMAT",
-    "Record",
+    "CostMonitor",
+    "RunRecorder",
     "Saving",
     "caveats",
     "comparison_pages",
     "comparison_table",
     "headline",
-    "load",
     "pages",
     "save",
     "savings",

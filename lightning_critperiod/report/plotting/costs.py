@@ -1,8 +1,9 @@
 """Where the time went, beside where the full recipe's would have gone."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lightning_critperiod.plotting.style import (
+from lightning_critperiod.record import Projected, Record
+from lightning_critperiod.report.plotting.style import (
     BLUE,
     GREEN,
     INK,
@@ -31,7 +32,7 @@ PHASES = {
 }
 
 
-def costs_figure(record: dict[str, Any]) -> "Figure | None":
+def costs_figure(record: Record) -> "Figure | None":
     """Seconds by phase, measured above the projected full recipe with its 95% interval.
 
     Args:
@@ -40,14 +41,14 @@ def costs_figure(record: dict[str, Any]) -> "Figure | None":
     Returns:
         None if nothing was measured.
     """
-    measured, projected = record["measured"], record["projected"]
+    measured, projected = record.measured, record.projected
     if measured is None:
         return None
     figure, (panel,) = sheet(2.6)
-    _stacked(panel, 1, measured["seconds_by_phase"])
+    _stacked(panel, 1, measured.seconds_by_phase)
     labels, unit = ["measured"], "seconds"
     if projected is not None:
-        _stacked(panel, 0, projected["seconds_by_phase"])
+        _stacked(panel, 0, projected.seconds_by_phase)
         unit = _interval(panel, projected)
         labels = ["projected\nfull recipe", "measured"]
     panel.set_yticks(range(2 - len(labels), 2), labels, color=INK, fontsize=9)
@@ -69,10 +70,10 @@ def _stacked(panel: "Axes", y: int, seconds: dict[str, float]) -> None:
         left += width
 
 
-def _interval(panel: "Axes", projected: dict[str, Any]) -> str:
+def _interval(panel: "Axes", projected: Projected) -> str:
     """Draw it, if there is one, and hand back the label of the axis."""
-    low, high, middle = projected["seconds_low"], projected["seconds_high"], projected["seconds"]
-    if low is None or high <= low:
+    low, high, middle = projected.seconds_low, projected.seconds_high, projected.seconds
+    if low is None or high is None or high <= low:
         return "seconds"
     panel.errorbar(middle, 0, xerr=[[middle - low], [high - middle]], color=INK, capsize=4, linewidth=1.2)
-    return "seconds (whiskers: 95%, of this run's own noise)"
+    return "seconds (whiskers: 95%, by the noise within this run)"

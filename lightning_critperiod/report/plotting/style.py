@@ -1,9 +1,10 @@
 """How every figure looks: a narrow sheet that a phone can show, few lines, colours that the colour-blind tell apart."""
 
 import io
+import math
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lightning_critperiod.report.colors import LIGHT
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 INK, MUTED, SHADE = LIGHT["ink"], LIGHT["muted"], LIGHT["shade"]
 BLUE, SKY, GREEN, VERMILLION = LIGHT["blue"], LIGHT["sky"], LIGHT["green"], LIGHT["vermillion"]
 PURPLE, ORANGE = LIGHT["purple"], LIGHT["orange"]
+LINE = 10  # points between the labels of curves that meet
 WIDTH = 4.6  # inches: on a phone's 360 pixels a text of 9 points is still one of 7
 
 
@@ -33,9 +35,9 @@ def sheet(height: float = 2.7, rows: int = 1) -> "tuple[Figure, list[Axes]]":
 
 
 def name_axes(panel: "Axes", x: str, y: str) -> None:
-    """Label both axes."""
-    panel.set_xlabel(x, color=INK, fontsize=9)
-    panel.set_ylabel(y, color=INK, fontsize=9)
+    """Label both axes. The name of a metric is no formula, whatever dollar signs are in it."""
+    panel.set_xlabel(x, color=INK, fontsize=9, parse_math=False)
+    panel.set_ylabel(y, color=INK, fontsize=9, parse_math=False)
 
 
 def whole_epochs(panel: "Axes") -> None:
@@ -43,11 +45,6 @@ def whole_epochs(panel: "Axes") -> None:
     from matplotlib.ticker import MaxNLocator
 
     panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-
-
-def mark_switch(panel: "Axes", x: float, record: dict[str, Any]) -> None:
-    """Where the volume changed, or in an observed run would have."""
-    mark(panel, x, "would have switched" if record["decision"]["observe_only"] else "switch")
 
 
 def mark(panel: "Axes", x: float, text: str) -> None:
@@ -68,21 +65,25 @@ def mark(panel: "Axes", x: float, text: str) -> None:
 
 
 def label_ends(panel: "Axes", ends: Iterable[tuple[float, float, str]]) -> None:
-    """Labels (x, y, text) at the right ends of one or two curves, apart where the curves meet."""
-    ordered = sorted(ends, key=lambda end: end[1])
+    """Labels (x, y, text) at the right ends of curves, apart where the curves meet."""
     bottom, top = panel.get_ylim()
-    meet = len(ordered) > 1 and ordered[-1][1] - ordered[0][1] < 0.12 * (top - bottom)
-    for index, (x, y, text) in enumerate(ordered):
+    height = panel.get_window_extent().height * 72 / panel.figure.dpi
+    points = height / (top - bottom)  # per unit of y
+    lowest = -math.inf
+    for x, y, text in sorted(ends, key=lambda end: end[1]):
+        at = max((y - bottom) * points, lowest)
         panel.annotate(
             text,
             (x, y),
-            xytext=(4, 9 * index + 2 if meet else 0),
+            xytext=(4, at - (y - bottom) * points),
             textcoords="offset points",
             va="center",
             color=INK,
             fontsize=8,
             annotation_clip=False,
+            parse_math=False,
         )
+        lowest = at + LINE
 
 
 def as_svg(figure: "Figure", name: str) -> str:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from lightning_critperiod.lightning_seam.namespace import NAMES
-from lightning_critperiod.plotting import figures, svgs
-from lightning_critperiod.report import Record, pages
-from lightning_critperiod.report.files import as_json
+from lightning_critperiod.record import Record, as_json
 from lightning_critperiod.report.markdown import markdown
 from lightning_critperiod.report.page import page
+from lightning_critperiod.report.plotting import figures, svgs
+from lightning_critperiod.report.save import pages
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,7 +92,7 @@ def _images(logger: Any, record: Record, step: int) -> None:
 
 
 def _files(logger: Any, record: Record, step: int) -> None:
-    for name, text in {"report.json": as_json(record), **pages(record, svgs(record))}.items():
+    for name, text in {"report.json": as_json(record.to_json()), **pages(record)}.items():
         logger.experiment.log_text(logger.run_id, text, f"{TAG}/{name}")
 
 

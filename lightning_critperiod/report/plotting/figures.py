@@ -1,23 +1,24 @@
 """All figures of a run."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lightning_critperiod.plotting.costs import costs_figure
-from lightning_critperiod.plotting.learning_rate import learning_rate_figure
-from lightning_critperiod.plotting.metrics import metrics_figures
-from lightning_critperiod.plotting.samples import samples_figure
-from lightning_critperiod.plotting.signal import signal_figure
-from lightning_critperiod.plotting.style import as_svg
+from lightning_critperiod.record import Record
+from lightning_critperiod.report.plotting.costs import costs_figure
+from lightning_critperiod.report.plotting.learning_rate import learning_rate_figure
+from lightning_critperiod.report.plotting.metrics import metrics_figures
+from lightning_critperiod.report.plotting.samples import samples_figure
+from lightning_critperiod.report.plotting.signal import signal_figure
+from lightning_critperiod.report.plotting.style import as_svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def figures(record: dict[str, Any]) -> "dict[str, Figure]":
+def figures(record: Record) -> "dict[str, Figure]":
     """Caption -> figure, in reading order; what the record has no data for is left out.
 
     Args:
-        record: Of a run, as ``report.json`` has it.
+        record: Of a run.
 
     Returns:
         matplotlib figures without any global state, to be saved or shown.
@@ -32,11 +33,11 @@ def figures(record: dict[str, Any]) -> "dict[str, Figure]":
     return {caption: figure for caption, figure in found.items() if figure is not None}
 
 
-def svgs(record: dict[str, Any]) -> dict[str, str]:
+def svgs(record: Record) -> dict[str, str]:
     """Caption -> the figure as an SVG element, for the page of a report.
 
     Args:
-        record: Of a run, as ``report.json`` has it.
+        record: Of a run.
 
     Returns:
         The same captions in the same order as ``figures``.

@@ -7,13 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-FORMAT = 1
-"""Version of the record. A change that an older reader would misread gets the next number."""
-
-Record = dict[str, Any]
-"""What a run left: plain Python values as JSON has them. ``recorder.record`` says what is in it."""
-
-KEYS = ("format", "status", "run", "decision", "epochs", "measured", "projected", "metrics", "versions", "hardware")
+from lightning_critperiod.record.record import Record
 
 
 def write(texts: Mapping[str, str], folder: str | os.PathLike[str]) -> None:
@@ -29,7 +23,7 @@ def write(texts: Mapping[str, str], folder: str | os.PathLike[str]) -> None:
     try:
         for name, text in texts.items():
             handle, pending[name] = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
+            with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(text)
             os.chmod(pending[name], 0o644)
         for name in texts:
@@ -39,13 +33,13 @@ def write(texts: Mapping[str, str], folder: str | os.PathLike[str]) -> None:
             os.unlink(path)
 
 
-def as_json(record: Record) -> str:
-    """The record as text. Not-a-number is not JSON: it is refused, None stands for no value."""
-    return json.dumps(record, indent=1, allow_nan=False) + "\n"
+def as_json(found: object) -> str:
+    """Plain values as text. Not-a-number is not JSON: it is refused, None stands for no value."""
+    return json.dumps(found, indent=1, allow_nan=False) + "\n"
 
 
 def load(path: str | os.PathLike[str]) -> Record:
-    """Read the record of a run.
+    """Read the record of a run, of this version or an older one.
 
     Args:
         path: A run folder, or its ``report.json``.
@@ -54,26 +48,33 @@ def load(path: str | os.PathLike[str]) -> Record:
         The record as it was saved.
 
     Raises:
+        ValueError: It is damaged, or of a newer version.
+    """
+    file, found = read(path)
+    try:
+        return Record.from_json(found)
+    except ValueError as error:
+        raise ValueError(f"{file} {error}") from error
+
+
+def read(path: str | os.PathLike[str]) -> tuple[Path, Any]:
+    """The file of a record, and what JSON has in it.
+
+    Args:
+        path: A run folder, or its ``report.json``.
+
+    Returns:
+        The path of the file, and its content.
+
+    Raises:
         FileNotFoundError: There is none.
-        ValueError: It is damaged, or of another version.
+        ValueError: It is not JSON.
     """
     file = Path(path)
     file = file / "report.json" if file.is_dir() else file
     if not file.is_file():
         raise FileNotFoundError(f"{file} does not exist: expected the report of a run, or the folder it is in")
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        return file, json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{file} is damaged: expected JSON, got {error}") from None
-    _check(file, record)
-    return dict(record)
-
-
-def _check(file: Path, record: object) -> None:
-    if not isinstance(record, dict) or "format" not in record:
-        raise ValueError(f"{file} is not the report of a run: it has no 'format'")
-    if record["format"] != FORMAT:
-        raise ValueError(f"{file} has format {record['format']!r}, this version reads {FORMAT}: make the report again")
-    missing = [key for key in KEYS if key not in record]
-    if missing:
-        raise ValueError(f"{file} is damaged: it has no {', '.join(repr(key) for key in missing)}")

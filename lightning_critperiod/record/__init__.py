@@ -1,0 +1,27 @@
+"""The record of a run: what it was, decided, drew, cost and logged, as frozen dataclasses and as JSON."""
+
+from lightning_critperiod.record.collect import collect
+from lightning_critperiod.record.decision import Decision, PlannedRecipe, Span
+from lightning_critperiod.record.files import as_json, load, read, write
+from lightning_critperiod.record.measured import Measured, Projected
+from lightning_critperiod.record.record import FORMAT, Record
+from lightning_critperiod.record.run import Epoch, Metrics, Run, Setting
+
+__all__ = [
+    "FORMAT",
+    "Decision",
+    "Epoch",
+    "Measured",
+    "Metrics",
+    "PlannedRecipe",
+    "Projected",
+    "Record",
+    "Run",
+    "Setting",
+    "Span",
+    "as_json",
+    "collect",
+    "load",
+    "read",
+    "write",
+]
