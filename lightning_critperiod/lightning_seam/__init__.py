@@ -1,6 +1,6 @@
 """The one room that touches Lightning's private attributes: where a run stands, its loaders, its epochs' lengths."""
 
-from lightning_critperiod.lightning_seam.averaging import averages_weights, evaluate_quietly, growing_average
+from lightning_critperiod.lightning_seam.averaging import averages_weights, evaluate_quietly, growing_average, is_ours
 from lightning_critperiod.lightning_seam.epoch_length import how_length_is_told
 from lightning_critperiod.lightning_seam.epoch_start import EpochStart
 from lightning_critperiod.lightning_seam.loaders import (
@@ -50,6 +50,7 @@ __all__ = [
     "has_loaders",
     "how_length_is_told",
     "is_cyclic",
+    "is_ours",
     "iterate_anew",
     "last_epoch_again",
     "optimizer_steps",
