@@ -4,6 +4,7 @@ import math
 import statistics
 import time
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from lightning_critperiod.lightning_seam import begun_batches
@@ -13,7 +14,23 @@ HOUR = 3600.0
 LATEST = 5
 """Epochs from which the price of the next one is taken."""
 
-BATCHES, VALIDATION = "batches", "validation hours"
+BATCHES = "batches"
+"""Of training, counted beside what they cost."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """What an epoch has cost.
+
+    Args:
+        batches: Its training batches.
+        training: Name -> what was spent, all but validation.
+        validation: Name -> what was spent on validation; empty if there was none.
+    """
+
+    batches: float
+    training: dict[str, float]
+    validation: dict[str, float]
 
 
 class BudgetMeter:
@@ -35,8 +52,9 @@ class BudgetMeter:
         self._hours_before = 0.0
         self._since: float | None = None
         self._last: dict[str, float] = {}  # what was spent when the latest epoch ended
-        self._prices: list[dict[str, float]] = []  # of the latest epochs
-        self._validation, self._validates_since = 0.0, 0.0
+        self._prices: list[Price] = []  # of the latest epochs
+        self._validation: dict[str, float] = {}  # spent on it in this epoch
+        self._before_validation: dict[str, float] = {}
 
     def start(self, trainer: Any, refuses: bool) -> None:
         """Training starts.
@@ -52,23 +70,25 @@ class BudgetMeter:
         if refuses:
             self._check(self._last)
 
-    def validation_begins(self) -> None:
+    def validation_begins(self, trainer: Any) -> None:
         """What follows is the price of a validation, whatever the length of the epoch."""
-        self._validates_since = self._hours
+        self._before_validation = self._spent(trainer)
 
-    def validation_ends(self) -> None:
+    def validation_ends(self, trainer: Any) -> None:
         """The price of the validation is known."""
-        self._validation += self._hours - self._validates_since
+        price = _difference(self._spent(trainer), self._before_validation)
+        self._validation = {name: self._validation.get(name, 0.0) + value for name, value in price.items()}
 
     def epoch_ends(self, trainer: Any) -> None:
         """Take down what the epoch has cost."""
         now = self._spent(trainer)
-        price = {name: value - self._last.get(name, 0.0) for name, value in now.items()}
+        price = _difference(now, self._last)
         if price[BATCHES] > 0:
-            self._prices = [*self._prices, {**price, VALIDATION: self._validation}][-LATEST:]
-        self._last, self._validation = now, 0.0
+            training = {name: value - self._validation.get(name, 0.0) for name, value in price.items()}
+            self._prices = [*self._prices, Price(price[BATCHES], training, self._validation)][-LATEST:]
+        self._last, self._validation = now, {}
 
-    def affordable(self, batches: float) -> tuple[float, str]:
+    def affordable(self, batches: float, first: int = 0) -> tuple[float, str]:
         """How many more epochs the budget has room for, and which limit says so.
 
         The price of an epoch is the mean of the latest ones, plus their standard deviation. What they paid for training
@@ -76,22 +96,25 @@ class BudgetMeter:
 
         Args:
             batches: Length of an epoch to come; infinite where it is not known.
+            first: Epochs as they were so far that come before those.
 
         Returns:
             The number, infinite without a limit or before the first epoch has ended; and the limit in words.
         """
-        found = [(self._room(name, batches), f"budget of {limit:g} {name}") for name, limit in self.limits.items()]
+        found = [
+            (self._room(name, batches, first), f"budget of {limit:g} {name}") for name, limit in self.limits.items()
+        ]
         return min(found, default=(math.inf, ""))
 
     @property
     def state(self) -> dict[str, Any]:
         """What a resumed run needs."""
-        return {"hours": self._hours, "prices": [dict(price) for price in self._prices]}
+        return {"hours": self._hours, "prices": [asdict(price) for price in self._prices]}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take back what ``state`` was."""
         self._hours_before, self._since = state["hours"], None
-        self._prices = [dict(price) for price in state["prices"]]
+        self._prices = [Price(**price) for price in state["prices"]]
 
     @property
     def _hours(self) -> float:
@@ -99,8 +122,9 @@ class BudgetMeter:
 
     def _spent(self, trainer: Any) -> dict[str, float]:
         found = {BATCHES: float(begun_batches(trainer))}
-        for callback in trainer.callbacks:
-            found.update(getattr(callback, "spent", {}))
+        if self.limits.keys() - {"hours"}:
+            for callback in trainer.callbacks:
+                found.update(getattr(callback, "spent", {}))
         return {**found, "hours": self._hours}
 
     def _check(self, spent: dict[str, float]) -> None:
@@ -113,21 +137,21 @@ class BudgetMeter:
             if spent[name] >= limit:
                 raise ValueError(f"Budget({name}={limit:g}) is spent already: this run has used {spent[name]:.4g}.")
 
-    def _room(self, name: str, batches: float) -> float:
-        prices = [price[name] * self._scale(price, name, batches) for price in self._prices if name in price]
-        if not prices or name not in self._last:
+    def _room(self, name: str, batches: float, first: int) -> float:
+        known = [price for price in self._prices if name in price.training]
+        if not known or name not in self._last:
             return math.inf
-        price = statistics.fmean(prices) + (statistics.stdev(prices) if len(prices) > 1 else 0.0)
-        return max(0.0, self.limits[name] - self._last[name]) / price if price > 0 else math.inf
+        left = self.limits[name] - self._last[name]
+        left -= first * _upper([price.training[name] + price.validation.get(name, 0.0) for price in known])
+        price = _upper([self._to_come(price, name, batches) for price in known])
+        return max(0.0, left) / price if price > 0 else math.inf
 
-    def _scale(self, price: dict[str, float], name: str, batches: float) -> float:
-        """What an epoch to come costs, per cost of one that is over."""
-        longer = batches / price[BATCHES] if batches < math.inf else 1.0
-        if name == "samples" or price["hours"] <= 0:
-            return longer
-        validations = [epoch[VALIDATION] for epoch in self._prices if epoch[VALIDATION] > 0]
-        validation = statistics.fmean(validations) if validations else 0.0
-        return ((price["hours"] - price[VALIDATION]) * longer + validation) / price["hours"]
+    def _to_come(self, price: Price, name: str, batches: float) -> float:
+        """What an epoch to come costs by the price of one that is over."""
+        longer = batches / price.batches if batches < math.inf else 1.0
+        validations = [each.validation[name] for each in self._prices if name in each.validation]
+        typical = statistics.fmean(validations) if validations else 0.0
+        return price.training[name] * longer + price.validation.get(name, typical)
 
     def _with_max_time(self, trainer: Any) -> dict[str, float]:
         """``Trainer(max_time=...)`` is a Timer among the callbacks; what it has counted so far is spent."""
@@ -138,3 +162,11 @@ class BudgetMeter:
             if left is not None:
                 limits["hours"] = min(limits.get("hours", math.inf), self._hours + left / HOUR)
         return limits
+
+
+def _difference(later: dict[str, float], earlier: dict[str, float]) -> dict[str, float]:
+    return {name: value - earlier.get(name, 0.0) for name, value in later.items()}
+
+
+def _upper(prices: list[float]) -> float:
+    return statistics.fmean(prices) + (statistics.stdev(prices) if len(prices) > 1 else 0.0)

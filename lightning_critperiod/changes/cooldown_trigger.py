@@ -122,16 +122,17 @@ class CooldownTrigger:
         """Length in epochs, and why."""
         left = self._left(trainer, finished, batches)
         room, limit = self.meter.affordable(batches)
-        length = min(float(self.config.epochs(finished)), left, room if room == math.inf else max(1, math.floor(room)))
+        longest = min(left, room if room == math.inf else max(1.0, math.floor(room)))
+        length = min(float(self.config.epochs(finished)), longest)
         if length <= 0:
             return None
         if (fired or self.asked) and self._is_late_enough(trainer, finished, length, batches):
             return length, "the rule fired" if fired else "it was asked for"
         # One more epoch, and the cooldown would not fit any more.
-        longer = 1 + self.config.epochs(finished + 1)
-        if longer > left:
-            return left, f"in time for the end of the run after {finished + left:.4g} epochs"
-        return (length, f"in time for the {limit}") if longer > room else None
+        later = self.config.epochs(finished + 1)
+        if 1 + later > left:
+            return longest, f"in time for the end of the run after {finished + left:.4g} epochs"
+        return (length, f"in time for the {limit}") if later > self.meter.affordable(batches, first=1)[0] else None
 
     def _left(self, trainer: Any, finished: int, batches: float) -> float:
         """Epochs up to the planned end, infinite without one."""
