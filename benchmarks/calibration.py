@@ -48,8 +48,8 @@ def no_change(runs: int) -> str:
         signals = [partial(noise, sd=0.01), partial(noise, sd=0.01, rho=0.9)]
         signals += [partial(steady, change=change, sd=sd * abs(change)) for sd in (0.001, 0.01, 0.1)]
         signals += [partial(steady, change=change, sd=0.1 * abs(change), rho=0.9)]
-        # On a steady signal little of the gain so far is left shortly before the end: there `Forecast` is right.
-        by = gain_is_spent(lambda t: -t, rule.min_gain) - 1 if isinstance(rule, Forecast) else EPOCHS
+        # On a steady signal little of the gain so far is left shortly before the end: there `Forecast` may fire.
+        by = EPOCHS * 9 // 10 if isinstance(rule, Forecast) else EPOCHS
         rows.append([words(rule), *(false_alarm(rule, make, runs, by) for make in signals)])
     return table(
         [
@@ -167,8 +167,8 @@ What it says: `Slope` and `Plateau` look for the end of a movement, so that a fl
 ends the period at once: neither may be given a signal that is not known to move. `Slope` needs a smooth
 signal: noise enters its slope times the number of epochs. `Worthwhile(0.05, "min")` is right to end on a flat
 signal, where nothing is to come; on the steady ones a doubling brings ten times what it asks for. `Forecast` measures
-what is left by the gain so far, so that on a steady signal it is right from epoch {steady_end} on: alarms before that count.
-Noise that is correlated from epoch to epoch looks like a curve to both, and hastens them.
+what is left by the gain so far, which on a steady signal is less than 5% from epoch {steady_end} on: only its alarms up to
+epoch 90 count. Noise that is correlated from epoch to epoch looks like a curve to both, and hastens them.
 `Forecast(mode="max")`, the rule for gradient predictiveness, is its mirror image: the same numbers hold.
 
 The published rule for gradient confusion in runs of the published length, on flat white noise:

@@ -3,14 +3,13 @@
 import math
 from dataclasses import dataclass
 
-from lightning_critperiod.own_rule import OWN_RULES
+from lightning_critperiod.detector import filled, replay
+from lightning_critperiod.inspection.modes import Mode
 from lightning_critperiod.recipe import Recipe
 from lightning_critperiod.record import Decision, Epoch, Record, Run
 from lightning_critperiod.rules import Forecast, Plateau, Rule
-from lightning_critperiod.timeline import Phase
-
-# Words in the name of a metric that is the better the lower it is.
-LOWER_IS_BETTER = ("loss", "err", "perplexity", "ppl", "nll", "mse", "mae", "bce", "entropy")
+from lightning_critperiod.signals import OURS
+from lightning_critperiod.timeline import Timeline
 
 
 @dataclass(frozen=True)
@@ -32,14 +31,14 @@ class Verdict:
     why: str = ""
 
 
-def rules_for(signal: str) -> list[Rule]:
-    """The rules to ask about a signal: its own, or for a metric those that read one."""
-    own = [rule for kind, rule in OWN_RULES.items() if kind.name == signal]
-    if own:
-        return own
-    if any(word in signal.lower() for word in LOWER_IS_BETTER):
-        return [Plateau(mode="min"), Forecast(mode="min")]
-    return [Plateau(mode="max"), Forecast(mode="max")]
+def own_rules(signal: str) -> list[Rule]:
+    """The rule that belongs to a signal of ours; none for a metric."""
+    return [kind.own_rule for kind in OURS if kind.name == signal and kind.own_rule is not None]
+
+
+def rules_for_metric(mode: Mode) -> list[Rule]:
+    """The rules to ask about a metric by default."""
+    return [Plateau(mode=mode), Forecast(mode=mode)]
 
 
 def ask(signal: str, rule: Rule, history: dict[int, float], max_epochs: int) -> Verdict:
@@ -54,16 +53,8 @@ def ask(signal: str, rule: Rule, history: dict[int, float], max_epochs: int) -> 
     Returns:
         The verdict.
     """
-    for finished in range(max(history, default=-1) + 2):
-        seen = _asked(history, finished)
-        if rule(seen, max_epochs):
-            return Verdict(signal, rule, history, finished, rule.why(seen, max_epochs))
-    return Verdict(signal, rule, history)
-
-
-def _asked(history: dict[int, float], finished: int) -> dict[int, float]:
-    """What the rule saw after ``finished`` epochs: those that were not measured are NaN."""
-    return {epoch: history.get(epoch, math.nan) for epoch in range(finished)}
+    decision = replay(rule, history, max_epochs)
+    return Verdict(signal, rule, history, decision.end_epoch, decision.why)
 
 
 def _finished(verdict: Verdict) -> int:
@@ -80,12 +71,13 @@ def drawn(recipe: Recipe, end_epoch: int | None, max_epochs: int, n: int | None)
 def as_record(verdict: Verdict, recipe: Recipe, max_epochs: int, n: int | None) -> Record:
     """The part of a run's record that the figures of signal and samples are drawn from."""
     end, rule, epochs = verdict.end_epoch, verdict.rule, []
+    timeline = Timeline(max_epochs, end, annealing_fraction=recipe.annealing_fraction)
     for number in range(max_epochs):
-        value, volume = verdict.history.get(number, math.nan), recipe.volume(number, end, max_epochs)
-        phase: Phase = "during" if end is None or number < end else "after" if volume == recipe.after else "annealing"
+        value, phase = verdict.history.get(number, math.nan), timeline.phase(number)
+        volume = recipe.volume_in(phase)
         signal, samples = value if math.isfinite(value) else None, 0 if n is None else volume.samples(n)
         epochs.append(Epoch(number, samples=samples, signal=signal, phase=phase, volume=volume))
-    lines = rule.lines(_asked(verdict.history, _finished(verdict)), max_epochs)
+    lines = rule.lines(filled(verdict.history, _finished(verdict)), max_epochs)
     decision = Decision(
         signal=verdict.signal,
         rule=str(rule),

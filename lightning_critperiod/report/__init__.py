@@ -1,6 +1,7 @@
 """What a run left behind, as JSON, Markdown, a page and figures; what it saved against the full recipe."""
 
 from lightning_critperiod.report.caveats import caveats
+from lightning_critperiod.report.console import console
 from lightning_critperiod.report.cost_monitor import CostMonitor
 from lightning_critperiod.report.recorder import RunRecorder
 from lightning_critperiod.report.save import pages, save
@@ -16,6 +17,7 @@ __all__ = [
     "caveats",
     "comparison_pages",
     "comparison_table",
+    "console",
     "headline",
     "pages",
     "save",

@@ -35,11 +35,11 @@ class Forecast(Rule):
         ValueError: An argument is out of its range.
 
     >>> import math
-    >>> val_loss = {epoch: 0.4 + 2 * math.exp(-epoch / 5) for epoch in range(30)}
+    >>> val_loss = {epoch: 0.4 + 2 * math.exp(-epoch / 5) for epoch in range(32)}
     >>> Forecast()({e: val_loss[e] for e in range(20)}, max_epochs=50), Forecast()(val_loss, max_epochs=50)
     (False, True)
     >>> Forecast().why(val_loss, max_epochs=50)
-    'has at most 4.2% of its gain so far left (99% limit), below 5%'
+    'has at most 3.7% of its gain so far left, below 5%'
     """
 
     min_gain: float = 0.05
@@ -61,7 +61,15 @@ class Forecast(Rule):
     def why(self, history: History, max_epochs: int | None) -> str:
         """The verdict in words that follow the signal's name."""
         left = max(self._left(history, max_epochs), 0.0)
-        return f"has at most {left:.1%} of its gain so far left (99% limit), below {100 * self.min_gain:g}%"
+        return f"has at most {left:.1%} of its gain so far left, below {100 * self.min_gain:g}%"
+
+    def why_not(self, history: History, max_epochs: int | None) -> str:
+        """What is still left, in words, for a history on which the rule did not fire."""
+        before = {epoch: value for epoch, value in history.items() if epoch < require_last_epoch(self, max_epochs) - 1}
+        left = self._left(before, max_epochs)
+        if math.isinf(left):
+            return f"{self} saw no gain so far, or too few epochs, to measure what is left by"
+        return f"the metric may have {left:.1%} of its gain so far left, not below {100 * self.min_gain:g}%"
 
     def lines(self, history: History, max_epochs: int | None) -> Lines:
         """The line through the last doubling, and the most that may be to come until the last epoch."""
@@ -74,4 +82,6 @@ class Forecast(Rule):
         if found is None:
             return math.inf
         gained = found.level - found.sign * fmean(value for _, value in measured(history)[:_FIRST])
-        return found.to_come(require_last_epoch(self, max_epochs)) / gained if gained > 0 else math.inf
+        # Float noise is no gain.
+        is_gain = gained > 1e-9 * abs(found.level)
+        return found.to_come(require_last_epoch(self, max_epochs)) / gained if is_gain else math.inf

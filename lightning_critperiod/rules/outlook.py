@@ -10,7 +10,7 @@ from lightning_critperiod.rules.measured import measured
 # Doublings that each line reaches back.
 _REACHES = (1.0, 0.5)
 # A line through fewer points says nothing about its own error.
-_LEAST_POINTS = 4
+LEAST_POINTS = 4
 _Z = NormalDist().inv_cdf(0.99)
 
 
@@ -65,7 +65,7 @@ def outlook(history: History, mode: Literal["min", "max"]) -> Outlook | None:
     points = [(epoch + 1, sign * value) for epoch, value in measured(history)]
     now = points[-1][0] if points else 0
     doubling, half = ([point for point in points if point[0] > now / 2**reach] for reach in _REACHES)
-    if len(half) < _LEAST_POINTS:
+    if len(half) < LEAST_POINTS:
         return None
     (gain, limit, level), (_, other_limit, _) = _fit(doubling, now), _fit(half, now)
     return Outlook(sign, now, level, gain, max(limit, other_limit))

@@ -6,7 +6,7 @@ from typing import Literal
 from lightning_critperiod.recipe import require_number
 from lightning_critperiod.rules.base import History, Lines, Rule
 from lightning_critperiod.rules.measured import last_epoch, require_int, require_mode
-from lightning_critperiod.rules.outlook import Outlook, outlook
+from lightning_critperiod.rules.outlook import LEAST_POINTS, Outlook, outlook
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Worthwhile(Rule):
     the limit, times the doublings that are left, is below ``min_gain``. Left is one doubling, or what is missing to
     ``horizon``. Noise makes the limit larger: it delays the verdict.
 
-    No verdict while fewer than 4 epochs were measured since t / sqrt(2), which is the 12th epoch if every epoch is,
+    No verdict while fewer than 4 epochs were measured since t / sqrt(2), which is the 11th epoch if every epoch is,
     nor after the last epoch of the run. Give it a metric that is smooth and that no schedule pushes: that of averaged
     weights, at a constant learning rate. Nothing in a curve foretells a drop of the learning rate. Ours.
 
@@ -36,10 +36,10 @@ class Worthwhile(Rule):
 
     >>> accuracy = {epoch: 0.9 - 0.5 / (epoch + 1) for epoch in range(60)}
     >>> rule = Worthwhile(min_gain=0.015, mode="max")
-    >>> rule({e: accuracy[e] for e in range(30)}, max_epochs=None), rule(accuracy, max_epochs=None)
+    >>> rule({e: accuracy[e] for e in range(20)}, max_epochs=None), rule(accuracy, max_epochs=None)
     (False, True)
     >>> rule.why(accuracy, max_epochs=None)
-    'improved by 0.012 in the last doubling of the epochs; at most 0.013 is to come by epoch 119, below 0.015'
+    'improved by 0.00803 in the last doubling of the epochs; at most 0.00837 is to come by epoch 119, below 0.015'
     """
 
     min_gain: float
@@ -64,6 +64,14 @@ class Worthwhile(Rule):
         """The verdict in words that follow the signal's name."""
         return f"{self._expected(history)}, below {self.min_gain:g}"
 
+    def why_not(self, history: History, max_epochs: int | None) -> str:
+        """What is still to come, in words, for a history on which the rule did not fire."""
+        found = outlook(history, self.mode)
+        if found is None:
+            return f"{self} needs {LEAST_POINTS} measured epochs in the last half doubling"
+        side = "below" if found.to_come(self._end(found)) < self.min_gain else "not below"
+        return f"the metric {self._expected(history)}, {side} {self.min_gain:g}"
+
     def lines(self, history: History, max_epochs: int | None) -> Lines:
         """The line through the last doubling, the most that may be to come, and the least that is worth it."""
         found = outlook(history, self.mode)
@@ -80,6 +88,6 @@ class Worthwhile(Rule):
         if found is None:
             return "was measured too rarely"
         end = self._end(found)
-        change = f"{'improved' if found.gain >= 0 else 'got worse'} by {abs(found.gain):.2g}"
-        most = f"at most {found.to_come(end):.2g}" if found.to_come(end) > 0 else "nothing"
+        change = f"{'improved' if found.gain >= 0 else 'got worse'} by {abs(found.gain):.3g}"
+        most = f"at most {found.to_come(end):.3g}" if found.to_come(end) > 0 else "nothing"
         return f"{change} in the last doubling of the epochs; {most} is to come by epoch {end - 1}"
