@@ -14,6 +14,8 @@ from lightning.pytorch.callbacks import (
     EMAWeightAveraging,
     LearningRateFinder,
     ModelCheckpoint,
+    RichProgressBar,
+    TQDMProgressBar,
     WeightAveraging,
 )
 from torch import nn
@@ -314,3 +316,24 @@ def test_a_trainer_of_pytorch_lightning_gets_its_own_averaging(tmp_path, first):
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.split()[-2] == "4"
     assert done.stdout.split()[-1] in {"raw", "averaged"}
+
+
+@pytest.mark.parametrize("bar", [RichProgressBar, TQDMProgressBar])
+@pytest.mark.parametrize("refreshes", [1, 20])
+def test_progress_bars_beside_the_extra_validation(tmp_path, bar, refreshes):
+    callback = EarlyCooldown("val_acc", mode="max")
+    trainer, _ = fit(tmp_path, callback, bar(refresh_rate=refreshes), enable_progress_bar=True)
+    assert callback.final_weights
+    assert trainer.current_epoch == callback.last_epoch + 1
+
+
+def test_a_run_that_is_stopped_before_its_end_keeps_the_better_weights_too(tmp_path):
+    class Stops(Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            trainer.should_stop = trainer.current_epoch == 3
+
+    model, callback = Prefers(raw=True), EarlyCooldown("val_acc", mode="max")
+    with pytest.warns(UserWarning, match="ended after epoch 3, before its cooldown could begin"):
+        fit(tmp_path, callback, Stops(), RichProgressBar(), model=model, enable_progress_bar=True)
+    assert callback.final_weights == "raw"
+    assert torch.equal(state(model), model.steps[-1])

@@ -30,11 +30,13 @@ from lightning_critperiod.lightning_seam.progress import (
 from lightning_critperiod.lightning_seam.safely import Safely
 from lightning_critperiod.lightning_seam.spawned import register, send_back
 from lightning_critperiod.lightning_seam.step_total import StepTotal
+from lightning_critperiod.lightning_seam.validations import SomeValidations, only_checks_validations
 
 __all__ = [
     "EpochStart",
     "Overrides",
     "Safely",
+    "SomeValidations",
     "StepTotal",
     "averages_weights",
     "begin_next_epoch",
@@ -53,6 +55,7 @@ __all__ = [
     "is_ours",
     "iterate_anew",
     "last_epoch_again",
+    "only_checks_validations",
     "optimizer_steps",
     "planned_epochs",
     "prepared",

@@ -66,21 +66,22 @@ def is_ours(callback: Any) -> bool:
 
 
 def evaluate_quietly(trainer: Any, *callbacks: Any) -> dict[str, float]:
-    """One more validation, which no logger and no other callback sees.
+    """One more validation, which no logger and no callback sees but the progress bar.
 
     Args:
         trainer: That fits. Its ``callback_metrics`` are afterwards what they were before.
-        callbacks: Those that see it.
+        callbacks: Those that see it, too.
 
     Returns:
         Name -> value of what it logged.
     """
     loop, before = trainer.fit_loop.epoch_loop.val_loop, dict(trainer.callback_metrics)
     theirs = trainer.callbacks, trainer.loggers
-    trainer.callbacks, trainer.loggers = list(callbacks), []
+    bar = trainer.progress_bar_callback  # rich asks the trainer for it in another thread, at any time
+    trainer.callbacks, trainer.loggers = [*callbacks, *([] if bar is None else [bar])], []
     trainer.validating = True
     try:
-        loop.run()
+        type(loop).run(loop)  # also where a validation is left out in this epoch
         after = dict(trainer.callback_metrics)
     finally:
         trainer.training = True
