@@ -38,6 +38,7 @@ class Driver:
         lightning_seam.check_privates(trainer)
         self.trainer = trainer
         self.volume_change = volume
+        self.cooldown = cooldown
         # The cooldown's hold on the schedulers is around that of the volume's.
         self.changes: list[Change] = [*others, volume, *([] if cooldown is None else [cooldown])]
         self.settings: dict[str, Any] = {}
@@ -108,6 +109,11 @@ class Driver:
         """Hand the hook on."""
         for change in self.changes:
             change.on_train_batch_end(self.trainer, pl_module, batch_idx)
+
+    def batches(self, volume: Volume) -> float:
+        """Length of an epoch at a volume; of a loader without a length it is that of the last epoch, or infinite."""
+        known = self.volume_change.loaders.batches(volume)
+        return known if known < math.inf or self.cooldown is None else self.cooldown.learned
 
     @property
     def learned(self) -> list[int | None]:

@@ -118,6 +118,7 @@ class Watch:
             "history": dict(self.detector.history),
             "end_epoch": self.detector.end_epoch,
             "reason": self.detector.reason,
+            "armed": self.detector.armed,
             "measured": self.measured,
             "signal": self.signal.state_dict(),
             "guard": None if self.guard is None else self.guard.state_dict(),
@@ -126,6 +127,7 @@ class Watch:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what ``state_dict`` returned; an older checkpoint has no guard."""
         self.detector.load(state["history"], state["end_epoch"], state["reason"])
+        self.detector.armed = state.get("armed", True)
         self.measured = state["measured"]
         self.signal.load_state_dict(state["signal"])
         if self.guard is not None and state.get("guard"):
