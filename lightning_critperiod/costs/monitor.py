@@ -102,7 +102,8 @@ class CostMonitor(Callback):
     def spent(self) -> dict[str, float]:
         """What this training has used so far, by the names of ``Budget``; what is not measured is missing."""
         ledger = self._before + self._so_far()
-        found = {"samples": float(sum(epoch.samples for epoch in ledger.epochs.values()))}
+        drawn = [epoch.samples for epoch in ledger.epochs.values()]
+        found = {} if None in drawn else {"samples": float(sum(n for n in drawn if n is not None))}
         if ledger.energy is not None:
             hours, energy = sum(ledger.seconds.values()) / 3600, ledger.energy
             money = self.price_per_kwh * energy.kwh + self.price_per_hour * hours
