@@ -69,6 +69,11 @@ class Slope(Rule):
         if not isinstance(self.after_rise, bool):
             raise TypeError(f"after_rise must be True or False, got {self.after_rise!r}")
 
+    @property
+    def least_epochs(self) -> int:
+        """The window."""
+        return self.window
+
     @classmethod
     def published(cls) -> "Slope":
         """The rule of Fukase et al. 2025 to the letter: 5 epochs, 45 degrees, from the fifth epoch on, rise or not."""
