@@ -108,7 +108,7 @@ class VolumeSampler(Sampler[Any]):
     def _drawn(self, skip: int) -> Iterator[tuple[int, list[Any]]]:
         """Chunks of the epoch, each with the number of its pass, from a stream that is drawn first."""
         stream = self._stream()
-        missing = self.draws.volume.samples(len(self.base))
+        missing = self.draws.volume.samples(len(stream))
         for number, order in enumerate(self._passes(len(stream))):
             for chunk in torch.split(order[min(skip, len(order)) : missing], CHUNK):
                 yield number, _take(stream, chunk)
