@@ -108,7 +108,7 @@ def _measured(monitor: CostMonitor) -> Measured:
         co2_kg=costs.co2_kg,
         money=costs.money,
         currency=costs.currency,
-        samples=None if None in drawn else sum(n for n in drawn if n is not None),
+        samples=None if None in drawn else sum(samples for samples in drawn if samples is not None),
         flops=_sum(flops) if flops else None,
         seconds_by_phase=dict(monitor.seconds),
         energy_by_part=monitor.energy,

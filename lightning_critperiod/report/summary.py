@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from lightning_critperiod.record import Record
 from lightning_critperiod.report import html
 from lightning_critperiod.report.advice import ADVICE, advice
-from lightning_critperiod.report.console import console
 from lightning_critperiod.report.table import HEAD, rows, table
 from lightning_critperiod.report.words import headline, notes
 
@@ -32,7 +31,11 @@ def display(record: Record, folder: Path | None) -> None:
 
         show(HTML(as_html(record, folder)))  # type: ignore[no-untyped-call, unused-ignore]
     else:
-        print_summary(console(), record, folder)
+        from rich.console import Console
+
+        # A pipe has no width of its own, and 80 columns would break the table.
+        width = None if sys.stdout.isatty() else 160
+        print_summary(Console(width=width, markup=False, emoji=False, highlight=False), record, folder)
 
 
 def in_notebook() -> bool:
