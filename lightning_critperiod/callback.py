@@ -1,62 +1,74 @@
 """The callback: measure once an epoch, decide, apply. The hooks live here and only here."""
 
 import copy
-import dataclasses
-import math
-import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
-from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
+from lightning_utilities.core.rank_zero import rank_zero_warn
 from typing_extensions import override
 
-from lightning_critperiod import verify
-from lightning_critperiod.declaration import DeclaredVolume
-from lightning_critperiod.drive import Drive
-from lightning_critperiod.epoch_length import finished_epochs, last_epoch_again
-from lightning_critperiod.logs import log_epoch, show_verdict
-from lightning_critperiod.namespace import Callback
-from lightning_critperiod.override import Overrides
+from lightning_critperiod import watching
+from lightning_critperiod.changes import (
+    CooldownChange,
+    CooldownTrigger,
+    Driver,
+    Guard,
+    GuardWatch,
+    VolumeChange,
+    own_volume,
+)
+from lightning_critperiod.detector import Detector
+from lightning_critperiod.lightning_seam import (
+    Overrides,
+    epochs_in_steps,
+    finished_epochs,
+    last_epoch_again,
+    planned_epochs,
+    register,
+    send_back,
+)
+from lightning_critperiod.lightning_seam.namespace import Callback
 from lightning_critperiod.own_rule import own_rule
 from lightning_critperiod.recipe import Recipe, Volume
-from lightning_critperiod.rules import Rule
+from lightning_critperiod.rules import History, Rule
 from lightning_critperiod.signals import LayerRotation, Signal
+from lightning_critperiod.timeline import Timeline
+from lightning_critperiod.watching import Watch
+
+LR_POLICIES = ("epoch_equivalent", "unchanged")
+VERSION = 2
+"""Of the state in a checkpoint. Version 1 had no number, no guard and no states of changes."""
 
 
 class CriticalPeriodCallback(Callback):
-    """Ends the expensive recipe when the critical learning period is over.
+    """Decides when the critical learning period is over, and then runs a cheaper recipe.
 
-    At the end of every training epoch it measures a signal of the training dynamics, asks a rule whether the period is
-    over, and from then on lets an epoch draw what the recipe says. Without a recipe of its own the full volume is the
-    one that the datamodule declares (or the user's loader as it is), so an unchanged project never gets more expensive.
+    At the end of every training epoch it measures a signal of the training dynamics and asks a rule whether the period
+    is over. From then on the run does what the recipe says. With nothing given it only observes: it measures, decides,
+    says what it would have saved, and changes nothing. Give a rule or a recipe to let it act. Without a ``during`` of
+    its own the recipe's full volume is the one that the datamodule declares, or the user's loader as it is.
 
     Source: Fukase et al. 2025, arXiv 2506.15954.
 
     Args:
         signal: What is measured once an epoch. None is ``LayerRotation()``.
-        rule: When the period is over. None is the rule that belongs to the signal: ``Slope()`` for layer rotation,
-            ``LowOutlier()`` for gradient confusion, ``Forecast(mode="max")`` (ours, none was published) for gradient
-            predictiveness; ``MonitoredMetric`` has none.
-        recipe: How much an epoch draws during the period, after it, and in the last part of training.
+        rule: When the period is over. None is the rule that belongs to the signal; ``MonitoredMetric`` has none.
+        recipe: What holds during the period, after it, and in the last part of training. None is ``Recipe()``.
         lr_policy: "epoch_equivalent" lets step-wise LR schedulers follow the planned epochs, so that they end where
             they should; "unchanged" leaves them to Lightning.
-        observe_only: Measure and decide, and change nothing.
+        observe_only: Measure and decide, and change nothing. None is True if neither rule nor recipe is given.
+        guard: Takes the changes back where a metric drops; None is no guard.
 
     Attributes:
-        history: 0-based epoch -> value of the signal; epochs without a value are missing.
-        end_epoch: The first epoch after the critical period, None as long as it is not over.
-        reason: The decision in words.
         volumes: 0-based epoch -> the volume that it really drew.
+        settings: 0-based epoch -> name of a change of the recipe -> its setting in that epoch.
         full_volume: The full recipe's volume in this run.
-        detector_seconds: Seconds spent on measuring, deciding and setting the volume in this process.
 
     Raises:
         TypeError: An argument is of the wrong kind.
         ValueError: ``lr_policy`` is unknown, or the signal has no rule of its own and none was given. At the start of
-            ``fit``: the run has no last epoch, the rule cannot work in it, a volume leaves nothing to draw, or a second
-            callback drives the same run.
+            ``fit``: the rule cannot work in the run, a volume leaves nothing to draw, a change can't be made, or a
+            second callback drives the same run.
 
     Example:
         >>> from lightning_critperiod import AtEpoch, CriticalPeriodCallback, Recipe, Volume
@@ -67,98 +79,214 @@ class CriticalPeriodCallback(Callback):
         self,
         signal: Signal | None = None,
         rule: Rule | None = None,
-        recipe: Recipe = Recipe(),
+        recipe: Recipe | None = None,
         lr_policy: Literal["epoch_equivalent", "unchanged"] = "epoch_equivalent",
-        observe_only: bool = False,
+        observe_only: bool | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self.signal = LayerRotation() if signal is None else signal
-        verify.check_arguments(self.signal, rule, recipe, lr_policy, observe_only)
+        _check_kinds(signal=(self.signal, Signal), rule=(rule, Rule), recipe=(recipe, Recipe))
+        _check_kinds(observe_only=(observe_only, bool), guard=(guard, Guard))
+        if lr_policy not in LR_POLICIES:
+            raise ValueError(f"lr_policy must be one of {LR_POLICIES}, got {lr_policy!r}")
         self.rule = own_rule(self.signal) if rule is None else rule
-        self.recipe = recipe
+        self.recipe = Recipe() if recipe is None else recipe
         self.lr_policy = lr_policy
-        self.observe_only = observe_only
-        self._drive: Drive | None = None
+        self.observe_only = rule is None and recipe is None if observe_only is None else observe_only
+        self._watch = Watch(self.signal, self.rule, guard)
+        cooldown = self.recipe.cooldown
+        self._cooldown = None if cooldown is None else CooldownTrigger(CooldownChange(cooldown))
+        self.token = register(self)
+        self._driver: Driver | None = None
         self._bar = Overrides()
-        self._max_epochs = 0
+        self._prefix = watching.PREFIX
+        self._max_epochs: int | None = None
         self._forget()
 
     def _forget(self) -> None:
-        self.history: dict[int, float] = {}
-        self.end_epoch: int | None = None
-        self.reason = ""
         self.volumes: dict[int, Volume] = {}
+        self.settings: dict[int, dict[str, Any]] = {}
         self.full_volume = Volume()
-        self.detector_seconds = 0.0
         self._seed: int | None = None
-        self._measured = -1  # the last epoch at whose end the signal was asked; it may have had no value
         self._learned: list[int | None] = []  # batches of the loaders that have no length
-        self.signal.reset()
+        self._states: dict[str, Any] = {}  # of the changes
+        self._watch.reset()
+        if self._cooldown is not None:
+            self._cooldown.forget()
+
+    def cool_down(self) -> None:
+        """Ask for the cooldown to begin with the next epoch; a file ``cool_down`` in the run's folder does the same.
+
+        Raises:
+            ValueError: The recipe has no cooldown.
+        """
+        if self._cooldown is None:
+            raise ValueError("cool_down() needs a recipe with a cooldown, got none: give Recipe(cooldown=Cooldown())")
+        self._cooldown.asked = True
+
+    @property
+    def cooldown_epoch(self) -> int | None:
+        """The first epoch of the cooldown, None as long as there is none."""
+        return None if self._cooldown is None else self._cooldown.change.start_epoch
+
+    @property
+    def last_epoch(self) -> int | None:
+        """The epoch that ends the run, None as long as no cooldown has decided it."""
+        return None if self._cooldown is None else self._cooldown.change.last_epoch
+
+    @property
+    def detector(self) -> Detector:
+        """The history of the signal and the decision."""
+        return self._watch.detector
+
+    @property
+    def guard(self) -> GuardWatch | None:
+        """The guard at work; None without one."""
+        return self._watch.guard
+
+    @property
+    def detector_seconds(self) -> float:
+        """Seconds spent on measuring, deciding and applying in this process."""
+        return self._watch.seconds
+
+    @property
+    def history(self) -> History:
+        """0-based epoch -> value of the signal; epochs without a value are missing."""
+        return self.detector.history
+
+    @property
+    def end_epoch(self) -> int | None:
+        """The first epoch after the critical period, None as long as it is not over."""
+        return self.detector.end_epoch
+
+    @property
+    def back_epoch(self) -> int | None:
+        """The first epoch for which the guard has taken the changes back, None as long as it has not."""
+        return None if self.guard is None else self.guard.back_epoch
+
+    @property
+    def reason(self) -> str:
+        """The decision in words; empty as long as there is none."""
+        cooldown = "" if self._cooldown is None else self._cooldown.change.reason
+        return "; ".join(part for part in (self._watch.reason, cooldown) if part)
+
+    @property
+    def timeline(self) -> Timeline:
+        """The phases of the run, by what is decided so far. An observer's say what would be."""
+        return Timeline(
+            max_epochs=self._max_epochs,
+            end_epoch=self.end_epoch,
+            back_epoch=self.back_epoch,
+            cooldown_epoch=self.cooldown_epoch,
+            last_epoch=self.last_epoch,
+            annealing_fraction=self.recipe.annealing_fraction,
+        )
+
+    def volume_at(self, epoch: int) -> Volume:
+        """The recipe's volume of a 0-based epoch, by what is decided so far."""
+        phase = self.timeline.phase(epoch)
+        return self.full_volume if phase in {"during", "annealing"} else self.recipe.volume_in(phase)
 
     @property
     @override
     def state_key(self) -> str:
-        """Tells two callbacks apart, but not by rule or recipe: a run may be resumed with others."""
-        return self._key(self.observe_only)
-
-    def _key(self, observe_only: bool) -> str:
-        return str(self._generate_state_key(signal=self.signal.name, observe_only=observe_only))
+        """Tells callbacks apart. One that drives has no rule in it: a run may be resumed with another one."""
+        key = {"signal": self.signal.name, "observe_only": self.observe_only}
+        return str(self._generate_state_key(**key, **({"rule": str(self.rule)} if self.observe_only else {})))
 
     @override
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Who only observed may drive on resume, and the other way round."""
+        """Who only observed may drive on resume, the other way round, and an observer may have another rule."""
         states = checkpoint.get("callbacks", {})
-        other = states.get(self._key(not self.observe_only))
-        if self.state_key not in states and other:
-            self.load_state_dict(copy.deepcopy(other))
+        alike = str(self._generate_state_key(signal=self.signal.name)).removesuffix("}")
+        taken = {callback.state_key for callback in trainer.callbacks}
+        others = [key for key, state in states.items() if key.startswith(alike) and key not in taken and state]
+        if self.state_key not in states and others:
+            self.load_state_dict(copy.deepcopy(states[others[0]]))
 
     @override
     def state_dict(self) -> dict[str, Any]:
         if not self.volumes:
             return {}
+        driver = self._driver if self._driver is not None and self._driver.started else None
         return {
-            "history": dict(self.history),
-            "end_epoch": self.end_epoch,
-            "reason": self.reason,
+            "version": VERSION,
+            **self._watch.state_dict(),
             "volumes": {epoch: (v.augmentation_multiplier, v.pruning_ratio) for epoch, v in self.volumes.items()},
+            "settings": dict(self.settings),
             "seed": self._seed,
-            "measured": self._measured,
-            "learned": self._drive.learned if self._drive else self._learned,
-            "signal": self.signal.state_dict(),
+            "learned": self._learned if driver is None else driver.learned,
+            "changes": self._states if driver is None else driver.state,
+            "budget": None if self._cooldown is None else self._cooldown.meter.state,
         }
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.history = dict(state_dict["history"])
-        self.end_epoch = state_dict["end_epoch"]
-        self.reason = state_dict["reason"]
+        self._watch.load_state_dict(state_dict)
+        self._take(state_dict)
+
+    def _take(self, state_dict: dict[str, Any]) -> None:
         self.volumes = {epoch: Volume(*values) for epoch, values in state_dict["volumes"].items()}
+        self.settings = dict(state_dict.get("settings", {}))
         self._seed = state_dict["seed"]
-        self._measured = state_dict["measured"]
         self._learned = list(state_dict["learned"])
-        self.signal.load_state_dict(state_dict["signal"])
+        self._states = dict(state_dict.get("changes", {}))
+        if self._cooldown is not None and state_dict.get("budget"):
+            self._cooldown.meter.load(state_dict["budget"])
+
+    def found(self) -> dict[str, Any]:
+        """What a process that was spawned sends back to the one that called ``fit``."""
+        without: dict[str, Any] = {"signal": {}}  # initial weights: of use to a checkpoint only
+        return {**self.state_dict(), **without, "reason": self.reason, "full_volume": self.full_volume}
+
+    def receive(self, found: dict[str, Any]) -> None:
+        """Take what ``found`` returned in another process."""
+        self._watch.receive(found)
+        self._take(found)
+        self.full_volume = found["full_volume"]
 
     @override
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         if stage != "fit":
             return
         self._undo()
-        drivers = [c for c in trainer.callbacks if isinstance(c, CriticalPeriodCallback) and not c.observe_only]
-        verify.check_run(trainer, self.rule, drivers)
-        self._max_epochs = trainer.max_epochs  # weight averaging lets the Trainer run one more, for batch norm
+        ours = [callback for callback in trainer.callbacks if isinstance(callback, CriticalPeriodCallback)]
+        drivers = [callback for callback in ours if not callback.observe_only]
+        if len(drivers) > 1:
+            raise ValueError(
+                f"one CriticalPeriodCallback may drive a run, got {len(drivers)}: give all but one observe_only=True."
+            )
+        self._max_epochs = planned_epochs(trainer)
         if finished_epochs(trainer) == 0:
             self._forget()
-        declared = DeclaredVolume(trainer.datamodule) if DeclaredVolume.is_declared(trainer.datamodule) else None
-        own = declared.volume if declared else Volume()
+        if not trainer.fast_dev_run and (self._max_epochs is not None or trainer.max_steps == -1):
+            self._watch.check_run(self._max_epochs, acts=not self.observe_only)
+        own = own_volume(trainer)
         self.full_volume = own if self.observe_only else self.recipe.during or own
-        show_verdict(
-            self._bar, trainer, "observed" if self.observe_only else "period", lambda: self.end_epoch is not None
+        self._prefix = (
+            watching.PREFIX if len(ours) == 1 or not self.observe_only else watching.observer_prefix(self, ours)
         )
-        if self.observe_only:
-            return
+        label = "observed" if self.observe_only else "period"
+        watching.show_verdict(self._bar, trainer, label, lambda: "critical" if self.end_epoch is None else "over")
+        send_back(trainer, self)
+        if not self.observe_only:
+            self._drive(trainer, pl_module)
+
+    def _drive(self, trainer: Any, pl_module: Any) -> None:
         if self._seed is None:
             self._seed = trainer.strategy.broadcast(torch.initial_seed() % 2**63)
-        self._drive = Drive(trainer, dataclasses.replace(self.recipe, during=self.full_volume), declared, self._seed)
-        self._drive.install(pl_module if self.lr_policy == "epoch_equivalent" else None)
+        volumes = (self.full_volume, *self.recipe.volumes)
+        volume = VolumeChange(self.volume_at, volumes, self._seed, self.lr_policy == "epoch_equivalent")
+        cooldown = None if self._cooldown is None else self._cooldown.change
+        self._driver = Driver(trainer, volume, self.recipe.changes, cooldown, lambda: self.timeline)
+        self._driver.setup(pl_module)
+
+    def _begin_cooldown(self, trainer: Any, finished: int) -> None:
+        if self._cooldown is None or self._driver is None:
+            return
+        self._cooldown.decide(
+            trainer, finished, self.end_epoch is not None, self._driver.volume_change.steps(self.recipe.volume_in("cooldown"))
+        )
 
     @override
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -167,66 +295,73 @@ class CriticalPeriodCallback(Callback):
                 "The critical period of this run began without CriticalPeriodCallback (its state is not in the "
                 "checkpoint): it is measured from here on, against the weights as they are now."
             )
-        with self._timed():
-            self.signal.on_train_start(trainer, pl_module)
+        if self._max_epochs is None and trainer.max_steps != -1:
+            self._max_epochs = epochs_in_steps(trainer)
+            self._watch.check_run(self._max_epochs, acts=not self.observe_only)
+        self.detector.max_epochs = self._max_epochs
+        self._watch.start(trainer, pl_module)
         finished = finished_epochs(trainer)
-        if self.volumes and self._measured < finished - 1:
+        if self.volumes and self._watch.measured < finished - 1:
             # From a checkpoint of an epoch's last batch: Lightning does not call the end of that epoch any more.
             with last_epoch_again(trainer):
-                self._measure(trainer, pl_module, finished - 1)
-        self._ask(finished)
-        if self._drive is not None:
-            self._drive.start(self.end_epoch, self._seed, self.volumes, self._learned)
-
-    @override
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        if self._drive is not None:
-            self._drive.write()
+                self._watch.measure(trainer, pl_module, finished - 1)
+        self._watch.decide(finished, acts=not self.observe_only)
+        if self._driver is not None:
+            self._driver.load(self._states)
+            if self._cooldown is not None:
+                self._cooldown.start(trainer, self._max_epochs)
+            self._begin_cooldown(trainer, finished)
+            self._driver.start(pl_module, self._seed, self.volumes, self._learned)
 
     @override
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        self.volumes[finished_epochs(trainer)] = self._volume_now(trainer)
-        with self._timed():
-            self.signal.on_train_batch_start(trainer, pl_module, batch, batch_idx)
+        epoch = finished_epochs(trainer)
+        self.volumes[epoch] = self._volume_now(trainer)
+        if self._driver is not None:
+            self.settings[epoch] = self._driver.settings
+            self._driver.on_train_batch_start(pl_module, batch, batch_idx)
+        self._watch.call("on_train_batch_start", trainer, pl_module, batch, batch_idx)
 
     @override
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
-        with self._timed():
-            self.signal.on_before_optimizer_step(trainer, pl_module, optimizer)
+        if self._driver is not None:
+            self._driver.on_before_optimizer_step(pl_module, optimizer)
+        self._watch.call("on_before_optimizer_step", trainer, pl_module, optimizer)
 
     @override
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if self._drive is not None:
-            self._drive.on_train_batch_end(batch_idx)
-        with self._timed():
-            self.signal.on_train_batch_end(trainer, pl_module)
+        if self._driver is not None:
+            self._driver.on_train_batch_end(pl_module, batch_idx)
+        self._watch.call("on_train_batch_end", trainer, pl_module)
 
     @override
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self.signal.on_validation_start(trainer, pl_module)
+            self._watch.call("on_validation_start", trainer, pl_module)
 
     @override
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self.signal.on_validation_end(trainer, pl_module)
+            self._watch.call("on_validation_end", trainer, pl_module)
 
     @override
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         epoch = finished_epochs(trainer) - 1  # Lightning counts this epoch as processed already
-        if epoch < self._max_epochs:
-            self._measure(trainer, pl_module, epoch)
-            self._ask(epoch + 1)
-        volume = self.volumes.get(epoch, self._volume_now(trainer))
-        log_epoch(pl_module, self.signal.name, self.history.get(epoch), volume, self.end_epoch is not None)
-        if self._drive is not None and epoch + 1 < trainer.max_epochs:
-            with self._timed():
-                self._drive.set_volume(epoch + 1, self.end_epoch)
+        end = self.timeline.end
+        if end is None or epoch < end:
+            self._watch.measure(trainer, pl_module, epoch)
+            with self._watch.safely("asking the rule"):
+                self._watch.decide(epoch + 1, acts=not self.observe_only)
+            if self._cooldown is not None:
+                with self._watch.safely("deciding about the cooldown"):
+                    self._cooldown.meter.epoch_ends(trainer)
+                    self._begin_cooldown(trainer, epoch + 1)
+        with self._watch.safely("logging"):
+            watching.log_epoch(pl_module, self._prefix, self._logged(epoch))
 
     @override
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        if self.end_epoch is None:
-            self.reason = f"critical period not over in {finished_epochs(trainer)} epochs: {self.rule} never fired"
+        self._watch.finish(finished_epochs(trainer))
 
     @override
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
@@ -238,42 +373,32 @@ class CriticalPeriodCallback(Callback):
 
     def _undo(self) -> None:
         """Leave no trace on trainer, strategy, module and datamodule. The state stays: it may be saved after this."""
-        if self._drive is not None:
-            self._learned = self._drive.learned
-            self._drive.undo()
-        self._drive = None
+        if self._driver is not None:
+            if self._driver.started:
+                self._learned, self._states = self._driver.learned, self._driver.state
+            self._driver.undo()
+        self._driver = None
         self._bar.undo()
 
-    def _measure(self, trainer: Any, pl_module: Any, epoch: int) -> None:
-        with self._timed():
-            # Rank 0's value counts: metrics that are not synchronised differ between ranks, decisions must not.
-            value = trainer.strategy.broadcast(self.signal.measure(trainer, pl_module))
-        self._measured = epoch
-        if value is not None:
-            self.history[epoch] = float(value)
-
-    def _ask(self, finished: int) -> None:
-        """Ask the rule, with NaN for the epochs that are over but were not measured."""
-        if self.end_epoch is not None:
-            return
-        history = dict.fromkeys(range(finished), math.nan) | self.history
-        if self.rule(history, self._max_epochs):
-            self.end_epoch = finished
-            when = f"over after epoch {finished - 1}" if finished else "over before the first epoch"
-            name = self.signal.name.replace("_", " ")
-            self.reason = f"critical period {when}: {name} {self.rule.why(history, self._max_epochs)}"
-            rank_zero_info(self.reason)
+    def _logged(self, epoch: int) -> dict[str, Any]:
+        volume = self.volumes.get(epoch, self.full_volume)
+        return {
+            self.signal.name: self.history.get(epoch),
+            "augmentation_multiplier": volume.augmentation_multiplier,
+            "pruning_ratio": volume.pruning_ratio,
+            "over": self.end_epoch is not None,
+            **({} if self.guard is None else {"taken_back": self.back_epoch is not None}),
+            **self.settings.get(epoch, {}),
+        }
 
     def _volume_now(self, trainer: Any) -> Volume:
         for callback in trainer.callbacks:
-            if isinstance(callback, CriticalPeriodCallback) and callback._drive is not None:
-                return callback._drive.volume
+            if isinstance(callback, CriticalPeriodCallback) and callback._driver is not None:
+                return callback._driver.volume
         return self.full_volume
 
-    @contextmanager
-    def _timed(self) -> Generator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.detector_seconds += time.perf_counter() - start
+
+def _check_kinds(**values: tuple[object, type]) -> None:
+    for name, (value, kind) in values.items():
+        if not isinstance(value, kind | None):
+            raise TypeError(f"{name} must be a {kind.__name__}, got {value!r}")

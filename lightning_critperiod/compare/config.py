@@ -10,9 +10,9 @@ import yaml  # type: ignore[import-untyped]
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from lightning_critperiod.callback import CriticalPeriodCallback
+from lightning_critperiod.changes import DeclaredVolume
 from lightning_critperiod.compare.plan import Plan
 from lightning_critperiod.compare.quiet import quiet
-from lightning_critperiod.declaration import DeclaredVolume
 from lightning_critperiod.recipe import Volume
 from lightning_critperiod.rules import Rule
 

@@ -13,8 +13,8 @@ from lightning.pytorch.callbacks import Checkpoint
 from typing_extensions import override
 
 from lightning_critperiod.callback import CriticalPeriodCallback
-from lightning_critperiod.epoch_length import finished_epochs
 from lightning_critperiod.inspection.verdict import ask
+from lightning_critperiod.lightning_seam import finished_epochs
 from lightning_critperiod.rules import Rule
 
 

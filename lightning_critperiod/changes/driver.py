@@ -1,0 +1,163 @@
+"""All changes of one fit: set up together, applied before every epoch, undone together."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lightning_critperiod import lightning_seam
+from lightning_critperiod.changes.cooldown import CooldownChange
+from lightning_critperiod.changes.volume import VolumeChange
+from lightning_critperiod.lightning_seam import EpochStart, StepTotal, finished_epochs
+from lightning_critperiod.recipe import Change, Volume
+from lightning_critperiod.timeline import Timeline
+
+
+class Driver:
+    """Applies the changes of a run that the callback drives.
+
+    Args:
+        trainer: The Trainer that fits.
+        volume: The data volume.
+        others: The other changes.
+        cooldown: What ends the run; None leaves that to the Trainer.
+        timeline: Answers the phases, by what is decided so far.
+
+    Attributes:
+        settings: Name of a change -> its setting in the epoch that runs.
+        started: Whether the state of the changes is that of this fit.
+    """
+
+    def __init__(
+        self,
+        trainer: Any,
+        volume: VolumeChange,
+        others: Sequence[Change],
+        cooldown: CooldownChange | None,
+        timeline: Callable[[], Timeline],
+    ) -> None:
+        lightning_seam.check_privates(trainer)
+        self.trainer = trainer
+        self.volume_change = volume
+        # The cooldown's hold on the schedulers is around that of the volume's.
+        self.changes: list[Change] = [*others, volume, *([] if cooldown is None else [cooldown])]
+        self.settings: dict[str, Any] = {}
+        self.started = False
+        self._timeline = timeline
+        self._total: StepTotal | None = None
+        self._epoch_start: EpochStart | None = None
+
+    def setup(self, pl_module: Any) -> None:
+        """Put everything in place before the module configures its optimizers."""
+        for change in self.changes:
+            change.setup(self.trainer, pl_module)
+        draws = self.volume_change.draws
+        self._before = draws.volume, draws.own
+        self._total = StepTotal(self.trainer)
+        self._epoch_start = EpochStart(self.trainer, self._apply, self._loaders_are_ready)
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take the states of the changes back, those of this recipe."""
+        for change in self.changes:
+            if change.name in state:
+                change.load_state_dict(state[change.name])
+
+    def start(
+        self, pl_module: Any, seed: int | None, drawn: Mapping[int, Volume], learned: Sequence[int | None]
+    ) -> None:
+        """Apply the phase of the first epoch of this fit; state that was restored is known by now.
+
+        Args:
+            pl_module: The module that is trained.
+            seed: Of the draws of the session that this one continues.
+            drawn: Epoch -> the volume that it drew in that session.
+            learned: See ``TrainLoaders.learned``.
+        """
+        assert self._epoch_start is not None
+        lightning_seam.begin_next_epoch(self.trainer)
+        self.volume_change.take_over(seed, drawn, learned)
+        for change in self.changes:
+            change.start(self.trainer, pl_module)
+        epoch = finished_epochs(self.trainer)
+        self._apply(epoch)
+        if not lightning_seam.has_loaders(self.trainer):
+            self.trainer.fit_loop.setup_data()
+        told = self.trainer.num_training_batches
+        self._loaders_are_ready(epoch)
+        self.volume_change.ready_to_train(self._before, told)
+        self._epoch_start.begun = epoch
+        self.started = True
+
+    def undo(self) -> None:
+        """Leave no trace on trainer, strategy, module and datamodule."""
+        for part in (self._epoch_start, self._total, *reversed(self.changes)):
+            if part is not None:
+                part.undo()
+        self._epoch_start = self._total = None
+
+    def on_train_batch_start(self, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Hand the hook on."""
+        for change in self.changes:
+            change.on_train_batch_start(self.trainer, pl_module, batch, batch_idx)
+
+    def on_before_optimizer_step(self, pl_module: Any, optimizer: Any) -> None:
+        """Hand the hook on."""
+        for change in self.changes:
+            change.on_before_optimizer_step(self.trainer, pl_module, optimizer)
+
+    def on_train_batch_end(self, pl_module: Any, batch_idx: int) -> None:
+        """Hand the hook on."""
+        for change in self.changes:
+            change.on_train_batch_end(self.trainer, pl_module, batch_idx)
+
+    @property
+    def learned(self) -> list[int | None]:
+        """See ``TrainLoaders.learned``."""
+        return self.volume_change.loaders.learned
+
+    @property
+    def volume(self) -> Volume:
+        """What the epoch draws that runs, or starts next."""
+        return self.volume_change.draws.volume
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Name -> state of every change that has one."""
+        return {change.name: state for change in self.changes if (state := change.state_dict())}
+
+    def _apply(self, epoch: int) -> None:
+        if self._is_past_the_end(epoch):
+            return
+        phase = self._timeline().phase(epoch)
+        for change in self.changes:
+            change.apply(phase)
+        if any(change.needs_new_loaders for change in self.changes):
+            lightning_seam.drop_train_loaders(self.trainer)
+
+    def _loaders_are_ready(self, epoch: int) -> None:
+        if self._is_past_the_end(epoch):
+            return
+        self.volume_change.loaders_are_ready(epoch)
+        found = {change.name: change.setting for change in self.changes}
+        self.settings = {name: setting for name, setting in found.items() if setting is not None}
+        ends_itself = self._timeline().last_epoch is not None
+        if (self.volume_change.draws.own or ends_itself) and self._total is not None:
+            self._total.set(self._steps_of_the_run(epoch))
+
+    def _is_past_the_end(self, epoch: int) -> bool:
+        """Weight averaging lets the Trainer run one epoch more, for batch norm; it is none of the run's."""
+        end = self._timeline().end
+        return end is not None and epoch >= end
+
+    def _steps_of_the_run(self, epoch: int) -> float:
+        """Optimizer steps taken before this epoch, and those of the epochs to come."""
+        end = self._timeline().end
+        if end is None:
+            return math.inf
+        trainer, steps_of = self.trainer, self.volume_change.steps
+        in_this_epoch = lightning_seam.unfinished_batches(trainer) // trainer.accumulate_grad_batches
+        by_volume: dict[Volume, float] = {}
+        ahead = 0.0
+        for later in range(epoch, end):
+            volume = self.volume_change.volume_at(later)
+            ahead += by_volume.setdefault(volume, steps_of(volume))
+        return float(trainer.global_step - in_this_epoch + ahead)
