@@ -1,0 +1,182 @@
+"""What the runs of an oracle say, read from their records alone."""
+
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning_critperiod.recipe import Volume
+from lightning_critperiod.report import Record
+from lightning_critperiod.studies.arm import Arm
+from lightning_critperiod.studies.asked import rule_of
+from lightning_critperiod.studies.drawn import epoch_seconds, volume_of
+from lightning_critperiod.studies.metric import Metric, redrawn
+from lightning_critperiod.studies.oracle.branch_jobs import rule_epoch
+from lightning_critperiod.studies.oracle.grid import FULL, RULE, choice
+from lightning_critperiod.studies.plan import in_words
+from lightning_critperiod.studies.results import Results
+from lightning_critperiod.studies.statistics import Paired, paired
+from lightning_critperiod.studies.summary import Records, Row, summarize
+
+
+@dataclass(frozen=True)
+class Point:
+    """One arm, summed up.
+
+    Args:
+        row: The metric, samples, passes and seconds, and the paired difference to the full recipe.
+        epoch: Of the switch; ``RULE`` where the rule fires, None for the full recipe to the end.
+        annealing: The fraction.
+        usual_seconds: Mean over seeds of what the epochs of a whole run would have taken, had every epoch taken the median of all epochs of its volume in all runs.
+        annealed: Mean over seeds of the epochs that annealing brings the full recipe back in.
+        saved: Mean over seeds of the part of the full recipe's samples that was not drawn.
+    """
+
+    row: Row
+    epoch: int | str | None
+    annealing: float
+    usual_seconds: float
+    annealed: float
+    saved: float
+
+    @property
+    def to_full(self) -> Paired | None:
+        """Paired difference to the full recipe."""
+        return self.row.against.get(FULL)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A whole study.
+
+    Args:
+        name: Of the config.
+        max_epochs: Of a run.
+        rule: The config's own, in words.
+        choices: Seed -> the first epoch after the period by that rule, asked on the full run; None if there is none.
+        metric: That decides.
+        points: All of them; the full recipe is the first.
+        records: Of the runs.
+    """
+
+    name: str
+    max_epochs: int
+    rule: str
+    choices: dict[int, int | None]
+    metric: Metric
+    points: list[Point]
+    records: list[Record]
+
+    @property
+    def full(self) -> Point:
+        """The full recipe to the end."""
+        return self.points[0]
+
+    @property
+    def seeds(self) -> list[int]:
+        """Those whose full run is there."""
+        return sorted(self.choices)
+
+    @property
+    def switches(self) -> list[Point]:
+        """Figure 1: one point a switch epoch, without annealing, in the order of the epochs."""
+        found = [point for point in self.points if isinstance(point.epoch, int) and not point.annealing]
+        return sorted(found, key=_epoch)
+
+    @property
+    def at_rule(self) -> Point | None:
+        """The switch where the rule fires, without annealing, if it was trained."""
+        return next((point for point in self.points if point.epoch == RULE and not point.annealing), None)
+
+    @property
+    def annealed(self) -> dict[int | str, list[Point]]:
+        """Figure 2: where the switch is -> points in the order of the fraction, no annealing first."""
+        places = {point.epoch for point in self.points if point.annealing and point.epoch is not None}
+        return {
+            place: sorted((point for point in self.points if point.epoch == place), key=lambda point: point.annealing)
+            for place in sorted(places, key=str)
+        }
+
+
+def _epoch(point: Point) -> int:
+    return int(point.epoch or 0)
+
+
+def change(point: Point, reference: Point) -> Paired | None:
+    """Paired difference of two points."""
+    return paired(point.row.values, reference.row.values)
+
+
+def load(folder: Path) -> Sweep:
+    """Read a study from its folder.
+
+    Args:
+        folder: Of an oracle; some runs may still be missing, but not the full recipe of every seed.
+
+    Returns:
+        The study, without training anything.
+
+    Raises:
+        ValueError: There is no record of the full recipe.
+    """
+    results = Results(folder)
+    study, records = results.study, {file.name: results.records(file.name) for file in folder.iterdir() if file.is_dir()}
+    if not records.get(FULL):
+        raise ValueError(f"{folder} has no record of the full recipe: nothing to compare with")
+    rule, metric = rule_of(study["rule"], study.get("signal")), redrawn(study)
+    fulls = records[FULL]
+    return Sweep(
+        name=folder.name,
+        max_epochs=_length(fulls),
+        # As the config has it: an object of a class of the user's own need not say what it is.
+        rule=str(rule) if study["rule"] is None else in_words(study["rule"]),
+        choices={seed: rule_epoch(rule, record) for seed, record in fulls.items()},
+        metric=metric,
+        points=list(_points({name: runs for name, runs in records.items() if runs}, metric)),
+        records=[record for runs in records.values() for record in runs.values()],
+    )
+
+
+def _points(records: Records, metric: Metric) -> Iterator[Point]:
+    usual = _usual_seconds(records)
+    overrides = {name: next(iter(runs.values()))["comparison"]["overrides"] for name, runs in records.items()}
+    arms = [Arm(name, overrides[name], "") for name in sorted(records, key=lambda name: (name != FULL, name))]
+    rows = {row.arm: row for row in summarize(arms, records, metric, None).rows}
+    for arm in (arm for arm in arms if arm.name in rows):
+        runs = records[arm.name]
+        yield Point(
+            row=rows[arm.name],
+            epoch=choice(arm).get("epoch"),
+            annealing=choice(arm).get("annealing", 0.0),
+            usual_seconds=statistics.fmean(usual[volume_of(epoch)] for epoch in _epochs_of(runs)) * _length(runs),
+            annealed=statistics.fmean(_annealed(record) for record in runs.values()),
+            saved=_saved(runs, records[FULL]),
+        )
+
+
+def _usual_seconds(records: Records) -> dict[Volume, float]:
+    """Volume -> median seconds of an epoch; what branches have from their trunk counts once."""
+    found: dict[Volume, set[float]] = {}
+    for runs in records.values():
+        for epoch in _epochs_of(runs):
+            found.setdefault(volume_of(epoch), set()).add(epoch_seconds(epoch))
+    return {volume: statistics.median(seconds) for volume, seconds in found.items()}
+
+
+def _epochs_of(runs: Mapping[int, Record]) -> list[dict[str, Any]]:
+    return [epoch for record in runs.values() for epoch in record["epochs"]]
+
+
+def _length(runs: Mapping[int, Record]) -> int:
+    return int(next(iter(runs.values()))["run"]["max_epochs"])
+
+
+def _annealed(record: Record) -> int:
+    return sum(epoch["phase"] == "annealing" for epoch in record["epochs"])
+
+
+def _saved(runs: Mapping[int, Record], fulls: Mapping[int, Record]) -> float:
+    return statistics.fmean(
+        1 - record["measured"]["samples"] / fulls[seed]["measured"]["samples"] for seed, record in runs.items()
+    )
