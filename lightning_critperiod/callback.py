@@ -1,8 +1,6 @@
 """The callback: measure once an epoch, decide, apply. The hooks live here and only here."""
 
 import copy
-import dataclasses
-import math
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -12,51 +10,61 @@ import torch
 from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 from typing_extensions import override
 
-from lightning_critperiod import verify
-from lightning_critperiod.declaration import DeclaredVolume
-from lightning_critperiod.drive import Drive
-from lightning_critperiod.epoch_length import finished_epochs, last_epoch_again
-from lightning_critperiod.logs import log_epoch, show_verdict
-from lightning_critperiod.namespace import Callback
-from lightning_critperiod.override import Overrides
+from lightning_critperiod import logs
+from lightning_critperiod.changes import Driver, Guard, GuardWatch, VolumeChange, own_volume
+from lightning_critperiod.detector import Detector
+from lightning_critperiod.lightning_seam import (
+    Overrides,
+    Safely,
+    epochs_in_steps,
+    finished_epochs,
+    last_epoch_again,
+    planned_epochs,
+)
+from lightning_critperiod.lightning_seam.namespace import Callback
 from lightning_critperiod.own_rule import own_rule
 from lightning_critperiod.recipe import Recipe, Volume
-from lightning_critperiod.rules import Rule
+from lightning_critperiod.rules import History, Rule
+from lightning_critperiod.rules.base import require_fit
 from lightning_critperiod.signals import LayerRotation, Signal
+from lightning_critperiod.timeline import Timeline
+
+LR_POLICIES = ("epoch_equivalent", "unchanged")
+VERSION = 2
+"""Of the state in a checkpoint. Version 1 had no number, no guard and no states of changes."""
 
 
 class CriticalPeriodCallback(Callback):
-    """Ends the expensive recipe when the critical learning period is over.
+    """Decides when the critical learning period is over, and then runs a cheaper recipe.
 
-    At the end of every training epoch it measures a signal of the training dynamics, asks a rule whether the period is
-    over, and from then on lets an epoch draw what the recipe says. Without a recipe of its own the full volume is the
-    one that the datamodule declares (or the user's loader as it is), so an unchanged project never gets more expensive.
+    At the end of every training epoch it measures a signal of the training dynamics and asks a rule whether the period
+    is over. From then on the run does what the recipe says. With nothing given it only observes: it measures, decides,
+    says what it would have saved, and changes nothing. Give a rule or a recipe to let it act. Without a ``during`` of
+    its own the recipe's full volume is the one that the datamodule declares, or the user's loader as it is.
 
     Source: Fukase et al. 2025, arXiv 2506.15954.
 
     Args:
         signal: What is measured once an epoch. None is ``LayerRotation()``.
-        rule: When the period is over. None is the rule that belongs to the signal: ``Slope()`` for layer rotation,
-            ``LowOutlier()`` for gradient confusion, ``Forecast(mode="max")`` (ours, none was published) for gradient
-            predictiveness; ``MonitoredMetric`` has none.
-        recipe: How much an epoch draws during the period, after it, and in the last part of training.
+        rule: When the period is over. None is the rule that belongs to the signal; ``MonitoredMetric`` has none.
+        recipe: What holds during the period, after it, and in the last part of training. None is ``Recipe()``.
         lr_policy: "epoch_equivalent" lets step-wise LR schedulers follow the planned epochs, so that they end where
             they should; "unchanged" leaves them to Lightning.
-        observe_only: Measure and decide, and change nothing.
+        observe_only: Measure and decide, and change nothing. None is True if neither rule nor recipe is given.
+        guard: Takes the changes back where a metric drops; None is no guard.
 
     Attributes:
-        history: 0-based epoch -> value of the signal; epochs without a value are missing.
-        end_epoch: The first epoch after the critical period, None as long as it is not over.
-        reason: The decision in words.
+        detector: The history of the signal and the decision.
         volumes: 0-based epoch -> the volume that it really drew.
+        settings: 0-based epoch -> name of a change of the recipe -> its setting in that epoch.
         full_volume: The full recipe's volume in this run.
-        detector_seconds: Seconds spent on measuring, deciding and setting the volume in this process.
+        detector_seconds: Seconds spent on measuring, deciding and applying in this process.
 
     Raises:
         TypeError: An argument is of the wrong kind.
         ValueError: ``lr_policy`` is unknown, or the signal has no rule of its own and none was given. At the start of
-            ``fit``: the run has no last epoch, the rule cannot work in it, a volume leaves nothing to draw, or a second
-            callback drives the same run.
+            ``fit``: the rule cannot work in the run, a volume leaves nothing to draw, a change can't be made, or a
+            second callback drives the same run.
 
     Example:
         >>> from lightning_critperiod import AtEpoch, CriticalPeriodCallback, Recipe, Volume
@@ -67,98 +75,168 @@ class CriticalPeriodCallback(Callback):
         self,
         signal: Signal | None = None,
         rule: Rule | None = None,
-        recipe: Recipe = Recipe(),
+        recipe: Recipe | None = None,
         lr_policy: Literal["epoch_equivalent", "unchanged"] = "epoch_equivalent",
-        observe_only: bool = False,
+        observe_only: bool | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self.signal = LayerRotation() if signal is None else signal
-        verify.check_arguments(self.signal, rule, recipe, lr_policy, observe_only)
+        _check_kinds(signal=(self.signal, Signal), rule=(rule, Rule), recipe=(recipe, Recipe))
+        _check_kinds(observe_only=(observe_only, bool), guard=(guard, Guard))
+        if lr_policy not in LR_POLICIES:
+            raise ValueError(f"lr_policy must be one of {LR_POLICIES}, got {lr_policy!r}")
         self.rule = own_rule(self.signal) if rule is None else rule
-        self.recipe = recipe
+        self.recipe = Recipe() if recipe is None else recipe
         self.lr_policy = lr_policy
-        self.observe_only = observe_only
-        self._drive: Drive | None = None
+        self.observe_only = rule is None and recipe is None if observe_only is None else observe_only
+        self.guard = None if guard is None else GuardWatch(guard)
+        self._driver: Driver | None = None
         self._bar = Overrides()
-        self._max_epochs = 0
+        self._prefix = logs.PREFIX
+        self._max_epochs: int | None = None
         self._forget()
 
     def _forget(self) -> None:
-        self.history: dict[int, float] = {}
-        self.end_epoch: int | None = None
-        self.reason = ""
+        self.detector = Detector(self.signal.name, self.rule, self._max_epochs)
         self.volumes: dict[int, Volume] = {}
+        self.settings: dict[int, dict[str, Any]] = {}
         self.full_volume = Volume()
         self.detector_seconds = 0.0
+        self._reason = ""
         self._seed: int | None = None
         self._measured = -1  # the last epoch at whose end the signal was asked; it may have had no value
         self._learned: list[int | None] = []  # batches of the loaders that have no length
-        self.signal.reset()
+        self._states: dict[str, Any] = {}  # of the changes
+        self._safely = Safely()
+        for part in (self.signal, self.guard):
+            if part is not None:
+                part.reset()
+
+    @property
+    def history(self) -> History:
+        """0-based epoch -> value of the signal; epochs without a value are missing."""
+        return self.detector.history
+
+    @property
+    def end_epoch(self) -> int | None:
+        """The first epoch after the critical period, None as long as it is not over."""
+        return self.detector.end_epoch
+
+    @property
+    def back_epoch(self) -> int | None:
+        """The first epoch for which the guard has taken the changes back, None as long as it has not."""
+        return None if self.guard is None else self.guard.back_epoch
+
+    @property
+    def reason(self) -> str:
+        """The decision in words; empty as long as there is none."""
+        return self.detector.reason or self._reason
+
+    @property
+    def timeline(self) -> Timeline:
+        """The phases of the run, by what is decided so far. An observer's say what would be."""
+        return Timeline(
+            max_epochs=self._max_epochs,
+            end_epoch=self.end_epoch,
+            back_epoch=self.back_epoch,
+            annealing_fraction=self.recipe.annealing_fraction,
+        )
+
+    def volume_at(self, epoch: int) -> Volume:
+        """The recipe's volume of a 0-based epoch, by what is decided so far."""
+        phase = self.timeline.phase(epoch)
+        return self.full_volume if phase in {"during", "annealing"} else self.recipe.volume_in(phase)
 
     @property
     @override
     def state_key(self) -> str:
-        """Tells two callbacks apart, but not by rule or recipe: a run may be resumed with others."""
-        return self._key(self.observe_only)
-
-    def _key(self, observe_only: bool) -> str:
-        return str(self._generate_state_key(signal=self.signal.name, observe_only=observe_only))
+        """Tells callbacks apart. One that drives has no rule in it: a run may be resumed with another one."""
+        key = {"signal": self.signal.name, "observe_only": self.observe_only}
+        return str(self._generate_state_key(**key, **({"rule": str(self.rule)} if self.observe_only else {})))
 
     @override
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Who only observed may drive on resume, and the other way round."""
+        """Who only observed may drive on resume, the other way round, and an observer may have another rule."""
         states = checkpoint.get("callbacks", {})
-        other = states.get(self._key(not self.observe_only))
-        if self.state_key not in states and other:
-            self.load_state_dict(copy.deepcopy(other))
+        alike = str(self._generate_state_key(signal=self.signal.name)).removesuffix("}")
+        taken = {callback.state_key for callback in trainer.callbacks}
+        others = [key for key, state in states.items() if key.startswith(alike) and key not in taken and state]
+        if self.state_key not in states and others:
+            self.load_state_dict(copy.deepcopy(states[others[0]]))
 
     @override
     def state_dict(self) -> dict[str, Any]:
         if not self.volumes:
             return {}
         return {
+            "version": VERSION,
             "history": dict(self.history),
             "end_epoch": self.end_epoch,
             "reason": self.reason,
             "volumes": {epoch: (v.augmentation_multiplier, v.pruning_ratio) for epoch, v in self.volumes.items()},
+            "settings": dict(self.settings),
             "seed": self._seed,
             "measured": self._measured,
-            "learned": self._drive.learned if self._drive else self._learned,
+            "learned": self._driver.learned if self._driver else self._learned,
             "signal": self.signal.state_dict(),
+            "changes": self._driver.state if self._driver else self._states,
+            "guard": None if self.guard is None else self.guard.state_dict(),
         }
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.history = dict(state_dict["history"])
-        self.end_epoch = state_dict["end_epoch"]
-        self.reason = state_dict["reason"]
+        self.detector.load(state_dict["history"], state_dict["end_epoch"], state_dict["reason"])
         self.volumes = {epoch: Volume(*values) for epoch, values in state_dict["volumes"].items()}
+        self.settings = dict(state_dict.get("settings", {}))
         self._seed = state_dict["seed"]
         self._measured = state_dict["measured"]
         self._learned = list(state_dict["learned"])
+        self._states = dict(state_dict.get("changes", {}))
         self.signal.load_state_dict(state_dict["signal"])
+        if self.guard is not None and state_dict.get("guard"):
+            self.guard.load_state_dict(state_dict["guard"])
 
     @override
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         if stage != "fit":
             return
         self._undo()
-        drivers = [c for c in trainer.callbacks if isinstance(c, CriticalPeriodCallback) and not c.observe_only]
-        verify.check_run(trainer, self.rule, drivers)
-        self._max_epochs = trainer.max_epochs  # weight averaging lets the Trainer run one more, for batch norm
+        ours = [callback for callback in trainer.callbacks if isinstance(callback, CriticalPeriodCallback)]
+        drivers = [callback for callback in ours if not callback.observe_only]
+        if len(drivers) > 1:
+            raise ValueError(
+                f"one CriticalPeriodCallback may drive a run, got {len(drivers)}: give all but one observe_only=True."
+            )
+        self._max_epochs = planned_epochs(trainer)
         if finished_epochs(trainer) == 0:
             self._forget()
-        declared = DeclaredVolume(trainer.datamodule) if DeclaredVolume.is_declared(trainer.datamodule) else None
-        own = declared.volume if declared else Volume()
+        self.detector.max_epochs = self._max_epochs
+        if self._max_epochs is not None or trainer.max_steps == -1:
+            self._check_rule(trainer)
+        own = own_volume(trainer)
         self.full_volume = own if self.observe_only else self.recipe.during or own
-        show_verdict(
-            self._bar, trainer, "observed" if self.observe_only else "period", lambda: self.end_epoch is not None
-        )
-        if self.observe_only:
-            return
+        self._prefix = logs.PREFIX if len(ours) == 1 or not self.observe_only else logs.observer_prefix(self, ours)
+        label = "observed" if self.observe_only else "period"
+        logs.show_verdict(self._bar, trainer, label, lambda: "critical" if self.end_epoch is None else "over")
+        if not self.observe_only:
+            self._drive(trainer, pl_module)
+
+    def _check_rule(self, trainer: Any) -> None:
+        """An observer only measures where its rule can't work; what drives is refused."""
+        can_judge = self._max_epochs is not None or self.rule.open_ended
+        if self.observe_only and not can_judge:
+            rank_zero_warn(f"{self.rule} needs a run with a last epoch: {self.signal.name} is measured and not judged.")
+            self.detector.judges = False
+        elif self.end_epoch is None and not trainer.fast_dev_run:
+            require_fit(self.rule, self._max_epochs)
+
+    def _drive(self, trainer: Any, pl_module: Any) -> None:
         if self._seed is None:
             self._seed = trainer.strategy.broadcast(torch.initial_seed() % 2**63)
-        self._drive = Drive(trainer, dataclasses.replace(self.recipe, during=self.full_volume), declared, self._seed)
-        self._drive.install(pl_module if self.lr_policy == "epoch_equivalent" else None)
+        volumes = (self.full_volume, *self.recipe.volumes)
+        volume = VolumeChange(self.volume_at, volumes, self._seed, self.lr_policy == "epoch_equivalent")
+        self._driver = Driver(trainer, volume, self.recipe.changes, lambda epoch: self.timeline.phase(epoch))
+        self._driver.setup(pl_module)
 
     @override
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -167,66 +245,68 @@ class CriticalPeriodCallback(Callback):
                 "The critical period of this run began without CriticalPeriodCallback (its state is not in the "
                 "checkpoint): it is measured from here on, against the weights as they are now."
             )
+        if self._max_epochs is None:
+            self._max_epochs = self.detector.max_epochs = epochs_in_steps(trainer)
+            self._check_rule(trainer)
         with self._timed():
-            self.signal.on_train_start(trainer, pl_module)
+            for signal in self._signals:
+                signal.on_train_start(trainer, pl_module)
         finished = finished_epochs(trainer)
         if self.volumes and self._measured < finished - 1:
             # From a checkpoint of an epoch's last batch: Lightning does not call the end of that epoch any more.
             with last_epoch_again(trainer):
                 self._measure(trainer, pl_module, finished - 1)
-        self._ask(finished)
-        if self._drive is not None:
-            self._drive.start(self.end_epoch, self._seed, self.volumes, self._learned)
-
-    @override
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        if self._drive is not None:
-            self._drive.write()
+        self._decide(finished)
+        if self._driver is not None:
+            self._driver.load(self._states)
+            self._driver.start(pl_module, self._seed, self.volumes, self._learned)
 
     @override
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        self.volumes[finished_epochs(trainer)] = self._volume_now(trainer)
-        with self._timed():
-            self.signal.on_train_batch_start(trainer, pl_module, batch, batch_idx)
+        epoch = finished_epochs(trainer)
+        self.volumes[epoch] = self._volume_now(trainer)
+        if self._driver is not None:
+            self.settings[epoch] = self._driver.settings
+            self._driver.on_train_batch_start(pl_module, batch, batch_idx)
+        self._call("on_train_batch_start", trainer, pl_module, batch, batch_idx)
 
     @override
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
-        with self._timed():
-            self.signal.on_before_optimizer_step(trainer, pl_module, optimizer)
+        if self._driver is not None:
+            self._driver.on_before_optimizer_step(pl_module, optimizer)
+        self._call("on_before_optimizer_step", trainer, pl_module, optimizer)
 
     @override
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if self._drive is not None:
-            self._drive.on_train_batch_end(batch_idx)
-        with self._timed():
-            self.signal.on_train_batch_end(trainer, pl_module)
+        if self._driver is not None:
+            self._driver.on_train_batch_end(pl_module, batch_idx)
+        self._call("on_train_batch_end", trainer, pl_module)
 
     @override
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self.signal.on_validation_start(trainer, pl_module)
+            self._call("on_validation_start", trainer, pl_module)
 
     @override
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self.signal.on_validation_end(trainer, pl_module)
+            self._call("on_validation_end", trainer, pl_module)
 
     @override
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         epoch = finished_epochs(trainer) - 1  # Lightning counts this epoch as processed already
-        if epoch < self._max_epochs:
+        if self._max_epochs is None or epoch < self._max_epochs:
             self._measure(trainer, pl_module, epoch)
-            self._ask(epoch + 1)
-        volume = self.volumes.get(epoch, self._volume_now(trainer))
-        log_epoch(pl_module, self.signal.name, self.history.get(epoch), volume, self.end_epoch is not None)
-        if self._drive is not None and epoch + 1 < trainer.max_epochs:
-            with self._timed():
-                self._drive.set_volume(epoch + 1, self.end_epoch)
+            with self._safely("asking the rule"):
+                self._decide(epoch + 1)
+        with self._safely("logging"):
+            logs.log_epoch(pl_module, self._prefix, self._logged(epoch))
 
     @override
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         if self.end_epoch is None:
-            self.reason = f"critical period not over in {finished_epochs(trainer)} epochs: {self.rule} never fired"
+            with self._safely("saying why the rule did not fire"):
+                self._reason = self.detector.why_not(finished_epochs(trainer))
 
     @override
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
@@ -238,36 +318,58 @@ class CriticalPeriodCallback(Callback):
 
     def _undo(self) -> None:
         """Leave no trace on trainer, strategy, module and datamodule. The state stays: it may be saved after this."""
-        if self._drive is not None:
-            self._learned = self._drive.learned
-            self._drive.undo()
-        self._drive = None
+        if self._driver is not None:
+            self._learned, self._states = self._driver.learned, self._driver.state
+            self._driver.undo()
+        self._driver = None
         self._bar.undo()
 
-    def _measure(self, trainer: Any, pl_module: Any, epoch: int) -> None:
-        with self._timed():
-            # Rank 0's value counts: metrics that are not synchronised differ between ranks, decisions must not.
-            value = trainer.strategy.broadcast(self.signal.measure(trainer, pl_module))
-        self._measured = epoch
-        if value is not None:
-            self.history[epoch] = float(value)
+    @property
+    def _signals(self) -> list[Signal]:
+        return [self.signal, *([] if self.guard is None else [self.guard.signal])]
 
-    def _ask(self, finished: int) -> None:
-        """Ask the rule, with NaN for the epochs that are over but were not measured."""
-        if self.end_epoch is not None:
-            return
-        history = dict.fromkeys(range(finished), math.nan) | self.history
-        if self.rule(history, self._max_epochs):
-            self.end_epoch = finished
-            when = f"over after epoch {finished - 1}" if finished else "over before the first epoch"
-            name = self.signal.name.replace("_", " ")
-            self.reason = f"critical period {when}: {name} {self.rule.why(history, self._max_epochs)}"
+    def _call(self, hook: str, *arguments: Any) -> None:
+        with self._timed():
+            for signal in self._signals:
+                with self._safely(f"measuring {signal.name}"):
+                    getattr(signal, hook)(*arguments)
+
+    def _measure(self, trainer: Any, pl_module: Any, epoch: int) -> None:
+        self._measured = epoch
+        with self._timed():
+            self.detector.record(epoch, self._value_of(self.signal, trainer, pl_module))
+            if self.guard is not None:
+                self.guard.record(epoch, self._value_of(self.guard.signal, trainer, pl_module))
+
+    def _value_of(self, signal: Signal, trainer: Any, pl_module: Any) -> float | None:
+        value = None
+        with self._safely(f"measuring {signal.name}"):
+            value = signal.measure(trainer, pl_module)
+        # Rank 0's value counts: metrics that are not synchronised differ between ranks, decisions must not.
+        value = trainer.strategy.broadcast(None if value is None else float(value))
+        return None if value is None else float(value)
+
+    def _decide(self, finished: int) -> None:
+        if self.detector.ask(finished):
             rank_zero_info(self.reason)
+        if self.guard is not None and not self.observe_only and self.guard.ask(finished, self.end_epoch):
+            rank_zero_info(self.guard.reason)
+
+    def _logged(self, epoch: int) -> dict[str, Any]:
+        volume = self.volumes.get(epoch, self.full_volume)
+        return {
+            self.signal.name: self.history.get(epoch),
+            "augmentation_multiplier": volume.augmentation_multiplier,
+            "pruning_ratio": volume.pruning_ratio,
+            "over": self.end_epoch is not None,
+            **({} if self.guard is None else {"taken_back": self.back_epoch is not None}),
+            **self.settings.get(epoch, {}),
+        }
 
     def _volume_now(self, trainer: Any) -> Volume:
         for callback in trainer.callbacks:
-            if isinstance(callback, CriticalPeriodCallback) and callback._drive is not None:
-                return callback._drive.volume
+            if isinstance(callback, CriticalPeriodCallback) and callback._driver is not None:
+                return callback._driver.volume
         return self.full_volume
 
     @contextmanager
@@ -277,3 +379,9 @@ class CriticalPeriodCallback(Callback):
             yield
         finally:
             self.detector_seconds += time.perf_counter() - start
+
+
+def _check_kinds(**values: tuple[object, type]) -> None:
+    for name, (value, kind) in values.items():
+        if not isinstance(value, kind | None):
+            raise TypeError(f"{name} must be a {kind.__name__}, got {value!r}")

@@ -24,14 +24,14 @@ def filled(history: History, finished: int) -> History:
     return {epoch: history.get(epoch, math.nan) for epoch in range(finished)}
 
 
-def ask(rule: Rule, history: History, finished: int, max_epochs: int) -> Decision:
+def ask(rule: Rule, history: History, finished: int, max_epochs: int | None) -> Decision:
     """Ask a rule after ``finished`` epochs.
 
     Args:
         rule: Is asked.
         history: 0-based epoch -> value; epochs may be missing.
         finished: Number of epochs that are over.
-        max_epochs: Planned number of epochs.
+        max_epochs: Planned number of epochs; None for a run without a last epoch.
 
     Returns:
         The decision, without an end if the rule does not fire.
@@ -40,13 +40,13 @@ def ask(rule: Rule, history: History, finished: int, max_epochs: int) -> Decisio
     return Decision(finished, rule.why(seen, max_epochs)) if rule(seen, max_epochs) else Decision()
 
 
-def replay(rule: Rule, history: History, max_epochs: int) -> Decision:
+def replay(rule: Rule, history: History, max_epochs: int | None) -> Decision:
     """Ask a rule as a run does: before the first epoch, then after every one until it fires.
 
     Args:
         rule: Is asked.
         history: 0-based epoch -> value of the whole run; epochs may be missing.
-        max_epochs: Planned number of epochs.
+        max_epochs: Planned number of epochs; None for a run without a last epoch.
 
     Returns:
         The first decision with an end, or one without if the rule never fires.
@@ -75,18 +75,20 @@ class Detector:
     Args:
         name: Of the signal.
         rule: Is asked.
-        max_epochs: Planned number of epochs.
+        max_epochs: Planned number of epochs; None for a run without a last epoch.
 
     Attributes:
+        judges: Whether the rule is asked at all.
         history: 0-based epoch -> value; epochs without a value are missing.
         end_epoch: The first epoch after the critical period; None as long as it is not over.
         reason: The decision in words; empty as long as there is none.
     """
 
-    def __init__(self, name: str, rule: Rule, max_epochs: int) -> None:
+    def __init__(self, name: str, rule: Rule, max_epochs: int | None) -> None:
         self.name = name
         self.rule = rule
         self.max_epochs = max_epochs
+        self.judges = True
         self.history: History = {}
         self.end_epoch: int | None = None
         self.reason = ""
@@ -102,7 +104,7 @@ class Detector:
         Returns:
             Whether the rule fired now.
         """
-        if self.end_epoch is not None:
+        if self.end_epoch is not None or not self.judges:
             return False
         decision = ask(self.rule, self.history, finished, self.max_epochs)
         if decision.end_epoch is None:
@@ -111,6 +113,15 @@ class Detector:
         when = f"over after epoch {finished - 1}" if finished else "over before the first epoch"
         self.reason = f"critical period {when}: {self.name.replace('_', ' ')} {decision.why}"
         return True
+
+    def load(self, history: History, end_epoch: int | None, reason: str) -> None:
+        """Take back what a session that this one continues had found."""
+        self.history, self.end_epoch, self.reason = dict(history), end_epoch, reason if end_epoch is not None else ""
+
+    def why_not(self, finished: int) -> str:
+        """Why the period is not over after ``finished`` epochs, in words."""
+        seen = filled(self.history, finished)
+        return f"critical period not over in {finished} epochs: {self.rule.why_not(seen, self.max_epochs)}"
 
     @property
     def lines(self) -> Lines:

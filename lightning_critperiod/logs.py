@@ -1,44 +1,37 @@
 """What the callback logs of an epoch, on every logger, and what the progress bar says."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lightning_critperiod.override import Overrides
-from lightning_critperiod.recipe import Volume
+from lightning_critperiod.lightning_seam import Overrides
+
+PREFIX = "critical_period/"
 
 
-def log_epoch(pl_module: Any, name: str, value: float | None, volume: Volume, over: bool) -> None:
-    """Log ``critical_period/...`` from inside an epoch-end hook.
+def log_epoch(pl_module: Any, prefix: str, values: Mapping[str, object]) -> None:
+    """Log the numbers of an epoch from inside an epoch-end hook.
 
     Args:
         pl_module: The module that logs.
-        name: Name of the signal.
-        value: What the signal was, None where it had no value: then it is not logged.
-        volume: What the epoch drew.
-        over: Whether the critical period is over.
+        prefix: Of every name, such as "critical_period/".
+        values: Name -> value; a bool counts as 0 or 1, and what is no number is not logged.
     """
-    values = {
-        name: value,
-        "augmentation_multiplier": volume.augmentation_multiplier,
-        "pruning_ratio": volume.pruning_ratio,
-        "over": float(over),
-    }
-    for key, number in values.items():
-        if number is not None:
-            pl_module.log(f"critical_period/{key}", float(number), batch_size=1, sync_dist=True)
+    for name, value in values.items():
+        if isinstance(value, bool | int | float):
+            pl_module.log(f"{prefix}{name}", float(value), batch_size=1, sync_dist=True)
 
 
-def show_verdict(overrides: Overrides, trainer: Any, label: str, is_over: Callable[[], bool]) -> None:
-    """Let the progress bar say beside the metrics whether the period is over.
+def show_verdict(overrides: Overrides, trainer: Any, label: str, verdict: Callable[[], str]) -> None:
+    """Let the progress bar show beside the metrics whether the period is over.
 
     Not by ``log``: the bar would show the whole name of the scalar, for which 80 columns have no room.
 
     Args:
         overrides: Takes the bar's own metrics back when it is undone.
         trainer: Whose bar it is; it may have none.
-        label: What is over.
-        is_over: Asked at every refresh.
+        label: What is shown in front of the verdict.
+        verdict: Asked at every refresh.
     """
     bar = trainer.progress_bar_callback
     if bar is None:
@@ -47,6 +40,23 @@ def show_verdict(overrides: Overrides, trainer: Any, label: str, is_over: Callab
 
     @functools.wraps(get_metrics)
     def with_verdict(*args: Any, **kwargs: Any) -> dict[str, Any]:
-        return {**get_metrics(*args, **kwargs), label: "over" if is_over() else "critical"}
+        return {**get_metrics(*args, **kwargs), label: verdict()}
 
     overrides.put(bar, "get_metrics", with_verdict)
+
+
+def observer_prefix(observer: Any, callbacks: Sequence[Any]) -> str:
+    """The prefix of the names of a callback that observes beside others: its own, whatever they measure.
+
+    Args:
+        observer: The callback.
+        callbacks: All of its kind in the run, in their order.
+
+    Returns:
+        The prefix, with a number where two observers have one signal.
+    """
+    observers = [callback for callback in callbacks if callback.observe_only]
+    name = observer.signal.name
+    alike = [callback for callback in observers if callback.signal.name == name]
+    number = f"_{alike.index(observer) + 1}" if len(alike) > 1 else ""
+    return f"{PREFIX}observed/{name}{number}/"

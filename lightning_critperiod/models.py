@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics.classification import MulticlassAccuracy
 from typing_extensions import override
 
-from lightning_critperiod.namespace import LightningModule
+from lightning_critperiod.lightning_seam.namespace import LightningModule
 
 if TYPE_CHECKING:
     from lightning.pytorch.utilities.types import OptimizerLRScheduler

@@ -45,8 +45,8 @@ def fresh(**kwargs):
     return TinyModel(**kwargs)
 
 
-def test_one_line_in_an_existing_project_makes_it_cheaper_after_the_period(trainer_for):
-    model, callback = fresh(), CriticalPeriodCallback()
+def test_a_recipe_in_an_existing_project_makes_it_cheaper_after_the_period(trainer_for):
+    model, callback = fresh(), CriticalPeriodCallback(recipe=Recipe())
     fit(trainer_for, model, TinyData(), callback, max_epochs=30)
     end, back = callback.end_epoch, callback.end_epoch + math.ceil((30 - callback.end_epoch) * 0.875)
     expected = {e: 23 if end <= e < back else 33 for e in range(30)}
@@ -71,7 +71,7 @@ def test_layer_rotation_and_the_angle_rule_decide_as_a_slow_computation_does(tra
         def read(self, pl_module):
             return [p.detach().double().numpy().ravel().copy() for p in pl_module.parameters() if p.ndim > 1]
 
-    copies, callback = Copies(), CriticalPeriodCallback()
+    copies, callback = Copies(), CriticalPeriodCallback(recipe=Recipe())
     fit(trainer_for, fresh(), TinyData(), copies, callback, max_epochs=30)
     truth = {}
     for epoch in range(30):
@@ -198,7 +198,7 @@ def test_train_dataloader_stays_the_users_and_is_asked_for_once(trainer_for):
     model, data = Looks(), TinyData(num_workers=1, persistent_workers=True)
     fit(trainer_for, model, data, CriticalPeriodCallback(rule=AtEpoch(2)))
     assert data.calls == 1
-    assert model.totals == {0: 9, 1: 9, 2: 6, 3: 6, 4: 6, 5: 6}
+    assert model.totals == {0: 9, 1: 9, 2: 6, 3: 6, 4: 6, 5: 9}
 
 
 @pytest.mark.parametrize("how", ["passed to fit", "of the module", "of the datamodule"])
@@ -257,7 +257,7 @@ def test_no_trace_is_left_after_an_exception_and_the_callback_fits_again(trainer
 
 
 def test_a_used_callback_starts_from_nothing_in_a_fresh_run(trainer_for):
-    callback, histories = CriticalPeriodCallback(), []
+    callback, histories = CriticalPeriodCallback(recipe=Recipe()), []
     for _ in range(2):
         fit(trainer_for, fresh(), TinyData(), callback, max_epochs=12)
         histories.append((callback.history, callback.end_epoch, callback.volumes))
@@ -270,7 +270,7 @@ def test_the_same_trainer_fitted_again_with_more_epochs_goes_on(trainer_for):
     history = dict(callback.history)
     trainer.fit_loop.max_epochs = 5
     trainer.fit(model, data)
-    assert counts(model) == {0: 33, 1: 33, 2: 16, 3: 16, 4: 16}
+    assert counts(model) == {0: 33, 1: 33, 2: 16, 3: 16, 4: 33}
     assert {e: callback.history[e] for e in range(3)} == history
     assert set(callback.history) == set(range(5))
 
@@ -322,15 +322,15 @@ def test_users_write_their_own_signal_and_rule(trainer_for):
 
 
 REFUSED = {
-    "max_epochs": (lambda: CriticalPeriodCallback(), dict(max_epochs=-1, max_steps=5)),
-    "max_steps=20": (lambda: CriticalPeriodCallback(), dict(max_epochs=6, max_steps=20)),
+    "max_epochs": (lambda: CriticalPeriodCallback(recipe=Recipe()), dict(max_epochs=-1, max_steps=5)),
+    "max_steps=20": (lambda: CriticalPeriodCallback(recipe=Recipe()), dict(max_epochs=6, max_steps=20)),
     "9.*6": (lambda: CriticalPeriodCallback(rule=AtEpoch(9)), dict(max_epochs=6)),
     "leaves no batch of the 33 samples": (
         lambda: CriticalPeriodCallback(recipe=Recipe(after=Volume(0.01))),
         dict(max_epochs=6),
     ),
     "val_check_interval=9": (
-        lambda: CriticalPeriodCallback(),
+        lambda: CriticalPeriodCallback(recipe=Recipe()),
         dict(val_check_interval=9, reload_dataloaders_every_n_epochs=1),
     ),
 }
@@ -350,7 +350,7 @@ def test_a_declared_value_that_is_no_multiplier_is_refused_by_name(trainer_for, 
     data, model = Declares(), fresh()
     data.augmentation_multiplier = value
     with pytest.raises((ValueError, TypeError), match=f"augmentation_multiplier.*{value}"):
-        fit(trainer_for, model, data, CriticalPeriodCallback())
+        fit(trainer_for, model, data, CriticalPeriodCallback(recipe=Recipe()))
     assert not model.samples
 
 
@@ -358,7 +358,7 @@ def test_two_callbacks_that_drive_are_refused(trainer_for):
     class Other(LayerRotation):
         name = "other"
 
-    callbacks = CriticalPeriodCallback(), CriticalPeriodCallback(signal=Other(), rule=Slope())
+    callbacks = CriticalPeriodCallback(recipe=Recipe()), CriticalPeriodCallback(signal=Other(), rule=Slope())
     with pytest.raises(ValueError, match="one CriticalPeriodCallback may drive"):
         fit(trainer_for, fresh(), TinyData(), *callbacks)
 
@@ -391,7 +391,7 @@ def test_a_model_without_kernels_is_refused(trainer_for):
             self.net = nn.BatchNorm1d(4)
 
     with pytest.raises(ValueError, match="LayerRotation needs a trainable parameter of two or more dimensions"):
-        fit(trainer_for, Flat(), TinyData(), CriticalPeriodCallback())
+        fit(trainer_for, Flat(), TinyData(), CriticalPeriodCallback(recipe=Recipe()))
 
 
 def test_a_metric_that_training_logs_by_step_and_by_epoch_is_the_epochs_mean_though_validation_comes_between(

@@ -26,7 +26,7 @@ from lightning_critperiod.compare.results import Results
 from lightning_critperiod.compare.scores import Scores
 from lightning_critperiod.compare.statistics import paired, seeds_needed, verdict
 from lightning_critperiod.compare.summary import summarize
-from lightning_critperiod.namespace import LightningDataModule
+from lightning_critperiod.lightning_seam.namespace import LightningDataModule
 from lightning_critperiod.recipe import Volume
 
 N, BATCH, EPOCHS, SWITCH = 64, 8, 6, 3

@@ -1,6 +1,6 @@
 import pytest
 
-from lightning_critperiod.declaration import DeclaredVolume
+from lightning_critperiod.changes import DeclaredVolume
 from lightning_critperiod.recipe import Volume
 
 

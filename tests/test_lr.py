@@ -11,7 +11,7 @@ from torch.optim import lr_scheduler
 from torch.utils.data import DataLoader
 
 from lightning_critperiod import AtEpoch, CriticalPeriodCallback, Recipe, Volume
-from lightning_critperiod.lr import due
+from lightning_critperiod.changes.lr_clock import due
 
 EPOCHS = 6
 RECIPES = {

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from conftest import Declares, Numbered, TinyData, TinyModel, make_trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import CombinedLoader
 from torch.utils.data import DataLoader
@@ -237,16 +238,34 @@ class Broken(LayerRotation):
         return super().__getattribute__(name)
 
 
-@pytest.mark.parametrize("hook", ["on_train_start", "on_train_batch_start", "on_train_batch_end", "measure"])
-def test_after_an_exception_in_our_own_hooks(tmp_path, hook):
-    data, model = Repeats(), Model()
-    trainer = make_trainer(tmp_path, [ours(Broken(hook))], max_epochs=3, num_sanity_val_steps=0)
-    with pytest.raises(RuntimeError, match="on purpose"):
-        trainer.fit(model, data)
+def assert_gone(trainer, data):
     assert (data.augmentation_multiplier, data.pruning_ratio) == (3, 0.0)
     assert "process_dataloader" not in vars(trainer.strategy)
     assert "train_dataloader" not in vars(data)
-    assert "lr_scheduler_step" not in vars(model)
+    assert "setup_data" not in vars(trainer.fit_loop)
+    assert "update_lr_schedulers" not in vars(trainer.fit_loop.epoch_loop)
+    assert type(trainer) is Trainer
+
+
+def test_after_a_signal_that_fails_before_the_first_batch(tmp_path):
+    data, model = Repeats(), Model()
+    trainer = make_trainer(tmp_path, [ours(Broken("on_train_start"))], max_epochs=3, num_sanity_val_steps=0)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        trainer.fit(model, data)
+    assert_gone(trainer, data)
+
+
+@pytest.mark.parametrize("hook", ["on_train_batch_start", "on_train_batch_end", "measure"])
+def test_a_signal_that_fails_after_the_first_batch_is_a_warning_and_not_measured(tmp_path, hook):
+    data, model = Repeats(), Model()
+    callback = ours(Broken(hook))
+    trainer = make_trainer(tmp_path, [callback], max_epochs=3, num_sanity_val_steps=0)
+    with pytest.warns(UserWarning, match=r"failed while measuring layer_rotation \(RuntimeError: on purpose\)") as said:
+        trainer.fit(model, data)
+    assert len([warning for warning in said if "on purpose" in str(warning.message)]) == 1
+    assert trainer.current_epoch == 3
+    assert not callback.history or hook != "measure"
+    assert_gone(trainer, data)
 
 
 def test_after_a_refusal_in_our_own_setup(tmp_path):

@@ -1,4 +1,4 @@
-from lightning_critperiod.override import Overrides
+from lightning_critperiod.lightning_seam.override import Overrides
 
 
 class Thing:

@@ -17,12 +17,13 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
-from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Plateau, Rule, Slope
+from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Patient, Plateau, Rule, Slope, require_fit
 
 NAN, INF = float("nan"), float("inf")
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT.parent / "shared" / "data" / "reference"
 SIGNAL_RULES = [Slope(), LowOutlier(), Plateau(), Forecast()]
+OPEN_ENDED = [LowOutlier(), Plateau(1), Patient(Plateau(1), 2), AtEpoch(7), Never()]
 
 
 def fires(rule, history, max_epochs):
@@ -454,9 +455,52 @@ def test_at_epoch_past_the_end_is_refused_naming_both_numbers():
 
 
 @pytest.mark.parametrize("rule", [*SIGNAL_RULES, Never(), AtEpoch(0)], ids=repr)
-def test_the_other_rules_work_in_any_run(rule):
+def test_the_other_rules_work_in_any_run_that_has_a_last_epoch(rule):
     assert isinstance(rule, Rule)
-    assert rule.check_run(1) is None
+    assert require_fit(rule, 1) is None
+
+
+@pytest.mark.parametrize("rule", OPEN_ENDED, ids=repr)
+def test_in_a_run_without_a_last_epoch_a_rule_says_what_it_says_in_a_run_of_a_hundred(rule):
+    require_fit(rule, None)
+    for seed in range(20):
+        history = random_history(seed)
+        assert fires(rule, history, None) == fires(rule, history, 100)
+
+
+@pytest.mark.parametrize("rule", [Slope(), Forecast(), Patient(Slope(), 2)], ids=repr)
+def test_a_rule_that_needs_the_last_epoch_refuses_a_run_without_one_and_names_rules_that_do_not(rule):
+    with pytest.raises(ValueError, match=r"needs a run with a last epoch, and max_epochs=-1 has none: .* Plateau") as e:
+        require_fit(rule, None)
+    assert str(e.value).startswith(repr(rule))
+
+
+def test_a_rule_of_ones_own_that_was_written_for_an_int_is_refused_where_there_is_none():
+    class Late(Rule):
+        def __call__(self, history, max_epochs):
+            return len(history) > max_epochs / 2
+
+        def check_run(self, max_epochs):
+            if max_epochs < 4:
+                raise ValueError("too short")
+
+    require_fit(Late(), 4)
+    with pytest.raises(ValueError, match="too short"):
+        require_fit(Late(), 3)
+    with pytest.raises(ValueError, match="needs a run with a last epoch"):
+        require_fit(Late(), None)
+
+
+def test_a_rule_of_ones_own_says_in_one_line_that_it_needs_no_last_epoch():
+    class Third(Rule):
+        open_ended = True
+
+        def __call__(self, history, max_epochs):
+            return len(history) > 2
+
+    require_fit(Third(), None)
+    require_fit(Patient(Third()), None)
+    assert fires(Patient(Third()), dict.fromkeys(range(6), 1.0), None) == [3, 4, 5]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from lightning_critperiod.costs.logged import LoggedMetrics, batch_size
 from lightning_critperiod.costs.meter import EnergyMeter
 from lightning_critperiod.costs.ranks import meter_devices, summed
 from lightning_critperiod.costs.stopwatch import Stopwatch
-from lightning_critperiod.namespace import Callback
+from lightning_critperiod.lightning_seam.namespace import Callback
 from lightning_critperiod.recipe import require_number
 
 

@@ -1,8 +1,19 @@
 """What an epoch draws from the user's loader at a given volume: an index stream, or else whole batches."""
 
 from lightning_critperiod.data.draws import Draws
+from lightning_critperiod.data.epoch_batches import batches_at, samples_of
 from lightning_critperiod.data.iterable import VolumeBatches, length
 from lightning_critperiod.data.loader import at_volume, has_index_sampler, skip
 from lightning_critperiod.data.sampler import VolumeSampler
 
-__all__ = ["Draws", "VolumeBatches", "VolumeSampler", "at_volume", "has_index_sampler", "length", "skip"]
+__all__ = [
+    "Draws",
+    "VolumeBatches",
+    "VolumeSampler",
+    "at_volume",
+    "batches_at",
+    "has_index_sampler",
+    "length",
+    "samples_of",
+    "skip",
+]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lightning_critperiod.data.draws import Draws
+from lightning_critperiod.recipe import Volume
 
 
 def length(data: Any) -> int | None:
@@ -23,11 +24,13 @@ class VolumeBatches:
     Attributes:
         draws: What the run draws now.
         learned: Batches of a complete pass, None as long as there was none.
+        limit: Batches that the Trainer takes of an epoch of an iterable without a length, None for all.
         skip: Batches that the next iteration leaves out.
     """
 
     draws: Draws
     learned: int | None
+    limit: int | None
     skip: int
 
     def __len__(self) -> int:
@@ -35,6 +38,12 @@ class VolumeBatches:
         if n is None:
             raise TypeError(f"{type(self).__name__} has no len()")
         return round(self.draws.volume.fraction * n) if self.draws.own else n
+
+    def batches_at(self, volume: Volume | None) -> int | None:
+        """Batches of an epoch of a volume (None: as the user's own), None where that is not known."""
+        n = self._base_length()
+        n = self.limit if n is None else n
+        return n if n is None or volume is None else round(volume.fraction * n)
 
     def __iter__(self) -> Iterator[Any]:
         skip, self.skip = self.skip, 0
@@ -58,15 +67,19 @@ class VolumeBatches:
                 if drawn >= wanted:
                     return
             self.learned = drawn - before
-            if drawn >= round(fraction * self.learned):
+            if drawn >= self._whole(fraction, self.learned):
                 return
             batches = self._one_pass()
+
+    def _whole(self, fraction: float, learned: int) -> int:
+        """Batches of the epoch, now that a pass is known to have ``learned`` ones."""
+        return round(fraction * (learned if self.limit is None else min(learned, self.limit)))
 
     def _wanted(self, fraction: float) -> float:
         """Batches after which the epoch ends; infinite as long as that is the user's loader's own business."""
         declared = self._base_length()
-        n = self.learned if declared is None else declared
-        return math.inf if n is None or not self.draws.own else round(fraction * n)
+        known = [n for n in (self.learned, self.limit) if n is not None] if declared is None else [declared]
+        return round(fraction * min(known)) if known and self.draws.own else math.inf
 
 
 class VolumeIterable(VolumeBatches):
@@ -81,6 +94,7 @@ class VolumeIterable(VolumeBatches):
         self.base = base
         self.draws = draws
         self.learned = None
+        self.limit = None
         self.skip = 0
         if isinstance(base, VolumeIterable):
             self.base, self.learned = base.base, base.learned
@@ -124,5 +138,5 @@ def iterable_loader(loader: Any, draws: Draws) -> Any:
         kind = type(f"Volume{kind.__name__}", (_VolumeLoader, kind), {})
     new = kind.__new__(kind)
     # No workers yet: persistent ones that the user has started keep their old order.
-    vars(new).update(vars(loader), draws=draws, learned=learned, skip=0, _iterator=None)
+    vars(new).update(vars(loader), draws=draws, learned=learned, limit=None, skip=0, _iterator=None)
     return new

@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import InterpolationMode, v2  # type: ignore[import-untyped]
 from typing_extensions import override
 
-from lightning_critperiod.epoch_length import declared_loader
-from lightning_critperiod.namespace import LightningDataModule
+from lightning_critperiod.changes import declared_loader
+from lightning_critperiod.lightning_seam.namespace import LightningDataModule
 from lightning_critperiod.recipe import Volume
 
 

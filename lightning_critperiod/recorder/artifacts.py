@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning_utilities.core.rank_zero import rank_zero_warn
 
-from lightning_critperiod.namespace import NAMES
+from lightning_critperiod.lightning_seam.namespace import NAMES
 from lightning_critperiod.plotting import figures, svgs
 from lightning_critperiod.report import Record, pages
 from lightning_critperiod.report.files import as_json

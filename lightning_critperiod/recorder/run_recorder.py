@@ -11,7 +11,7 @@ from rich.console import Console
 from typing_extensions import override
 
 from lightning_critperiod.costs.logged import finite
-from lightning_critperiod.namespace import Callback
+from lightning_critperiod.lightning_seam.namespace import Callback
 from lightning_critperiod.plotting import svgs
 from lightning_critperiod.recorder.artifacts import log_figures, log_report
 from lightning_critperiod.recorder.record import collect

@@ -26,28 +26,29 @@ class AtEpoch(Rule):
     """
 
     epoch: int
+    open_ended = True
 
     def __post_init__(self) -> None:
         require_int("epoch", self.epoch, low=0)
 
-    def __call__(self, history: History, max_epochs: int) -> bool:
+    def __call__(self, history: History, max_epochs: int | None) -> bool:
         """Whether the critical period is over."""
         return last_epoch(history) + 1 >= self.epoch
 
-    def why(self, history: History, max_epochs: int) -> str:
+    def why(self, history: History, max_epochs: int | None) -> str:
         """The verdict in words that follow the signal's name."""
         return f"was not asked: epoch {self.epoch} was chosen beforehand"
 
-    def check_run(self, max_epochs: int) -> None:
+    def check_run(self, max_epochs: int | None) -> None:
         """Refuse a run that is over before the epoch comes.
 
         Args:
-            max_epochs: Length of the run.
+            max_epochs: Length of the run; None if it has no last epoch.
 
         Raises:
             ValueError: The run has no such epoch.
         """
-        if self.epoch >= max_epochs:
+        if max_epochs is not None and self.epoch >= max_epochs:
             raise ValueError(
                 f"AtEpoch(epoch={self.epoch}) is past the end: max_epochs={max_epochs} has the epochs 0 to "
                 f"{max_epochs - 1}; choose one of them, or Never()"
@@ -62,6 +63,8 @@ class Never(Rule):
     False
     """
 
-    def __call__(self, history: History, max_epochs: int) -> bool:
+    open_ended = True
+
+    def __call__(self, history: History, max_epochs: int | None) -> bool:
         """Whether the critical period is over."""
         return False

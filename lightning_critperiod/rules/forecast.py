@@ -6,7 +6,7 @@ from statistics import NormalDist, linear_regression
 from typing import Literal, NamedTuple
 
 from lightning_critperiod.recipe import require_number
-from lightning_critperiod.rules.base import History, Lines, Rule
+from lightning_critperiod.rules.base import History, Lines, Rule, require_last_epoch
 from lightning_critperiod.rules.measured import may_judge, measured, require_min_epochs, require_mode
 
 Points = list[tuple[int, float]]
@@ -131,7 +131,7 @@ class Forecast(Rule):
         require_mode(self.mode)
         require_min_epochs(self.min_epochs)
 
-    def __call__(self, history: History, max_epochs: int) -> bool:
+    def __call__(self, history: History, max_epochs: int | None) -> bool:
         """Whether the critical period is over."""
         if not may_judge(history, max_epochs, self.min_epochs):
             return False
@@ -139,11 +139,11 @@ class Forecast(Rule):
         curve = _saturating_curve(points)
         if curve is None or (curve.slope > 0) != (self.mode == "max"):
             return False
-        return _left(points, curve.tau, max_epochs) < self.min_gain
+        return _left(points, curve.tau, require_last_epoch(self, max_epochs)) < self.min_gain
 
-    def why(self, history: History, max_epochs: int) -> str:
+    def why(self, history: History, max_epochs: int | None) -> str:
         """The verdict in words that follow the signal's name."""
-        points = measured(history)
+        points, max_epochs = measured(history), require_last_epoch(self, max_epochs)
         best = _best_curve(points)
         span = points[-1][0] - points[0][0]
         taus = (
@@ -155,9 +155,9 @@ class Forecast(Rule):
         interval = f"95% interval {low:.1%} to {high:.1%}"
         return f"has {left:.1%} of its gain so far left ({interval}), below {100 * self.min_gain:g}%"
 
-    def lines(self, history: History, max_epochs: int) -> Lines:
+    def lines(self, history: History, max_epochs: int | None) -> Lines:
         """The fitted curve up to the last epoch of the run; none where a straight line is as good."""
-        points = measured(history)
+        points, max_epochs = measured(history), require_last_epoch(self, max_epochs)
         curve = _saturating_curve(points)
         if curve is None:
             return {}

@@ -39,7 +39,8 @@ class LowOutlier(Rule):
     Args:
         threshold: Interquartile ranges below the first quartile, from 0.
         every_n_epochs: Cadence of the look, at least 1.
-        min_epochs: No verdict while fewer epochs are over; None is a tenth of the run, rounded up.
+        min_epochs: No verdict while fewer epochs are over; None is a tenth of the run, rounded up, or 10
+            where the run has no last epoch.
 
     Raises:
         TypeError: An argument is not a number, or ``every_n_epochs`` or ``min_epochs`` is no int.
@@ -55,13 +56,14 @@ class LowOutlier(Rule):
     threshold: float = 1.5
     every_n_epochs: int = 10
     min_epochs: int | None = None
+    open_ended = True
 
     def __post_init__(self) -> None:
         require_number("threshold", self.threshold, low=0)
         require_int("every_n_epochs", self.every_n_epochs, low=1)
         require_min_epochs(self.min_epochs)
 
-    def __call__(self, history: History, max_epochs: int) -> bool:
+    def __call__(self, history: History, max_epochs: int | None) -> bool:
         """Whether the critical period is over."""
         last = last_epoch(history)
         if not may_judge(history, max_epochs, self.min_epochs) or (last + 1) % self.every_n_epochs:
@@ -70,13 +72,13 @@ class LowOutlier(Rule):
             return False
         return bool(history[last] < self._limit(history))
 
-    def why(self, history: History, max_epochs: int) -> str:
+    def why(self, history: History, max_epochs: int | None) -> str:
         """The verdict in words that follow the signal's name."""
         value, limit = history[last_epoch(history)], self._limit(history)
         epochs = len(self._past(history))
         return f"fell to {value:.4g}, below {limit:.4g} (Q1 - {self.threshold:g} IQR of {epochs} epochs)"
 
-    def lines(self, history: History, max_epochs: int) -> Lines:
+    def lines(self, history: History, max_epochs: int | None) -> Lines:
         """The quartiles and the limit at the last look, over the epochs that they are of."""
         looks = [epoch for epoch in history if (epoch + 1) % self.every_n_epochs == 0]
         seen = {epoch: value for epoch, value in history.items() if looks and epoch <= max(looks)}

@@ -9,6 +9,9 @@ import math
 
 from lightning_critperiod.rules.base import History
 
+# What a run without a last epoch counts as where the length matters: no verdict in its first ten epochs.
+_OPEN_ENDED_LENGTH = 100
+
 
 def last_epoch(history: History) -> int:
     """The largest epoch in the history, measured or not; -1 before the first."""
@@ -20,10 +23,11 @@ def measured(history: History) -> list[tuple[int, float]]:
     return [(epoch, float(history[epoch])) for epoch in sorted(history) if math.isfinite(history[epoch])]
 
 
-def may_judge(history: History, max_epochs: int, min_epochs: int | None) -> bool:
+def may_judge(history: History, max_epochs: int | None, min_epochs: int | None) -> bool:
     """Whether enough epochs are over: ``min_epochs``, None for a tenth of the run; never in a run of one."""
-    least = math.ceil(max_epochs / 10) if min_epochs is None else min_epochs
-    return max_epochs > 1 and last_epoch(history) + 1 >= least
+    length = _OPEN_ENDED_LENGTH if max_epochs is None else max_epochs
+    least = math.ceil(length / 10) if min_epochs is None else min_epochs
+    return length > 1 and last_epoch(history) + 1 >= least
 
 
 def require_int(name: str, value: object, low: int) -> None:

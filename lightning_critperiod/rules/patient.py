@@ -43,19 +43,24 @@ class Patient(Rule):
             raise TypeError(f"rule must be a Rule such as Slope(), got {self.rule!r}")
         require_int("epochs", self.epochs, low=1)
 
-    def __call__(self, history: History, max_epochs: int) -> bool:
+    @property
+    def open_ended(self) -> bool:
+        """Whether the other rule can judge a run without a last epoch."""
+        return self.rule.open_ended
+
+    def __call__(self, history: History, max_epochs: int | None) -> bool:
         """Whether the critical period is over."""
         ends = range(last_epoch(history), last_epoch(history) - self.epochs, -1)
         return all(self.rule({e: v for e, v in history.items() if e <= end}, max_epochs) for end in ends)
 
-    def why(self, history: History, max_epochs: int) -> str:
+    def why(self, history: History, max_epochs: int | None) -> str:
         """The verdict in words that follow the signal's name."""
         return f"{self.rule.why(history, max_epochs)}, {self.epochs} times in a row"
 
-    def lines(self, history: History, max_epochs: int) -> Lines:
+    def lines(self, history: History, max_epochs: int | None) -> Lines:
         """Those of the other rule."""
         return self.rule.lines(history, max_epochs)
 
-    def check_run(self, max_epochs: int) -> None:
+    def check_run(self, max_epochs: int | None) -> None:
         """Refuse a run that the other rule can't work in."""
         self.rule.check_run(max_epochs)

@@ -35,7 +35,8 @@ class Plateau(Rule):
         patience: Measurements without improvement, from 0; as in Lightning, 0 means the same as 1.
         min_delta: What an improvement must exceed, from 0, in units of the signal or, if ``relative``, of the best.
         mode: "min" if lower is better, "max" if higher is.
-        min_epochs: No verdict while fewer epochs are over; None is a tenth of the run, rounded up.
+        min_epochs: No verdict while fewer epochs are over; None is a tenth of the run, rounded up, or 10
+            where the run has no last epoch.
         relative: An improvement must exceed ``min_delta`` times the absolute value of the best, whatever the scale
             of the signal: ``min_delta=0.01`` is one percent. Lightning has no such thing.
 
@@ -57,6 +58,7 @@ class Plateau(Rule):
     mode: Literal["min", "max"] = "min"
     min_epochs: int | None = None
     relative: bool = False
+    open_ended = True
 
     def __post_init__(self) -> None:
         require_int("patience", self.patience, low=0)
@@ -66,19 +68,19 @@ class Plateau(Rule):
         if not isinstance(self.relative, bool):
             raise TypeError(f"relative must be True or False, got {self.relative!r}")
 
-    def __call__(self, history: History, max_epochs: int) -> bool:
+    def __call__(self, history: History, max_epochs: int | None) -> bool:
         """Whether the critical period is over."""
         waited = self._best_and_waited(history)[1]
         return may_judge(history, max_epochs, self.min_epochs) and waited >= max(self.patience, 1)
 
-    def why(self, history: History, max_epochs: int) -> str:
+    def why(self, history: History, max_epochs: int | None) -> str:
         """The verdict in words that follow the signal's name."""
         best, waited = self._best_and_waited(history)
         amount = f"{100 * self.min_delta:g}%" if self.relative else f"{self.min_delta:g}"
         by = f" by more than {amount}" if self.min_delta else ""
         return f"did not improve on {best:.4g}{by} in {waited} measurement{'s' * (waited != 1)}"
 
-    def lines(self, history: History, max_epochs: int) -> Lines:
+    def lines(self, history: History, max_epochs: int | None) -> Lines:
         """The best value, from where it was reached."""
         best, waited = self._best_and_waited(history)
         points = measured(history)

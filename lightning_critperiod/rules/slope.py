@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import linear_regression
 
 from lightning_critperiod.recipe import require_number
-from lightning_critperiod.rules.base import History, Lines, Rule
+from lightning_critperiod.rules.base import History, Lines, Rule, require_last_epoch
 from lightning_critperiod.rules.measured import may_judge, measured, require_int, require_min_epochs
 
 
@@ -52,18 +52,18 @@ class Slope(Rule):
         require_number("max_angle", self.max_angle, low=-90, high=math.nextafter(90, 91), open_low=True)
         require_min_epochs(self.min_epochs)
 
-    def __call__(self, history: History, max_epochs: int) -> bool:
+    def __call__(self, history: History, max_epochs: int | None) -> bool:
         """Whether the critical period is over."""
         if not may_judge(history, max_epochs, self.min_epochs) or len(measured(history)) < self.window:
             return False
         # 1e-9: float noise must not take a line of exactly max_angle below it.
         return self._angle(history, max_epochs) < self.max_angle - 1e-9
 
-    def why(self, history: History, max_epochs: int) -> str:
+    def why(self, history: History, max_epochs: int | None) -> str:
         """The verdict in words that follow the signal's name."""
         return f"rose at {self._angle(history, max_epochs):.1f} degrees, below {self.max_angle:g}"
 
-    def lines(self, history: History, max_epochs: int) -> Lines:
+    def lines(self, history: History, max_epochs: int | None) -> Lines:
         """The line whose angle is judged, half an epoch longer at both ends."""
         points = measured(history)[-self.window :]
         if len(points) < self.window:
@@ -71,7 +71,7 @@ class Slope(Rule):
         slope, intercept = linear_regression(*zip(*points, strict=True))
         return {"fitted line": [(x, intercept + slope * x) for x in (points[0][0] - 0.5, points[-1][0] + 0.5)]}
 
-    def _angle(self, history: History, max_epochs: int) -> float:
+    def _angle(self, history: History, max_epochs: int | None) -> float:
         epochs, values = zip(*measured(history)[-self.window :], strict=True)
         per_epoch = linear_regression(epochs, values).slope
-        return math.degrees(math.atan(per_epoch * (max_epochs - 1)))
+        return math.degrees(math.atan(per_epoch * (require_last_epoch(self, max_epochs) - 1)))

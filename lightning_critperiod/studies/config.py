@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from lightning_critperiod.callback import CriticalPeriodCallback
-from lightning_critperiod.declaration import DeclaredVolume
+from lightning_critperiod.changes import DeclaredVolume
 from lightning_critperiod.recipe import Volume
 from lightning_critperiod.studies.metric import Metric, Mode, Monitor, find_metric
 from lightning_critperiod.studies.plan import Plan

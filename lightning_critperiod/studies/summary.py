@@ -190,12 +190,9 @@ def _judged(row: Row, metric: Metric, margin: float | None, lost: bool) -> Row:
 
 
 def _switch(record: Record) -> int | None:
-    """The first epoch after the critical period; a schedule that was written down beforehand has none."""
+    """The first epoch after the critical period; a run that begins after it has no switch."""
     decision = record["decision"]
-    if decision is None or "multipliers" in decision["recipe"]:
-        return None
-    end_epoch: int | None = decision["end_epoch"]
-    return end_epoch
+    return (decision["end_epoch"] or None) if decision else None
 
 
 def _last_rate(record: Record) -> float:

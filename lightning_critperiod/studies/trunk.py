@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.utilities.combined_loader import CombinedLoader
-from torch.utils.data import DataLoader
 from typing_extensions import override
 
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.detector import ask
-from lightning_critperiod.epoch_length import finished_epochs
+from lightning_critperiod.lightning_seam import finished_epochs, iterate_anew, train_loaders
 from lightning_critperiod.rules import History, Rule
-from lightning_critperiod.timeline import Timeline
 
 
 def checkpoint(folder: str | os.PathLike[str], epoch: int) -> Path:
@@ -78,14 +75,14 @@ class Trunk(Checkpoint):
         random.setstate((version, tuple(numbers), rest))
         self._generators = None
         # A resumed epoch uses the iterator that it was set up with, which drew its seed from other numbers.
-        iter(trainer.fit_loop._data_fetcher)
+        iterate_anew(trainer)
 
     @override
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         epoch = finished_epochs(trainer)
         if self.folder is None or epoch >= trainer.max_epochs or not self._wanted(trainer, epoch):
             return
-        if any(loader.persistent_workers for loader in _loaders(trainer)):
+        if any(getattr(loader, "persistent_workers", False) for loader in train_loaders(trainer)):
             return
         file = checkpoint(self.folder, epoch)
         trainer.save_checkpoint(file.with_suffix(".part"))
@@ -95,25 +92,15 @@ class Trunk(Checkpoint):
 
     def _wanted(self, trainer: Any, epoch: int) -> bool:
         callback = next(c for c in trainer.callbacks if isinstance(c, CriticalPeriodCallback))
+        phase = callback.timeline.phase
         return (
             epoch in self.epochs
-            or (self.at_changes and _changes(callback, epoch, trainer.max_epochs))
+            or (self.at_changes and phase(epoch) != phase(epoch - 1))
             or (self.rule is not None and _fires(self.rule, callback.history, epoch, trainer.max_epochs))
         )
-
-
-def _changes(callback: CriticalPeriodCallback, epoch: int, max_epochs: int) -> bool:
-    """Whether an epoch begins a phase of the recipe."""
-    annealing = callback.recipe.annealing_fraction
-    timeline = Timeline(max_epochs, callback.end_epoch, annealing_fraction=annealing)
-    return timeline.phase(epoch) != timeline.phase(epoch - 1)
 
 
 def _fires(rule: Rule, history: History, epoch: int, max_epochs: int) -> bool:
     """Whether a rule fires now, and not before."""
     fired = (n for n in range(epoch + 1) if ask(rule, history, n, max_epochs).end_epoch is not None)
     return next(fired, None) == epoch
-
-
-def _loaders(trainer: Any) -> list[DataLoader[Any]]:
-    return [loader for loader in CombinedLoader(trainer.train_dataloader).flattened if isinstance(loader, DataLoader)]

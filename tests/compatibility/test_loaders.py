@@ -429,11 +429,16 @@ def test_pruning_a_stream_says_what_it_leaves_out(tmp_path):
 
 
 @CUT
-@pytest.mark.parametrize(
-    "arguments", [dict(limit_train_batches=5), dict(reload_dataloaders_every_n_epochs=1)], ids=lambda a: next(iter(a))
-)
-def test_a_length_that_cannot_become_known_is_refused(tmp_path, arguments):
+def test_a_length_that_cannot_become_known_is_refused(tmp_path):
     model = Witness(scheduler=None)
-    with pytest.raises(ValueError, match=f"{next(iter(arguments))}=.*give the dataset a __len__"):
-        run(tmp_path, "shrinks", model, unsized(), **arguments)
+    with pytest.raises(ValueError, match=r"reload_dataloaders_every_n_epochs=1.*give the dataset a __len__"):
+        run(tmp_path, "shrinks", model, unsized(), reload_dataloaders_every_n_epochs=1)
     assert not model.samples
+
+
+@CUT
+def test_an_int_limit_train_batches_is_the_length_of_a_stream_and_the_volume_scales_it(tmp_path):
+    ours = CriticalPeriodCallback(rule=AtEpoch(2), recipe=Recipe(Volume(2), Volume(0.5), annealing_fraction=0))
+    model = Witness(scheduler=None)
+    run(tmp_path, "shrinks", model, unsized(), own=ours, limit_train_batches=4)
+    assert model.batches == [8, 8, 2, 2, 2, 2]

@@ -9,13 +9,11 @@ from torch.nn import functional
 from torch.utils.data import BatchSampler, RandomSampler, Sampler, SequentialSampler
 from typing_extensions import override
 
+from lightning_critperiod.changes import DeclaredVolume, EpochClock, TrainLoaders
 from lightning_critperiod.studies.baselines.scores import Scores
 from lightning_critperiod.data import Draws
-from lightning_critperiod.declaration import DeclaredVolume
-from lightning_critperiod.epoch_length import EpochLength, finished_epochs
-from lightning_critperiod.lr import EpochEquivalentLR
-from lightning_critperiod.namespace import Callback
-from lightning_critperiod.override import Overrides
+from lightning_critperiod.lightning_seam import Overrides, finished_epochs
+from lightning_critperiod.lightning_seam.namespace import Callback
 from lightning_critperiod.recipe import Volume, require_number
 
 
@@ -61,8 +59,8 @@ class InfoBatch(Callback):
         self.samples = samples
         self.pruning_ratio = pruning_ratio
         self.annealing_fraction = annealing_fraction
-        self._length: EpochLength | None = None
-        self._lr: EpochEquivalentLR | None = None
+        self._length: TrainLoaders | None = None
+        self._lr: EpochClock | None = None
         self._overrides = Overrides()
 
     @override
@@ -74,9 +72,9 @@ class InfoBatch(Callback):
             raise ValueError(f"InfoBatch works in one process, got {trainer.world_size}")
         declared = DeclaredVolume(trainer.datamodule) if DeclaredVolume.is_declared(trainer.datamodule) else None
         self._seed = torch.initial_seed() % 2**62
-        self._length = EpochLength(trainer, Draws(Volume(), self._seed, lambda: finished_epochs(trainer)), volumes=())
+        self._length = TrainLoaders(trainer, Draws(Volume(), self._seed, lambda: finished_epochs(trainer)), volumes=())
         self._length.install(declared)
-        self._lr = EpochEquivalentLR(trainer, pl_module)
+        self._lr = EpochClock(trainer)
 
     @override
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -85,7 +83,7 @@ class InfoBatch(Callback):
         self._batches = _plain_batches(trainer.train_dataloader)
         self._scores = Scores(len(trainer.train_dataloader.dataset), self.pruning_ratio, self._seed)
         self._left = self.samples
-        self._lr.start(trainer.num_training_batches)
+        self._planned = trainer.num_training_batches
         self._overrides.put(
             pl_module, "training_step", lambda batch, batch_idx: self._loss(pl_module, batch, batch_idx)
         )
@@ -95,6 +93,7 @@ class InfoBatch(Callback):
     def _begin(self, trainer: Any, epoch: int) -> None:
         """Choose what the epoch draws and tell the loop its length."""
         assert self._length is not None
+        assert self._lr is not None
         last = trainer.max_epochs - math.floor(trainer.max_epochs * self.annealing_fraction + 1e-9)
         kept = self._scores.select(epoch, pruned=epoch < last)
         ahead = range(epoch + 1, trainer.max_epochs)
@@ -103,7 +102,8 @@ class InfoBatch(Callback):
         self._left = max(0, self._left - count)
         self._indices = self._scores.passes(kept, count, epoch)
         self._batches.sampler = Order(self._indices)
-        self._length.follow()
+        self._length.tell_length()
+        self._lr.begin(epoch, self._planned)
 
     def _loss(self, pl_module: Any, batch: Any, batch_idx: int) -> Tensor:
         inputs, labels = batch
@@ -112,11 +112,6 @@ class InfoBatch(Callback):
         losses = functional.cross_entropy(pl_module(inputs), labels, reduction="none")
         self._scores.update(indices, losses.detach().cpu())
         return (losses * self._scores.weights[indices].to(losses)).mean()
-
-    @override
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        assert self._lr is not None
-        self._lr.on_train_batch_end(batch_idx)
 
     @override
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:

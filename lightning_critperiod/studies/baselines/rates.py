@@ -5,7 +5,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from lightning_critperiod.namespace import Callback
+from lightning_critperiod.lightning_seam.namespace import Callback
 
 Rates = list[tuple[list[float], int]]
 """Run-length coded: the learning rate of each parameter group, and for how many steps."""

@@ -1,7 +1,6 @@
 """A volume for every epoch, written down beforehand."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from typing_extensions import override
 
@@ -9,18 +8,6 @@ from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.studies.baselines.placebo import NoSignal
 from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.rules import AtEpoch
-
-
-@dataclass(frozen=True)
-class Schedule(Recipe):
-    """A recipe that is a list: one multiplier for each epoch."""
-
-    multipliers: tuple[float, ...] = ()
-
-    @override
-    def volume(self, epoch: int, end_epoch: int | None, max_epochs: int) -> Volume:
-        """The volume of a 0-based epoch; the last one's beyond the list."""
-        return Volume(self.multipliers[min(epoch, len(self.multipliers) - 1)])
 
 
 class Scheduled(CriticalPeriodCallback):
@@ -36,6 +23,12 @@ class Scheduled(CriticalPeriodCallback):
     def __init__(self, multipliers: Sequence[float]) -> None:
         if not multipliers:
             raise ValueError("multipliers must hold one number for each epoch, got none")
-        recipe = Schedule(Volume(max(multipliers)), Volume(min(multipliers)), 0.0, tuple(multipliers))
-        # Over before it begins: from the first epoch on it is the recipe that says what is drawn.
+        self.multipliers = tuple(multipliers)
+        # Over before it begins: from the first epoch on it is the list that says what is drawn.
+        recipe = Recipe(Volume(max(multipliers)), Volume(min(multipliers)), 0.0)
         super().__init__(NoSignal(), AtEpoch(0), recipe)
+
+    @override
+    def volume_at(self, epoch: int) -> Volume:
+        """The volume of a 0-based epoch; the last one's beyond the list."""
+        return Volume(self.multipliers[min(epoch, len(self.multipliers) - 1)])

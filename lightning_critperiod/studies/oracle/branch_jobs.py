@@ -1,6 +1,7 @@
 """What the runs of an oracle are to do: train a trunk, then branches of it."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,7 +33,7 @@ def rule_epoch(rule: Rule, record: Record) -> int | None:
         The first epoch after the critical period; None if none follows.
     """
     max_epochs = record["run"]["max_epochs"]
-    history = {epoch["epoch"]: epoch["signal"] for epoch in record["epochs"] if epoch["signal"] is not None}
+    history = {e["epoch"]: math.nan if e["signal"] is None else e["signal"] for e in record["epochs"]}
     end_epoch = replay(rule, history, max_epochs).end_epoch
     return None if end_epoch is None or end_epoch >= max_epochs else end_epoch
 

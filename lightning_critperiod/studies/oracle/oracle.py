@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from lightning_critperiod.rules import require_fit
 from lightning_critperiod.studies.asked import rule_of
 from lightning_critperiod.studies.cells import as_rich
 from lightning_critperiod.studies.config import Cli, Config, read
@@ -91,4 +92,4 @@ def _check(config: Config) -> None:
         raise ValueError(
             f"{config.name}: nothing changes at a switch, the recipe has {plan.full} before and after it"
         )
-    rule_of(plan.rule, plan.signal).check_run(plan.max_epochs)
+    require_fit(rule_of(plan.rule, plan.signal), plan.max_epochs)

@@ -1,5 +1,6 @@
 """Where a run stands: the counters of Lightning's loops."""
 
+import math
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -44,3 +45,29 @@ def last_epoch_again(trainer: Any) -> Generator[None]:
         yield
     finally:
         current.completed = before
+
+
+def planned_epochs(trainer: Any) -> int | None:
+    """The number of epochs that the run was planned for; None for a run without a last epoch."""
+    epochs = trainer.max_epochs
+    return None if epochs is None or epochs < 0 else int(epochs)
+
+
+def epochs_in_steps(trainer: Any) -> int | None:
+    """The number of epochs in ``max_steps``; None where it or the length of an epoch is not known."""
+    batches = trainer.num_training_batches
+    if trainer.max_steps < 0 or not 0 < batches < math.inf:
+        return None
+    steps: int = math.ceil(batches / trainer.accumulate_grad_batches)
+    return math.ceil(int(trainer.max_steps) / steps)
+
+
+@contextmanager
+def steps_read(trainer: Any, steps: int) -> Generator[None]:
+    """``trainer.global_step`` reads ``steps`` inside."""
+    total = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total
+    before, total.completed = total.completed, steps
+    try:
+        yield
+    finally:
+        total.completed = before

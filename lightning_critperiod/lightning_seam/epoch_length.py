@@ -1,4 +1,4 @@
-"""Tell Lightning's fit loop how long its epoch is now.
+"""Tell Lightning's fit loop how long its epoch is.
 
 Lightning reads the length of a training epoch once, in ``_FitLoop.setup_data``, and keeps it in three places:
 ``fit_loop.max_batches``, the ``limits`` of the combined loader and ``trainer.val_check_batch``. No public interface
@@ -6,18 +6,18 @@ changes them (Lightning issue 21448).
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_warn
 
-from lightning_critperiod.data import length
-from lightning_critperiod.override import Overrides
+from lightning_critperiod.lightning_seam.override import Overrides
 
 MISSING = object()
 
 
-def loop_length(trainer: Any) -> "ToldLength | ReloadedLength":
+def how_length_is_told(trainer: Any) -> "ToldLength | ReloadedLength":
     """How this Lightning is told the length of an epoch.
 
     Returns:
@@ -40,11 +40,13 @@ def loop_length(trainer: Any) -> "ToldLength | ReloadedLength":
 
 
 class ToldLength:
-    """Re-derives the three numbers the way ``setup_data`` does.
+    """Sets the three numbers the way ``setup_data`` does.
 
     Args:
         trainer: The Trainer that fits.
     """
+
+    reloads = False
 
     def __init__(self, trainer: Any) -> None:
         self.trainer = trainer
@@ -54,38 +56,18 @@ class ToldLength:
         for target, name in ((trainer.fit_loop, "max_batches"), (trainer, "val_check_batch")):
             self._overrides.put(target, name, getattr(target, name))
 
-    def batches(self) -> float:
-        """Batches of an epoch, as long as the loaders are now; infinite where they have no length."""
-        loader = self.trainer.fit_loop._combined_loader
-        before, loader.limits[:] = loader.limits[:], self._limits()
-        n = length(loader)
-        loader.limits[:] = before
-        return math.inf if n is None else n
-
-    def follow(self) -> None:
-        """Tell the loop the length that the loaders have now."""
+    def tell(self, limits: Sequence[float], batches: float) -> None:
+        """Let the epoch that comes next have ``batches`` batches, and each loader at most its limit."""
         loop = self.trainer.fit_loop
-        loop._combined_loader.limits[:] = self._limits()  # in place: the iterator in use holds this very list
-        loop.max_batches = self.batches()
-        self._set_val_check_batch(loop.max_batches)
+        loop._combined_loader.limits[:] = limits  # in place: the iterator in use holds this very list
+        loop.max_batches = batches
+        self._set_val_check_batch(batches)
 
     def undo(self) -> None:
         """Put back the lengths that Lightning had set."""
         self._overrides.undo()
         if self.trainer.fit_loop._combined_loader is not None:
             self.trainer.fit_loop._combined_loader.limits[:] = self._limits_before
-
-    def _limits(self) -> list[float]:
-        return [self._limit(length(loader)) for loader in self.trainer.fit_loop._combined_loader.flattened]
-
-    def _limit(self, n: int | None) -> float:
-        """Lightning's own reading of ``limit_train_batches``, but at least one batch where Lightning would raise."""
-        part = self.trainer.limit_train_batches
-        if isinstance(part, int):
-            return part if n is None else min(n, part)
-        if n is None:
-            return math.inf
-        return max(1, int(n * part)) if n else 0
 
     def _set_val_check_batch(self, batches: float) -> None:
         trainer = self.trainer
@@ -102,22 +84,18 @@ class ToldLength:
 class ReloadedLength:
     """Lets Lightning read the length anew by itself, wherever it keeps it: its ``setup_data`` runs once more.
 
-    It gets the loaders that it has, so the user's ``train_dataloader`` is not called again. What Lightning refuses in
-    ``setup_data`` (a ``val_check_interval`` longer than the epoch) it refuses here, before the first batch.
+    It gets the loaders that it has, so the user's ``train_dataloader`` is not called again.
 
     Args:
         trainer: The Trainer that fits.
     """
 
+    reloads = True
+
     def __init__(self, trainer: Any) -> None:
         self.trainer = trainer
 
-    def batches(self) -> float:
-        """Batches of an epoch, as long as the loaders are now; infinite where they have no length."""
-        self.follow()
-        return float(self.trainer.num_training_batches)
-
-    def follow(self) -> None:
+    def tell(self, limits: Sequence[float], batches: float) -> None:
         """Let the loop take its own loaders up anew."""
         loop = self.trainer.fit_loop
         overrides = Overrides()
@@ -128,7 +106,7 @@ class ReloadedLength:
         loop._combined_loader = None
         try:
             with torch.random.fork_rng(devices=[]):  # an iterator draws a seed
-                loop.setup_data()
+                type(loop).setup_data(loop)
         finally:
             overrides.undo()
 

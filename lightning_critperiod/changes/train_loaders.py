@@ -1,21 +1,30 @@
-"""Put our draws into the train loaders, let the loop know how long its epoch is now, undo."""
+"""The train loaders of one fit at our volume: put our draws in, say how long epochs are, undo."""
 
 import functools
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from lightning_utilities.core.rank_zero import rank_zero_warn
 
-from lightning_critperiod.data import Draws, VolumeBatches, at_volume, has_index_sampler, length, skip
-from lightning_critperiod.declaration import DeclaredVolume
-from lightning_critperiod.epoch_length.loop import ReloadedLength, ToldLength, loop_length
-from lightning_critperiod.override import Overrides
+from lightning_critperiod import lightning_seam
+from lightning_critperiod.changes.declaration import DeclaredVolume
+from lightning_critperiod.data import (
+    Draws,
+    VolumeBatches,
+    at_volume,
+    batches_at,
+    has_index_sampler,
+    length,
+    samples_of,
+    skip,
+)
+from lightning_critperiod.lightning_seam import Overrides
 from lightning_critperiod.recipe import Volume
 
 
-class EpochLength:
-    """Makes the epochs of one fit as long as ``draws`` says.
+class TrainLoaders:
+    """Lets the train loaders of one fit draw what ``draws`` says.
 
     Args:
         trainer: The Trainer that fits.
@@ -23,13 +32,13 @@ class EpochLength:
         volumes: Every volume that the run may have, to be refused beforehand where nothing is left to draw.
     """
 
-    def __init__(self, trainer: Any, draws: Draws, volumes: tuple[Volume, ...]) -> None:
+    def __init__(self, trainer: Any, draws: Draws, volumes: Sequence[Volume]) -> None:
         self.trainer = trainer
         self.draws = draws
         self.volumes = volumes
         self._overrides = Overrides()
         self._theirs: list[tuple[Any, Any]] = []  # our loader, and the one that it stands for
-        self._asked: ToldLength | ReloadedLength | None = None
+        self._told: Any = None
 
     def install(self, declared: DeclaredVolume | None) -> None:
         """Let every training loader that Lightning has processed (and sharded) draw at our volume.
@@ -51,41 +60,42 @@ class EpochLength:
     def undo(self) -> None:
         """Take the overrides off, and give a CombinedLoader of the user's its own loaders and limits back."""
         self._overrides.undo()
-        combined = self.trainer.fit_loop._combined_loader
-        if combined is not None:
-            combined.flattened = [self._original(loader) for loader in combined.flattened]
-        if self._asked is not None:
-            self._asked.undo()
+        lightning_seam.give_back(self.trainer, self._original)
+        if self._told is not None:
+            self._told.undo()
         self._theirs.clear()
 
     def batches(self, volume: Volume) -> float:
         """Batches of an epoch at a volume; infinite where the loader has no length."""
-        with self._assume(volume):
-            return self._loop.batches()
+        own = self.draws.own or volume != Volume()
+        limits = [self._limit(loader, batches_at(loader, volume if own else None)) for loader in self._loaders()]
+        return lightning_seam.combined_batches(self.trainer, limits)
 
-    def follow(self) -> None:
-        """Tell the loop the length of the epoch that comes next."""
-        self._loop.follow()
-        for ours in self._loaders():
+    def tell_length(self) -> None:
+        """Tell Lightning how long the epoch that comes next is."""
+        loaders = self._loaders()
+        limits = [self._limit(loader, self._length_now(loader)) for loader in loaders]
+        self._seam.tell(limits, lightning_seam.combined_batches(self.trainer, limits))
+        for ours in loaders:
             skip(ours, 0)  # an epoch that was resumed after its last batch has not iterated at all
 
     @property
-    def _loop(self) -> ToldLength | ReloadedLength:
-        """How this Lightning is told the length of an epoch: found out at first use, when it has set up its loaders."""
-        if self._asked is None:
-            self._asked = loop_length(self.trainer)
-        return self._asked
+    def reloads(self) -> bool:
+        """Whether this Lightning has to set its loaders up anew whenever an epoch changes its length."""
+        return bool(self._seam.reloads)
 
     @property
-    def sized(self) -> bool:
-        """Whether every loader has a length."""
-        return all(length(loader) is not None for loader in self._loaders())
+    def _seam(self) -> Any:
+        """How this Lightning is told the length of an epoch: found out at first use, when it has set up its loaders."""
+        if self._told is None:
+            self._told = lightning_seam.how_length_is_told(self.trainer)
+        return self._told
 
     @property
     def known(self) -> bool:
-        """Whether every loader has a length or has been passed over once."""
+        """Whether the length of every loader is known: it has one, is cut to one, or has been passed over once."""
         known = zip(self._loaders(), self.learned, strict=True)
-        return all(batches is not None or length(loader) is not None for loader, batches in known)
+        return all(batches is not None or self._length_now(loader) is not None for loader, batches in known)
 
     @property
     def learned(self) -> list[int | None]:
@@ -105,14 +115,30 @@ class EpochLength:
         Args:
             done: Batches of this epoch that an interrupted session has trained on already.
         """
-        fetcher = self.trainer.fit_loop._data_fetcher
         # A loader that is shorter than the epoch begins again, unless the mode says otherwise.
-        cycle = self._loaders() and self.trainer.fit_loop._combined_loader._mode == "max_size_cycle"
+        cycle = lightning_seam.is_cyclic(self.trainer)
         for loader in self._loaders():
             again = length(loader) if cycle and done < self.trainer.num_training_batches else None
             skip(loader, done % again if again else done)
-        if fetcher is not None:
-            iter(fetcher)
+        lightning_seam.iterate_anew(self.trainer)
+
+    def _loaders(self) -> list[Any]:
+        return lightning_seam.train_loaders(self.trainer)
+
+    def _length_now(self, loader: Any) -> int | None:
+        n = length(loader)
+        if n is None and isinstance(loader, VolumeBatches):
+            return loader.batches_at(self.draws.volume if self.draws.own else None)
+        return n
+
+    def _limit(self, loader: Any, n: int | None) -> int | float:
+        """Lightning's own reading of ``limit_train_batches``, but at least one batch where Lightning would raise."""
+        part: int | float = self.trainer.limit_train_batches
+        if length(loader) is None:  # the limit is the length of the user's epoch: n is in proportion to it already
+            return math.inf if n is None else max(1, n)
+        if n is None or isinstance(part, int):
+            return part if n is None else min(n, part)
+        return max(1, int(n * part)) if n else 0
 
     def _load_neutrally(self, declared: DeclaredVolume) -> None:
         train_dataloader = declared.datamodule.train_dataloader
@@ -127,6 +153,9 @@ class EpochLength:
     def _at_volume(self, dataloader: Any) -> Any:
         loader = at_volume(dataloader, self.draws)
         self._theirs.append((loader, dataloader))
+        limit = self.trainer.limit_train_batches
+        if isinstance(loader, VolumeBatches) and length(loader) is None and isinstance(limit, int):
+            loader.limit = limit
         for volume in self.volumes:
             self._refuse_empty(loader, volume)
         if not has_index_sampler(dataloader) and any(volume.fraction < 1 for volume in self.volumes):
@@ -142,27 +171,11 @@ class EpochLength:
         return loader
 
     def _refuse_empty(self, loader: Any, volume: Volume) -> None:
-        with self._assume(volume):
-            if length(loader) != 0:
-                return
-        indices = has_index_sampler(loader) and loader.batch_size
-        with self._assume(Volume()):
-            n = len(loader.sampler if indices else loader)
+        if batches_at(loader, volume) != 0:
+            return
+        samples = samples_of(loader)
+        n, what = (batches_at(loader, Volume()), "batches") if samples is None else (samples, "samples")
         raise ValueError(
-            f"{volume} leaves no batch of the {n} {'samples' if indices else 'batches'} that the train dataloader "
-            "draws: give the recipe a larger volume, the loader a smaller batch size or drop_last=False."
+            f"{volume} leaves no batch of the {n} {what} that the train dataloader draws: give the recipe a larger "
+            "volume, the loader a smaller batch size or drop_last=False."
         )
-
-    @contextmanager
-    def _assume(self, volume: Volume) -> Generator[None]:
-        """The loaders answer ``len`` as in an epoch of ``volume``."""
-        before = self.draws.volume, self.draws.own
-        self.draws.volume, self.draws.own = volume, True
-        try:
-            yield
-        finally:
-            self.draws.volume, self.draws.own = before
-
-    def _loaders(self) -> list[Any]:
-        combined = self.trainer.fit_loop._combined_loader
-        return [] if combined is None else combined.flattened

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from lightning_critperiod.data import Draws, at_volume
-from lightning_critperiod.epoch_length.progress import finished_epochs
+from lightning_critperiod.lightning_seam import finished_epochs, prepared
 from lightning_critperiod.recipe import Volume
 
 
@@ -25,5 +25,5 @@ def declared_loader(loader: Any, volume: Volume, trainer: Any) -> Any:
     """
     epoch = (lambda: 0) if trainer is None else functools.partial(finished_epochs, trainer)
     if trainer is not None:
-        loader = trainer._data_connector._prepare_dataloader(loader, shuffle=True, mode="train")
+        loader = prepared(trainer, loader)
     return at_volume(loader, Draws(volume, torch.initial_seed() % 2**63, epoch, own=True))

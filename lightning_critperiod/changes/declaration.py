@@ -67,3 +67,9 @@ class DeclaredVolume:
 
     def _is_property(self, name: str) -> bool:
         return inspect.isdatadescriptor(inspect.getattr_static(type(self.datamodule), name, None))
+
+
+def own_volume(trainer: Any) -> Volume:
+    """What the user's own project draws: the volume that the datamodule declares, else every sample once."""
+    declared = DeclaredVolume.is_declared(trainer.datamodule)
+    return DeclaredVolume(trainer.datamodule).volume if declared else Volume()

@@ -1,0 +1,145 @@
+"""All changes of one fit: set up together, applied before every epoch, undone together."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lightning_critperiod import lightning_seam
+from lightning_critperiod.changes.volume import VolumeChange
+from lightning_critperiod.lightning_seam import EpochStart, StepTotal, finished_epochs, planned_epochs
+from lightning_critperiod.recipe import Change, Volume
+from lightning_critperiod.timeline import Phase
+
+
+class Driver:
+    """Applies the changes of a run that the callback drives.
+
+    Args:
+        trainer: The Trainer that fits.
+        volume: The data volume.
+        others: The other changes.
+        phase_of: 0-based epoch -> its phase, by what is decided so far.
+
+    Attributes:
+        settings: Name of a change -> its setting in the epoch that runs.
+    """
+
+    def __init__(
+        self, trainer: Any, volume: VolumeChange, others: Sequence[Change], phase_of: Callable[[int], Phase]
+    ) -> None:
+        lightning_seam.check_privates(trainer)
+        self.trainer = trainer
+        self.volume_change = volume
+        self.changes = [*others, volume]
+        self.settings: dict[str, Any] = {}
+        self._phase_of = phase_of
+        self._max_epochs = planned_epochs(trainer)  # weight averaging lets the Trainer run one more, for batch norm
+        self._total: StepTotal | None = None
+        self._epoch_start: EpochStart | None = None
+
+    def setup(self, pl_module: Any) -> None:
+        """Put everything in place before the module configures its optimizers."""
+        for change in self.changes:
+            change.setup(self.trainer, pl_module)
+        draws = self.volume_change.draws
+        self._before = draws.volume, draws.own
+        self._total = StepTotal(self.trainer)
+        self._epoch_start = EpochStart(self.trainer, self._apply, self._loaders_are_ready)
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take the states of the changes back, those of this recipe."""
+        for change in self.changes:
+            if change.name in state:
+                change.load_state_dict(state[change.name])
+
+    def start(
+        self, pl_module: Any, seed: int | None, drawn: Mapping[int, Volume], learned: Sequence[int | None]
+    ) -> None:
+        """Apply the phase of the first epoch of this fit; state that was restored is known by now.
+
+        Args:
+            pl_module: The module that is trained.
+            seed: Of the draws of the session that this one continues.
+            drawn: Epoch -> the volume that it drew in that session.
+            learned: See ``TrainLoaders.learned``.
+        """
+        assert self._epoch_start is not None
+        lightning_seam.begin_next_epoch(self.trainer)
+        self.volume_change.take_over(seed, drawn, learned)
+        for change in self.changes:
+            change.start(self.trainer, pl_module)
+        epoch = finished_epochs(self.trainer)
+        self._apply(epoch)
+        if not lightning_seam.has_loaders(self.trainer):
+            self.trainer.fit_loop.setup_data()
+        told = self.trainer.num_training_batches
+        self._loaders_are_ready(epoch)
+        self.volume_change.ready_to_train(self._before, told)
+        self._epoch_start.begun = epoch
+
+    def undo(self) -> None:
+        """Leave no trace on trainer, strategy, module and datamodule."""
+        for part in (self._epoch_start, self._total, *self.changes):
+            if part is not None:
+                part.undo()
+        self._epoch_start = self._total = None
+
+    def on_train_batch_start(self, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Hand the hook on."""
+        for change in self.changes:
+            change.on_train_batch_start(self.trainer, pl_module, batch, batch_idx)
+
+    def on_before_optimizer_step(self, pl_module: Any, optimizer: Any) -> None:
+        """Hand the hook on."""
+        for change in self.changes:
+            change.on_before_optimizer_step(self.trainer, pl_module, optimizer)
+
+    def on_train_batch_end(self, pl_module: Any, batch_idx: int) -> None:
+        """Hand the hook on."""
+        for change in self.changes:
+            change.on_train_batch_end(self.trainer, pl_module, batch_idx)
+
+    @property
+    def learned(self) -> list[int | None]:
+        """See ``TrainLoaders.learned``."""
+        return self.volume_change.loaders.learned
+
+    @property
+    def volume(self) -> Volume:
+        """What the epoch draws that runs, or starts next."""
+        return self.volume_change.draws.volume
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Name -> state of every change that has one."""
+        return {change.name: state for change in self.changes if (state := change.state_dict())}
+
+    def _apply(self, epoch: int) -> None:
+        if self._max_epochs is not None and epoch >= self._max_epochs:
+            return
+        for change in self.changes:
+            change.apply(self._phase_of(epoch))
+        if any(change.needs_new_loaders for change in self.changes):
+            lightning_seam.drop_train_loaders(self.trainer)
+
+    def _loaders_are_ready(self, epoch: int) -> None:
+        if self._max_epochs is not None and epoch >= self._max_epochs:
+            return
+        self.volume_change.loaders_are_ready(epoch)
+        found = {change.name: change.setting for change in self.changes}
+        self.settings = {name: setting for name, setting in found.items() if setting is not None}
+        if self.volume_change.draws.own and self._total is not None:
+            self._total.set(self._steps_of_the_run(epoch))
+
+    def _steps_of_the_run(self, epoch: int) -> float:
+        """Optimizer steps taken before this epoch, and those of the epochs to come."""
+        if self._max_epochs is None:
+            return math.inf
+        trainer, steps_of = self.trainer, self.volume_change.steps
+        in_this_epoch = lightning_seam.unfinished_batches(trainer) // trainer.accumulate_grad_batches
+        by_volume: dict[Volume, float] = {}
+        ahead = 0.0
+        for later in range(epoch, self._max_epochs):
+            volume = self.volume_change.volume_at(later)
+            ahead += by_volume.setdefault(volume, steps_of(volume))
+        return float(trainer.global_step - in_this_epoch + ahead)

@@ -1,0 +1,53 @@
+"""The one room that touches Lightning's private attributes: where a run stands, its loaders, its epochs' lengths."""
+
+from lightning_critperiod.lightning_seam.epoch_length import how_length_is_told
+from lightning_critperiod.lightning_seam.epoch_start import EpochStart
+from lightning_critperiod.lightning_seam.loaders import (
+    combined_batches,
+    drop_train_loaders,
+    give_back,
+    has_loaders,
+    is_cyclic,
+    iterate_anew,
+    prepared,
+    reload_train_loaders,
+    train_loaders,
+)
+from lightning_critperiod.lightning_seam.override import Overrides
+from lightning_critperiod.lightning_seam.privates import check_privates
+from lightning_critperiod.lightning_seam.progress import (
+    begin_next_epoch,
+    epochs_in_steps,
+    finished_epochs,
+    last_epoch_again,
+    planned_epochs,
+    steps_read,
+    unfinished_batches,
+)
+from lightning_critperiod.lightning_seam.safely import Safely
+from lightning_critperiod.lightning_seam.step_total import StepTotal
+
+__all__ = [
+    "EpochStart",
+    "Overrides",
+    "Safely",
+    "StepTotal",
+    "begin_next_epoch",
+    "check_privates",
+    "combined_batches",
+    "drop_train_loaders",
+    "epochs_in_steps",
+    "finished_epochs",
+    "give_back",
+    "has_loaders",
+    "how_length_is_told",
+    "is_cyclic",
+    "iterate_anew",
+    "last_epoch_again",
+    "planned_epochs",
+    "prepared",
+    "reload_train_loaders",
+    "steps_read",
+    "train_loaders",
+    "unfinished_batches",
+]
