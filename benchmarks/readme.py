@@ -49,7 +49,7 @@ def referee():
     found = studies()
     arms = [arm for arm in next(iter(found.values())) if all(arm in rows for rows in found.values())]
     arms.sort(key=lambda arm: -sum(rows[arm]["mean"] for rows in found.values()))
-    seeds = {name: len(rows["full"]["accuracies"]) for name, rows in found.items()}
+    seeds = {name: len(rows["full"]["values"]) for name, rows in found.items()}
     yield "| arm | samples drawn | " + " | ".join(f"{STUDIES[name]}, {n} seeds" for name, n in seeds.items()) + " |"
     yield "|---|---|" + "---|" * len(found)
     for arm in arms:

@@ -16,22 +16,25 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_critperiod import cli
-from lightning_critperiod.compare.arm import Arm, find, shipped
-from lightning_critperiod.compare.command import ALL
-from lightning_critperiod.compare.figure import pareto_figure, pareto_front
-from lightning_critperiod.compare.findings import findings
-from lightning_critperiod.compare.plan import Plan, Spent
-from lightning_critperiod.compare.quantities import quantity, ramp, shuffled
-from lightning_critperiod.compare.results import Results
-from lightning_critperiod.compare.scores import Scores
-from lightning_critperiod.compare.statistics import paired, seeds_needed, verdict
-from lightning_critperiod.compare.summary import summarize
 from lightning_critperiod.lightning_seam.namespace import LightningDataModule
-from lightning_critperiod.recipe import Volume
+from lightning_critperiod.recipe import Recipe, Volume
+from lightning_critperiod.studies.baselines.scores import Scores
+from lightning_critperiod.studies.compare.compare_options import ALL
+from lightning_critperiod.studies.compare.conclusions import conclusions
+from lightning_critperiod.studies.compare.pareto import pareto_figure, pareto_front
+from lightning_critperiod.studies.compare.quantities import quantity, ramp, shuffled
+from lightning_critperiod.studies.compare.shipped_arms import find, make, shipped
+from lightning_critperiod.studies.compare.spent import Spent
+from lightning_critperiod.studies.metric import Metric, Monitor
+from lightning_critperiod.studies.plan import Plan
+from lightning_critperiod.studies.results import Results
+from lightning_critperiod.studies.statistics import paired, seeds_needed, verdict
+from lightning_critperiod.studies.summary import summarize
 
 N, BATCH, EPOCHS, SWITCH = 64, 8, 6, 3
 FRACTION_AFTER = 0.75
 SPENT_BY_OURS = SWITCH * 3 * N + (EPOCHS - SWITCH) * N * FRACTION_AFTER
+ACCURACY = Metric("test_acc", "max")
 AT_EQUAL_COST = ("short", "constant", "reverse", "rs2", "infobatch", "ramp")
 
 
@@ -304,7 +307,6 @@ def test_an_arm_that_cannot_run_does_not_take_the_others_with_it(tmp_path, monke
         ("k1,nonsense", {}, "unknown arm 'nonsense'.*k1"),
         ("k1,k1", {}, "different names, got 'k1' twice"),
         ("constant", {}, "'constant' takes its budget from what 'ours' drew"),
-        ("k1", {"seed_everything": None}, "seed_everything must be a number.*got None"),
         ("k1", {"data": {"class_path": "test_compare.Untested"}}, "must have a test set"),
         ("full", {"margin": None}, "needs a margin stated beforehand"),
         ("k1", {"trainer": {"fast_dev_run": True}}, "fast_dev_run leaves no records"),
@@ -339,14 +341,16 @@ def test_an_arm_of_the_same_name_with_other_overrides_is_refused(everything, tmp
 def test_no_records_and_no_such_metric_are_said(everything):
     arms = find(["ours", "k1"])
     with pytest.raises(ValueError, match="no records to compare"):
-        summarize(arms, {"ours": {}, "k1": {}}, "test_acc", None)
-    with pytest.raises(ValueError, match="no test metric 'f1' in ours, seed 7: expected one of test_loss, test_acc"):
-        summarize(arms, {"ours": {7: record(everything, "ours")}}, "f1", None)
+        summarize(arms, {"ours": {}, "k1": {}}, ACCURACY, None)
+    with pytest.raises(
+        ValueError, match="no test metric 'f1' in ours, seed 7: give --metric one of test_loss, test_acc"
+    ):
+        summarize(arms, {"ours": {7: record(everything, "ours")}}, Metric("f1", "max"), None)
 
 
 def test_an_arm_with_a_quantity_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match=r"\$cost is not known, expected one of \$"):
-        Arm("mine", {"trainer": {"max_epochs": "$cost"}}, "")
+        make("mine", {"trainer": {"max_epochs": "$cost"}}, "")
 
 
 # Statistics
@@ -397,8 +401,9 @@ def test_with_the_seeds_needed_four_of_five_studies_of_equal_arms_show_it(sd):
 
 def test_the_front_holds_the_arms_that_none_beats_in_both(everything):
     arms = find(shipped())
-    rows = summarize(arms, {arm.name: {7: record(everything, arm.name)} for arm in arms}, "test_acc", 5.0)
-    front = {row.arm for row in pareto_front(rows)}
+    summary = summarize(arms, {arm.name: {7: record(everything, arm.name)} for arm in arms}, ACCURACY, 5.0)
+    rows = summary.rows
+    front = {row.arm for row in pareto_front(summary)}
     for row in rows:
         beaten = any(
             other.mean >= row.mean
@@ -409,23 +414,23 @@ def test_the_front_holds_the_arms_that_none_beats_in_both(everything):
         )
         twin = any((o.mean, o.samples) == (row.mean, row.samples) for o in rows if o.arm in front and o is not row)
         assert (row.arm in front) == (not beaten and not twin)
-    labels = {text.get_text() for text in pareto_figure(rows).axes[0].texts}
+    labels = {text.get_text() for text in pareto_figure(summary).axes[0].texts}
     assert labels == set(shipped())
 
 
 def test_the_findings_say_where_the_placebo_decided_as_ours_did(everything):
     arms = find(["ours", "placebo"])
     records = {arm.name: {7: record(everything, arm.name)} for arm in arms}
-    text = " ".join(findings(summarize(arms, records, "test_acc", None), None))
+    text = " ".join(conclusions(summarize(arms, records, ACCURACY, None)))
     assert "In 1 of 1 seeds the placebo switched at the same epoch as ours" in text  # AtEpoch reads no signal
 
 
 def test_the_findings_say_that_the_saving_comes_from_fewer_steps_where_ours_does_not_win(everything):
     arms = find(["ours", "full", "constant"])
     records = {arm.name: {7: record(everything, arm.name)} for arm in arms}
-    text = " ".join(findings(summarize(arms, records, "test_acc", 5.0), 5.0))
+    text = " ".join(conclusions(summarize(arms, records, ACCURACY, 5.0)))
     assert "ours is undecided at the margin of 5 points" in text
-    assert "not told apart from constant" in text
+    assert "statistically indistinguishable from constant" in text
     assert "comes from fewer steps" in text
 
 
@@ -441,14 +446,20 @@ def test_the_findings_say_where_one_view_is_as_good_and_cheaper():
     ])
     n = len(differences)
     low = differences.mean() - t.ppf(0.975, n - 1) * differences.std(ddof=1) / math.sqrt(n)
-    text = " ".join(findings(summarize(arms, records, "test_acc", 0.5), 0.5))
-    assert ("there is nothing for a rule to win" in text) == (low > -0.5)
+    text = " ".join(conclusions(summarize(arms, records, ACCURACY, 0.5)))
+    assert ("A rule has nothing to gain here" in text) == (low > -0.5)
     assert f"k1 draws 28% fewer samples than ours: {differences.mean():+.2f} [{low:+.2f}, " in text
 
 
 # Quantities
 
-PLAN = Plan(20, Volume(3.0), Volume(1.0, 0.3), {"class_path": "x.Y", "init_args": {}})
+
+def plan_of(epochs, during, after):
+    rule = {"class_path": "x.Y", "init_args": {}}
+    return Plan(epochs, Recipe(during, after, 0.0), None, rule, Monitor("EarlyStopping", "val_loss", "min"))
+
+
+PLAN = plan_of(20, Volume(3.0), Volume(1.0, 0.3))
 
 
 def spent_by(samples, **changes):
@@ -479,13 +490,13 @@ def test_the_ramp_that_may_spend_all_is_flat_and_the_one_that_may_not_is_a_cliff
 
 
 def test_reverse_needs_two_volumes():
-    plan = Plan(20, Volume(), Volume(), {})
+    plan = plan_of(20, Volume(), Volume())
     with pytest.raises(ValueError, match="full volume above the cheap one"):
         quantity("reverse_epoch", plan, 0, spent_by(20_000))
 
 
 def test_the_random_epoch_is_uniform_between_the_first_and_the_last():
-    plan = Plan(6, Volume(3.0), Volume(), {})
+    plan = plan_of(6, Volume(3.0), Volume())
     counts = np.bincount([quantity("random_epoch", plan, seed, None) for seed in range(2000)], minlength=6)
     assert counts[0] == 0
     assert counts[1:] == pytest.approx([400] * 5, abs=80)  # 4.5 standard deviations
@@ -545,8 +556,8 @@ def test_infobatch_passes_see_every_kept_sample_equally_often_but_for_the_last_p
 
 def test_infobatch_without_pruning_is_ordinary_training(tmp_path, trainer_for):
     """r = 0 and one pass an epoch: the plain gradient of every sample once; against a loop in plain torch."""
-    from lightning_critperiod.compare import InfoBatch
     from lightning_critperiod.models import ImageClassifier
+    from lightning_critperiod.studies.baselines import InfoBatch
 
     torch.manual_seed(0)
     model = ImageClassifier(TwoLayers(), optimizer=lambda p: torch.optim.SGD(p, lr=0.05))
@@ -574,8 +585,8 @@ def test_infobatch_without_pruning_is_ordinary_training(tmp_path, trainer_for):
 def test_infobatch_refuses_a_loader_that_draws_otherwise(trainer_for):
     from torch.utils.data import WeightedRandomSampler
 
-    from lightning_critperiod.compare import InfoBatch
     from lightning_critperiod.models import ImageClassifier
+    from lightning_critperiod.studies.baselines import InfoBatch
 
     dataset = Blobs().train_dataloader().dataset
     loader = DataLoader(dataset, sampler=WeightedRandomSampler(torch.ones(N), N))
@@ -584,8 +595,8 @@ def test_infobatch_refuses_a_loader_that_draws_otherwise(trainer_for):
 
 
 def test_rates_are_noted_per_optimizer_step_when_gradients_accumulate(trainer_for):
-    from lightning_critperiod.compare import RecordRates
     from lightning_critperiod.models import ImageClassifier
+    from lightning_critperiod.studies.baselines import RecordRates
 
     rates = RecordRates()
     trainer = trainer_for(rates, max_epochs=2, accumulate_grad_batches=3, limit_val_batches=0)

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.cli import LightningCLI
 
 from lightning_critperiod import CostMonitor, CriticalPeriodCallback, LayerRotation, Recipe, Slope, Volume
-from lightning_critperiod.cli import CritperiodCLI
+from lightning_critperiod.cli.lightning_cli import CritperiodCLI
 
 # LightningCLI 2.6.6 calls what jsonargparse 4.53 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")

@@ -19,9 +19,11 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_critperiod import CriticalPeriodCallback, Slope, cli
-from lightning_critperiod.oracle import figure1, figure2, load, redraw
-from lightning_critperiod.oracle.arms import default_epochs
-from lightning_critperiod.oracle.jobs import BranchJobs, rule_epoch
+from lightning_critperiod.studies.oracle.branch_jobs import BranchJobs, rule_epoch
+from lightning_critperiod.studies.oracle.grid import default_epochs
+from lightning_critperiod.studies.oracle.sweep import load
+from lightning_critperiod.studies.oracle.sweep_pages import redraw
+from lightning_critperiod.studies.oracle.switch_figures import figure1, figure2
 
 SWITCHES = (0, 2, 4)
 RULE_FIRES = 3
@@ -194,13 +196,13 @@ def test_no_checkpoint_stays_behind(studies):
 
 
 def test_the_trunk_keeps_the_epochs_of_the_grid_and_that_of_the_rule_and_no_other(tmp_path, monkeypatch):
-    seen, finished = [], BranchJobs.finished
+    seen, ended = [], BranchJobs.ended
 
-    def look(jobs, seed):
+    def look(jobs, arm, seed):
         seen.append({file.name for file in (tmp_path / "blobs" / ".checkpoints").rglob("*.*")})
-        finished(jobs, seed)
+        ended(jobs, arm, seed)
 
-    monkeypatch.setattr(BranchJobs, "finished", look)
+    monkeypatch.setattr(BranchJobs, "ended", look)
     arguments = ("--switch-epochs", 4, "--annealing", 0.5, "--seeds", 1, "--results", tmp_path)
     assert oracle(monkeypatch, "--config", written(tmp_path), *arguments) == 0
     assert seen == [{"epoch-4.ckpt", f"epoch-{RULE_FIRES}.ckpt"}] * 4
@@ -337,9 +339,7 @@ def test_the_default_grid_is_eight_epochs_evenly_over_the_run():
         (["--at", 3], {}, "give --annealing too"),
         (["--seeds", 0], {}, "seeds must be an int from 1 up"),
         (["--from", "the middle"], {}, "invalid choice"),
-        ([], {"seed_everything": None}, "seed_everything must be a number.*got None"),
         ([], {"data": {"class_path": "test_compare.Untested"}}, "must have a test set"),
-        ([], {"critical_period": None}, "there is no critical_period.recipe"),
         (
             [],
             {"critical_period": {"recipe": {"after": {"augmentation_multiplier": 3.0, "pruning_ratio": 0.0}}}},

@@ -1,29 +1,12 @@
-"""The command line: ``critperiod fit|validate|test|predict`` is LightningCLI with our callbacks in place.
+"""The command line. What a command needs is imported when it is called: Lightning alone takes seconds."""
 
-``critperiod compare`` trains the arms of a comparison by it, ``critperiod oracle`` a grid of switches. ``critperiod
-report`` draws the pages of old runs again, ``critperiod inspect`` says what the method would have done in them.
-"""
-
+import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities.model_helpers import is_overridden
-from rich.console import Console
-from typing_extensions import override
+from lightning_critperiod.cli.refusal import Refusal, refusing
 
-from lightning_critperiod import compare, inspection, oracle, reporting
-from lightning_critperiod.callback import CriticalPeriodCallback
-from lightning_critperiod.costs import CostMonitor
-from lightning_critperiod.recorder import RunRecorder
-from lightning_critperiod.refusal import Refusal, refusing
-
-Study = compare.Comparison | oracle.Oracle
-STUDIES: dict[str, Callable[[list[str], Any], Study]] = {"compare": compare.prepare, "oracle": oracle.prepare}
-READ_ONLY = {"inspect": inspection.inspect, "report": reporting.report}
-COMMANDS = {
+OVERVIEW = {
     "fit": "Train; the report of what it cost and saved is left in the run's folder.",
     "validate": "Evaluate a model on the validation data.",
     "test": "Evaluate a model on the test data.",
@@ -37,102 +20,98 @@ HELP = """usage: critperiod COMMAND [OPTIONS]
 
 {commands}
 
-critperiod COMMAND --help says what its options are. To see it work: critperiod fit --config configs/digits.yaml
+critperiod COMMAND --help says what its options are. To see it work: critperiod fit --config digits
 """
-
-
-class CritperiodCLI(LightningCLI):
-    """LightningCLI with ``CriticalPeriodCallback`` (``critical_period``) and ``CostMonitor`` (``costs``) in place.
-
-    Either gives way to one of its kind that is listed in ``trainer.callbacks``. After ``fit`` the test set is
-    evaluated, if there is one, with the weights that training ended with.
-
-    Args:
-        args: Of the command line; None is the process's own.
-        run: Whether to run a subcommand. Without, ``args`` have none: the config is parsed and made into objects.
-    """
-
-    def __init__(self, args: Sequence[str] | None = None, run: bool = True) -> None:
-        quiet = {"exit_on_error": False}  # main() says it in one line
-        with refusing(until=self._has_trained):
-            super().__init__(
-                LightningModule,
-                LightningDataModule,
-                subclass_mode_model=True,
-                subclass_mode_data=True,
-                auto_configure_optimizers=False,
-                parser_kwargs={**quiet, **dict.fromkeys(self.subcommands() if run else (), quiet)},
-                args=None if args is None else list(args),
-                run=run,
-            )
-
-    def _has_trained(self) -> bool:
-        trainer = vars(self).get("trainer")
-        return trainer is not None and trainer.fit_loop.epoch_loop.batch_progress.total.ready > 0
-
-    @override
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_lightning_class_args(CriticalPeriodCallback, "critical_period")
-        parser.add_lightning_class_args(CostMonitor, "costs")
-        what = "Points of accuracy that critperiod compare may lose to the full recipe; fit does not read it."
-        parser.add_argument("--margin", type=float | None, default=None, help=what)
-
-    @override
-    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Any]) -> Trainer:
-        listed = config["callbacks"] or []
-        theirs = [type(callback) for callback in (listed if isinstance(listed, list) else [listed])]
-        ours = [callback for callback in callbacks if type(callback) not in theirs]
-        if self.subcommand != "fit":
-            ours = []  # what they do, they do in fit
-        else:
-            text = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_none=False)
-            self.recorder = RunRecorder(config=text)
-            ours.append(self.recorder)  # reads the others, so it comes after them
-        return super()._instantiate_trainer(config, ours)
-
-    def after_fit(self) -> None:
-        """Evaluate the test set, if there is one and training came to its end; then say what the run cost."""
-        trainer: Any = self.trainer
-        has_test_set = self.datamodule is not None and is_overridden("test_dataloader", self.datamodule)
-        if has_test_set and trainer.state.finished and not trainer.fast_dev_run:
-            trainer.test(self.model, datamodule=self.datamodule, verbose=False)
-        if trainer.is_global_zero:
-            self.recorder.show(Console())
-
-
-def _study(arguments: list[str]) -> Study:
-    with refusing():
-        return STUDIES[arguments[0]](arguments[1:], CritperiodCLI)
-
-
-def _read_only(arguments: list[str]) -> None:
-    """Commands that look at old runs and train nothing: all that can go wrong is their input."""
-    with refusing():
-        READ_ONLY[arguments[0]](arguments[1:])
-
-
-def _overview() -> str:
-    return HELP.format(commands="\n".join(f"  {name:<10}{what}" for name, what in COMMANDS.items()))
-
-
-def _run(arguments: list[str]) -> None:
-    first = arguments[0] if arguments else "--help"
-    if first in {"-h", "--help"}:
-        sys.stdout.write(_overview())
-    elif first in STUDIES:
-        sys.exit(_study(arguments).run())
-    elif first in READ_ONLY:
-        _read_only(arguments)
-    elif not first.startswith("-") and first not in COMMANDS:
-        raise Refusal(f"there is no command {first!r}, only {', '.join(COMMANDS)}")
-    else:
-        CritperiodCLI()
 
 
 def main() -> None:
     """Run the command line. Bad input is one line on standard error and exit status 2."""
     try:
-        _run(sys.argv[1:])
+        status = _run(sys.argv[1:])
     except Refusal as refusal:
         sys.stderr.write(f"critperiod: error: {refusal}\n")
-        sys.exit(2)
+        status = 2
+    if status is not None:
+        sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int | None:
+    first = arguments[0] if arguments else "--help"
+    if first in {"-h", "--help"}:
+        sys.stdout.write(HELP.format(commands="\n".join(f"  {name:<10}{what}" for name, what in OVERVIEW.items())))
+    elif first == "--version":
+        sys.stdout.write(f"critperiod {_version()}\n")
+    elif first not in OVERVIEW:
+        raise Refusal(f"there is no command {first!r}, only {', '.join(OVERVIEW)}")
+    else:
+        _find_modules_here()
+        return COMMANDS.get(first, _lightning)(arguments[1:])
+    return None
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("lightning-critperiod")
+
+
+def _find_modules_here() -> None:
+    """Modules in the working directory are found, as they are by ``python main.py``."""
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+
+
+def _lightning(arguments: list[str]) -> None:
+    with refusing():
+        from lightning_critperiod.shipped_configs import with_files
+
+        with_files(arguments)  # a config that is not there is said before Lightning is imported
+    from lightning_critperiod.cli.lightning_cli import CritperiodCLI
+
+    CritperiodCLI()
+
+
+def _compare(arguments: list[str]) -> int:
+    with refusing():
+        from lightning_critperiod.studies.compare.compare_options import parse
+
+        options = parse(arguments)
+        from lightning_critperiod.cli.lightning_cli import CritperiodCLI
+        from lightning_critperiod.studies.compare.comparison import prepare
+
+        return prepare(options, CritperiodCLI).run()
+
+
+def _oracle(arguments: list[str]) -> int:
+    with refusing():
+        from lightning_critperiod.studies.oracle.oracle_options import parse
+
+        options = parse(arguments)
+        from lightning_critperiod.cli.lightning_cli import CritperiodCLI
+        from lightning_critperiod.studies.oracle.oracle import prepare
+
+        return prepare(options, CritperiodCLI).run()
+
+
+def _report(arguments: list[str]) -> None:
+    with refusing():
+        from lightning_critperiod.reporting import report
+
+        report(arguments)
+
+
+def _inspect(arguments: list[str]) -> None:
+    with refusing():
+        from lightning_critperiod.inspection import inspect
+
+        inspect(arguments)
+
+
+COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
+    "compare": _compare,
+    "oracle": _oracle,
+    "report": _report,
+    "inspect": _inspect,
+}
+"""The others are LightningCLI's."""

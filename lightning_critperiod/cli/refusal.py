@@ -6,9 +6,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from jsonargparse import ArgumentError
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-REFUSED = (ArgumentError, MisconfigurationException, ValueError, TypeError, OSError)
+REFUSED = (ArgumentError, ValueError, TypeError, OSError)
 NOISE = ("Does not validate against", "Subtypes:", "Errors:", "Expected a <class 'NoneType'>", "Given value")
 OURS = "lightning_critperiod"
 # What calls the user's code or is called by it and by ours: who of the two is to blame, its own frames do not tell.
@@ -35,10 +34,16 @@ def refusing(until: Callable[[], bool] = lambda: False) -> Generator[None]:
     """
     try:
         yield
-    except REFUSED as error:
+    except _refused() as error:
         if until() or is_of_the_user(error):
             raise
         raise Refusal(one_line(error)) from error
+
+
+def _refused() -> tuple[type[BaseException], ...]:
+    """Lightning's own error is among them where Lightning is imported."""
+    lightning = sys.modules.get("lightning.fabric.utilities.exceptions")
+    return REFUSED if lightning is None else (*REFUSED, lightning.MisconfigurationException)
 
 
 def is_of_the_user(error: BaseException) -> bool:

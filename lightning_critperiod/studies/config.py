@@ -65,11 +65,7 @@ def read(files: Sequence[Path], cli: Cli) -> Config:
         cli: Parses it.
 
     Returns:
-        The config.
-
-    Raises:
-        ValueError: It has no test set or no last epoch, leaves no records, starts from a checkpoint, or has its
-            callback where no arm can change it.
+        The config; a ValueError says why no study can be made of it.
     """
     name, sources = files[-1].stem, [_source(file) for file in files]
     with ExitStack() as stack:
@@ -110,13 +106,13 @@ def _check(name: str, parsed: Any) -> None:
         raise ValueError(f"{name}: the model must have a test_step that logs the metric, runs are compared by it")
     if trainer.fast_dev_run:
         raise ValueError(f"{name}: fast_dev_run leaves no records to compare")
-    if trainer.max_epochs is None or trainer.max_epochs < 1:
-        raise ValueError(f"{name}: trainer.max_epochs must be the number of epochs of a run, got {trainer.max_epochs}")
     if any(isinstance(callback, CriticalPeriodCallback) for callback in trainer.callbacks):
         raise ValueError(
             f"{name}: trainer.callbacks lists a CriticalPeriodCallback, where no arm can change it: write its "
             "arguments under critical_period"
         )
+    if trainer.max_epochs is None or trainer.max_epochs < 1:
+        raise ValueError(f"{name}: trainer.max_epochs must be the number of epochs of a run, got {trainer.max_epochs}")
 
 
 def _monitors(callbacks: Sequence[Any]) -> list[Monitor]:

@@ -47,7 +47,6 @@ def train(job: Job, cli: Cli) -> Record:
         The record of the run, with its ``comparison``.
 
     Raises:
-        NotApplicable: The arm's baseline does not exist for this project.
         RuntimeError: The run did not come to its end.
     """
     with tempfile.TemporaryDirectory() as folder, quiet():
@@ -82,7 +81,6 @@ def _fitted(arguments: list[str], cli: Cli) -> list[Any]:
 
     Raises:
         NotApplicable: A baseline does not exist for this project.
-        Exception: Whatever else the run raises.
     """
     try:
         callbacks: list[Any] = cli(arguments).trainer.callbacks

@@ -148,7 +148,9 @@ def find_metric(name: str, mode: Mode | None, monitors: Iterable[Monitor]) -> Me
     if mode is not None:
         return Metric(name, mode, f"--mode {mode}")
     known: dict[str, Mode] = {
-        f"mode {m.mode!r} of {m.callback} on {m.metric}": m.mode for m in monitors if _quantity(m.metric) == _quantity(name)
+        f"mode {m.mode!r} of {m.callback} on {m.metric}": m.mode
+        for m in monitors
+        if _quantity(m.metric) == _quantity(name)
     }
     by_name = direction(name)
     if by_name is not None:

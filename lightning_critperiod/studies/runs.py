@@ -17,8 +17,8 @@ from rich.progress import (
 
 from lightning_critperiod.report import Record
 from lightning_critperiod.studies.baselines import NotApplicable
-from lightning_critperiod.studies.estimate import duration, seconds_left
 from lightning_critperiod.studies.config import Cli
+from lightning_critperiod.studies.estimate import duration, seconds_left
 from lightning_critperiod.studies.job import train
 from lightning_critperiod.studies.jobs import Jobs, Run
 from lightning_critperiod.studies.metric import Metric
@@ -67,9 +67,6 @@ class Runs:
 
         Args:
             pool: Where they run.
-
-        Raises:
-            ValueError: The first run does not log the metric.
         """
         left = [(arm, seed) for arm, seed in self.jobs.all if not self.results.has(arm.name, seed)]
         self._say_how_long(left, pool)

@@ -93,6 +93,17 @@ class Summary:
         """The rows, the best mean first."""
         return sorted(self.rows, key=lambda row: -self.metric.sign * row.mean)
 
+    @property
+    def lost_seeds(self) -> list[str]:
+        """What to mind of the seeds that are in no row."""
+        lost = ", ".join(f"{arm} ({', '.join(map(str, seeds))})" for arm, seeds in self.lost.items())
+        if not lost:
+            return []
+        return [
+            f"{self.metric.name} is no finite number in these seeds, which are in no mean: the arms look better than "
+            f"they are: {lost}."
+        ]
+
     def gain(self, row: Row, reference: str) -> Paired:
         """The difference of a row to a reference, turned so that a value above 0 is better."""
         return self.metric.gain(row.against[reference])

@@ -10,11 +10,12 @@ from torch.utils.data import BatchSampler, RandomSampler, Sampler, SequentialSam
 from typing_extensions import override
 
 from lightning_critperiod.changes import DeclaredVolume, EpochClock, TrainLoaders
-from lightning_critperiod.studies.baselines.scores import Scores
 from lightning_critperiod.data import Draws
 from lightning_critperiod.lightning_seam import Overrides, finished_epochs
 from lightning_critperiod.lightning_seam.namespace import Callback
 from lightning_critperiod.recipe import Volume, require_number
+from lightning_critperiod.studies.baselines.not_applicable import NotApplicable
+from lightning_critperiod.studies.baselines.scores import Scores
 
 
 class Order(Sampler[int]):
@@ -49,7 +50,8 @@ class InfoBatch(Callback):
         annealing_fraction: The last part of training, without pruning, in [0, 1]; 1 - delta = 0.125 in the paper.
 
     Raises:
-        ValueError: An argument is out of range, or the run is none of that kind.
+        ValueError: An argument is out of range.
+        NotApplicable: The run is none of that kind.
     """
 
     def __init__(self, samples: int, pruning_ratio: float = 0.5, annealing_fraction: float = 0.125) -> None:
@@ -69,7 +71,7 @@ class InfoBatch(Callback):
             return
         self._undo()
         if trainer.world_size > 1:
-            raise ValueError(f"InfoBatch works in one process, got {trainer.world_size}")
+            raise NotApplicable(f"InfoBatch works in one process, got {trainer.world_size}")
         declared = DeclaredVolume(trainer.datamodule) if DeclaredVolume.is_declared(trainer.datamodule) else None
         self._seed = torch.initial_seed() % 2**62
         self._length = TrainLoaders(trainer, Draws(Volume(), self._seed, lambda: finished_epochs(trainer)), volumes=())
@@ -106,7 +108,7 @@ class InfoBatch(Callback):
         self._lr.begin(epoch, self._planned)
 
     def _loss(self, pl_module: Any, batch: Any, batch_idx: int) -> Tensor:
-        inputs, labels = batch
+        inputs, labels = _classification(batch)
         first = batch_idx * self._batches.batch_size
         indices = self._indices[first : first + self._batches.batch_size]
         losses = functional.cross_entropy(pl_module(inputs), labels, reduction="none")
@@ -134,12 +136,19 @@ class InfoBatch(Callback):
         self._length = self._lr = None
 
 
+def _classification(batch: Any) -> tuple[Tensor, Tensor]:
+    pair = isinstance(batch, list | tuple) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch)
+    if not pair or batch[1].ndim != 1 or batch[1].is_floating_point():
+        raise NotApplicable("InfoBatch prunes by the cross-entropy of (input, class) batches, and these are none")
+    return batch[0], batch[1]
+
+
 def _plain_batches(loader: Any) -> BatchSampler:
     batches = getattr(loader, "batch_sampler", None)
     sampler = getattr(getattr(batches, "sampler", None), "base", None)
     plain = isinstance(sampler, RandomSampler) and not sampler.replacement and sampler._num_samples is None
     if type(batches) is not BatchSampler or not (plain or isinstance(sampler, SequentialSampler)):
-        raise ValueError(
+        raise NotApplicable(
             f"InfoBatch needs a loader that draws each sample of its dataset once, got {type(loader).__name__} with "
             f"{type(sampler).__name__}"
         )

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing_extensions import override
 
 from lightning_critperiod.callback import CriticalPeriodCallback
-from lightning_critperiod.studies.baselines.placebo import NoSignal
 from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.rules import AtEpoch
+from lightning_critperiod.studies.baselines.placebo import NoSignal
 
 
 class Scheduled(CriticalPeriodCallback):

@@ -1,1 +1,1 @@
-"""``critperiod compare``: arms of one config side by side, on the same seeds and splits, and what they gained or lost."""
+"""``critperiod compare``: arms of one config side by side, with the same seeds and splits."""

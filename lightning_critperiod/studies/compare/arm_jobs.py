@@ -111,7 +111,8 @@ class ArmJobs(Jobs):
             return end_epoch
         if not _is_planned(rule):
             return self.config.plan.max_epochs // 2
-        return (rule or {}).get("init_args", {}).get("epoch")
+        epoch: int | None = (rule or {}).get("init_args", {}).get("epoch")
+        return epoch
 
     def _kept(self, arm: Arm, seed: int) -> dict[str, Any]:
         """At which epochs the runs begin to differ that go on from this one."""

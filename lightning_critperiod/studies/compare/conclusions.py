@@ -91,15 +91,12 @@ def _against_placebo(ours: Row, summary: Summary) -> list[str]:
 
 def _to_mind(summary: Summary) -> list[str]:
     mind = ["The intervals are for one comparison each; they are not corrected for there being many."]
-    lost = [f"{arm} ({', '.join(map(str, seeds))})" for arm, seeds in summary.lost.items()]
-    if lost:
-        mind.append(
-            f"{summary.metric.name} is no finite number in these seeds, which no mean contains, so that the arms look "
-            f"better than they are: {', '.join(lost)}."
-        )
+    mind += summary.lost_seeds
     open_rates = ", ".join(f"{row.arm} ({row.last_rate:.0%})" for row in summary.rows if row.last_rate > 0.05)
     if open_rates:
-        mind.append(f"The learning rate had not decayed to a twentieth of its highest value at the end of: {open_rates}.")
+        mind.append(
+            f"The learning rate had not decayed to a twentieth of its highest value at the end of: {open_rates}."
+        )
     return mind
 
 
@@ -112,4 +109,3 @@ def _change(row: Row, reference: str, metric: Metric) -> str:
     difference = row.against[reference]
     seeds = f"{difference.seeds} seed{'s' * (difference.seeds > 1)}"
     return f"{metric.difference(difference)} {metric.unit} over {seeds}"
-

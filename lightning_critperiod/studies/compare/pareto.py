@@ -53,7 +53,7 @@ def _color(row: Row) -> str:
 
 
 def _label(panel: "Axes", rows: Sequence[Row]) -> None:
-    """Names in a column at the right, evenly spaced in the order of the means: arms of equal cost lie close together."""
+    """Names in a column at the right, evenly spaced by the order of the means: equal cost means close together."""
     ordered = sorted(rows, key=lambda row: row.mean)
     for position, row in enumerate(ordered):
         panel.annotate(
@@ -67,4 +67,3 @@ def _label(panel: "Axes", rows: Sequence[Row]) -> None:
             arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.3, "shrinkB": 3},
             annotation_clip=False,
         )
-

@@ -85,7 +85,9 @@ class BranchJobs(Jobs):
             return Work(Course(plan.max_epochs, plan.recipe, None).passes())
         epoch = self._epoch(arm, seed) if choice(arm)["epoch"] != RULE or self._has(FULL, seed) else None
         end = plan.max_epochs // 2 if epoch is None else epoch  # as long as nobody knows
-        course = Course(plan.max_epochs, dataclasses.replace(plan.recipe, annealing_fraction=choice(arm)["annealing"]), end)
+        course = Course(
+            plan.max_epochs, dataclasses.replace(plan.recipe, annealing_fraction=choice(arm)["annealing"]), end
+        )
         shared = self.trunks.kept(FULL, seed, end) if self._has(FULL, seed) else end * self.trunks.active
         return Work(course.passes(), course.passes() - course.passes(start=shared))
 
@@ -99,8 +101,10 @@ class BranchJobs(Jobs):
         return self.trunks.results.has(arm, seed)
 
     def _epoch(self, arm: Arm, seed: int) -> int | None:
-        epoch: int | None = choice(arm)["epoch"]
-        return rule_epoch(self._rule, self.trunks.results.records(FULL)[seed]) if epoch == RULE else epoch
+        epoch = choice(arm)["epoch"]
+        if epoch == RULE:
+            return rule_epoch(self._rule, self.trunks.results.records(FULL)[seed])
+        return int(epoch)
 
     def _kept(self, seed: int) -> dict[str, Any]:
         """At which epochs the branches begin."""

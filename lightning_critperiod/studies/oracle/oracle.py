@@ -89,7 +89,5 @@ def _check(config: Config) -> None:
     """Refuse a config in which nothing changes, and a rule that cannot be asked in it."""
     plan = config.plan
     if plan.full == plan.after:
-        raise ValueError(
-            f"{config.name}: nothing changes at a switch, the recipe has {plan.full} before and after it"
-        )
+        raise ValueError(f"{config.name}: nothing changes at a switch, the recipe has {plan.full} before and after it")
     require_fit(rule_of(plan.rule, plan.signal), plan.max_epochs)

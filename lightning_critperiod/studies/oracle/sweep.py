@@ -17,7 +17,7 @@ from lightning_critperiod.studies.oracle.grid import FULL, RULE, choice
 from lightning_critperiod.studies.plan import in_words
 from lightning_critperiod.studies.results import Results
 from lightning_critperiod.studies.statistics import Paired, paired
-from lightning_critperiod.studies.summary import Records, Row, summarize
+from lightning_critperiod.studies.summary import Records, Row, Summary, summarize
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Point:
         row: The metric, samples, passes and seconds, and the paired difference to the full recipe.
         epoch: Of the switch; ``RULE`` where the rule fires, None for the full recipe to the end.
         annealing: The fraction.
-        usual_seconds: Mean over seeds of what the epochs of a whole run would have taken, had every epoch taken the median of all epochs of its volume in all runs.
+        usual_seconds: Mean over seeds of what the epochs of a whole run would have taken, had each taken the median of
+            all epochs of its volume in all runs.
         annealed: Mean over seeds of the epochs that annealing brings the full recipe back in.
         saved: Mean over seeds of the part of the full recipe's samples that was not drawn.
     """
@@ -55,7 +56,7 @@ class Sweep:
         max_epochs: Of a run.
         rule: The config's own, in words.
         choices: Seed -> the first epoch after the period by that rule, asked on the full run; None if there is none.
-        metric: That decides.
+        summary: The rows of the points.
         points: All of them; the full recipe is the first.
         records: Of the runs.
     """
@@ -64,9 +65,14 @@ class Sweep:
     max_epochs: int
     rule: str
     choices: dict[int, int | None]
-    metric: Metric
+    summary: Summary
     points: list[Point]
     records: list[Record]
+
+    @property
+    def metric(self) -> Metric:
+        """That decides."""
+        return self.summary.metric
 
     @property
     def full(self) -> Point:
@@ -121,34 +127,40 @@ def load(folder: Path) -> Sweep:
         ValueError: There is no record of the full recipe.
     """
     results = Results(folder)
-    study, records = results.study, {file.name: results.records(file.name) for file in folder.iterdir() if file.is_dir()}
-    if not records.get(FULL):
+    study = results.study
+    found = {file.name: results.records(file.name) for file in folder.iterdir() if file.is_dir()}
+    records = {name: found[name] for name in sorted(found, key=lambda name: (name != FULL, name)) if found[name]}
+    if FULL not in records:
         raise ValueError(f"{folder} has no record of the full recipe: nothing to compare with")
-    rule, metric = rule_of(study["rule"], study.get("signal")), redrawn(study)
-    fulls = records[FULL]
+    rule, fulls = rule_of(study["rule"], study.get("signal")), records[FULL]
+    summary = summarize([_arm(name, runs) for name, runs in records.items()], records, redrawn(study), None)
+    if summary.row(FULL) is None:
+        raise ValueError(f"{folder}: {summary.metric.name} of the full recipe is no finite number in any run")
     return Sweep(
         name=folder.name,
         max_epochs=_length(fulls),
         # As the config has it: an object of a class of the user's own need not say what it is.
         rule=str(rule) if study["rule"] is None else in_words(study["rule"]),
         choices={seed: rule_epoch(rule, record) for seed, record in fulls.items()},
-        metric=metric,
-        points=list(_points({name: runs for name, runs in records.items() if runs}, metric)),
+        summary=summary,
+        points=list(_points(summary, records)),
         records=[record for runs in records.values() for record in runs.values()],
     )
 
 
-def _points(records: Records, metric: Metric) -> Iterator[Point]:
+def _arm(name: str, runs: Mapping[int, Record]) -> Arm:
+    return Arm(name, next(iter(runs.values()))["comparison"]["overrides"], "")
+
+
+def _points(summary: Summary, records: Records) -> Iterator[Point]:
     usual = _usual_seconds(records)
-    overrides = {name: next(iter(runs.values()))["comparison"]["overrides"] for name, runs in records.items()}
-    arms = [Arm(name, overrides[name], "") for name in sorted(records, key=lambda name: (name != FULL, name))]
-    rows = {row.arm: row for row in summarize(arms, records, metric, None).rows}
-    for arm in (arm for arm in arms if arm.name in rows):
-        runs = records[arm.name]
+    for row in summary.rows:
+        runs = records[row.arm]
+        made_from = choice(_arm(row.arm, runs))
         yield Point(
-            row=rows[arm.name],
-            epoch=choice(arm).get("epoch"),
-            annealing=choice(arm).get("annealing", 0.0),
+            row=row,
+            epoch=made_from.get("epoch"),
+            annealing=made_from.get("annealing", 0.0),
             usual_seconds=statistics.fmean(usual[volume_of(epoch)] for epoch in _epochs_of(runs)) * _length(runs),
             annealed=statistics.fmean(_annealed(record) for record in runs.values()),
             saved=_saved(runs, records[FULL]),

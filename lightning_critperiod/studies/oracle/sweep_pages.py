@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from lightning_critperiod.studies.charts import as_text
-from lightning_critperiod.studies.oracle.switch_figures import figure1, figure2
-from lightning_critperiod.studies.oracle.sweep import Sweep, load
-from lightning_critperiod.studies.oracle.switch_table import markdown
 from lightning_critperiod.report.files import write
+from lightning_critperiod.studies.charts import as_text
+from lightning_critperiod.studies.oracle.sweep import Sweep, load
+from lightning_critperiod.studies.oracle.switch_figures import figure1, figure2
+from lightning_critperiod.studies.oracle.switch_table import markdown
 
 
 def redraw(folder: Path) -> Sweep:

@@ -126,7 +126,9 @@ def figure2(sweep: Sweep) -> "Figure | None":
 def _changes(panel: "Axes", points: Sequence[Point], color: str) -> None:
     none, *others = points
     found: list[tuple[Point, Paired]] = [(p, d) for p in others if (d := change(p, none)) is not None]
-    draw_points(panel, [0.0, *(p.annealing for p, _ in found)], [(0.0, None), *((d.mean, d.t) for _, d in found)], color)
+    draw_points(
+        panel, [0.0, *(p.annealing for p, _ in found)], [(0.0, None), *((d.mean, d.t) for _, d in found)], color
+    )
     for point, difference in found:
         top = difference.t[1] if difference.t else difference.mean
         _above(panel, point.annealing, top, f"{point.row.samples / none.row.samples - 1:+.0%}")

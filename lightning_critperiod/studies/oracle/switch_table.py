@@ -72,6 +72,7 @@ def findings(sweep: Sweep) -> list[str]:
     return [
         _choices(sweep),
         *_worse(sweep),
+        *sweep.summary.lost_seeds,
         NOT_INDEPENDENT,
         "The intervals are for one comparison each, not corrected for there being many.",
     ]
@@ -118,16 +119,19 @@ def markdown(sweep: Sweep) -> str:
         f"The config's own recipe without annealing, in runs of {sweep.max_epochs} epochs; an epoch is the first one "
         f"after the switch. `{sweep.metric.name}`: {sweep.metric.reading}. Means over seeds, in brackets 95% "
         "t-intervals; differences are paired by seed. Passes over the data, seconds and samples are those of whole "
-        "runs, the shared beginning included. Seconds are wall-clock time of the epochs, with whatever else the machine did meanwhile, and every "
-        "run pays for the detector, the full one too. Extra time is against the cheapest switch, had every epoch taken "
-        "the median of all epochs of its volume in all runs.",
+        "runs, the shared beginning included. Seconds are wall-clock time of the epochs, whatever else the machine did "
+        "meanwhile, and every run pays for the detector, the full one too. Extra time is against the cheapest "
+        "switch, had every epoch taken the median of all epochs of its volume in all runs.",
     ]
     for place, points in sweep.annealed.items():
-        parts += [f"## Figure 2: annealing, switch {place_words(place)}", as_markdown(annealing_cells(points, sweep.metric))]
+        parts += [
+            f"## Figure 2: annealing, switch {place_words(place)}",
+            as_markdown(annealing_cells(points, sweep.metric)),
+        ]
     if sweep.annealed:
         parts.append(
             "The fraction is that of the epochs after the switch which have the full recipe again, at the end of the "
-            "run; epochs are whole, so that a small fraction may be none."
+            "run, in whole epochs."
         )
     parts += ["## Hardware and versions", bullets(conditions(sweep.records)), _origin(sweep)]
     return "\n\n".join(parts) + "\n"
