@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lightning_critperiod.callback import CriticalPeriodCallback
+    from lightning_critperiod.changes import Guard, Phased
     from lightning_critperiod.costs import CostMonitor
-    from lightning_critperiod.recipe import Recipe, Volume
+    from lightning_critperiod.recipe import Budget, Change, Cooldown, Recipe, Volume
     from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Patient, Plateau, Slope
     from lightning_critperiod.signals import (
         GradientConfusion,
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 # and the callback is one of the Lightning that is imported by then.
 _ROOMS = {
     "callback": ("CriticalPeriodCallback",),
+    "changes": ("Guard", "Phased"),
     "costs": ("CostMonitor",),
-    "recipe": ("Recipe", "Volume"),
+    "recipe": ("Budget", "Change", "Cooldown", "Recipe", "Volume"),
     "rules": ("AtEpoch", "Forecast", "LowOutlier", "Never", "Patient", "Plateau", "Slope"),
     "signals": (
         "GradientConfusion",
@@ -35,16 +37,21 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "AtEpoch",
+    "Budget",
+    "Change",
+    "Cooldown",
     "CostMonitor",
     "CriticalPeriodCallback",
     "Forecast",
     "GradientConfusion",
     "GradientPredictiveness",
+    "Guard",
     "LayerRotation",
     "LowOutlier",
     "MonitoredMetric",
     "Never",
     "Patient",
+    "Phased",
     "Plateau",
     "Recipe",
     "Slope",

@@ -1,33 +1,31 @@
 """The callback: measure once an epoch, decide, apply. The hooks live here and only here."""
 
 import copy
-import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
-from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
+from lightning_utilities.core.rank_zero import rank_zero_warn
 from typing_extensions import override
 
-from lightning_critperiod import logs
+from lightning_critperiod import watching
 from lightning_critperiod.changes import Driver, Guard, GuardWatch, VolumeChange, own_volume
 from lightning_critperiod.detector import Detector
 from lightning_critperiod.lightning_seam import (
     Overrides,
-    Safely,
     epochs_in_steps,
     finished_epochs,
     last_epoch_again,
     planned_epochs,
+    register,
+    send_back,
 )
 from lightning_critperiod.lightning_seam.namespace import Callback
 from lightning_critperiod.own_rule import own_rule
 from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.rules import History, Rule
-from lightning_critperiod.rules.base import require_fit
 from lightning_critperiod.signals import LayerRotation, Signal
 from lightning_critperiod.timeline import Timeline
+from lightning_critperiod.watching import Watch
 
 LR_POLICIES = ("epoch_equivalent", "unchanged")
 VERSION = 2
@@ -54,11 +52,9 @@ class CriticalPeriodCallback(Callback):
         guard: Takes the changes back where a metric drops; None is no guard.
 
     Attributes:
-        detector: The history of the signal and the decision.
         volumes: 0-based epoch -> the volume that it really drew.
         settings: 0-based epoch -> name of a change of the recipe -> its setting in that epoch.
         full_volume: The full recipe's volume in this run.
-        detector_seconds: Seconds spent on measuring, deciding and applying in this process.
 
     Raises:
         TypeError: An argument is of the wrong kind.
@@ -89,28 +85,37 @@ class CriticalPeriodCallback(Callback):
         self.recipe = Recipe() if recipe is None else recipe
         self.lr_policy = lr_policy
         self.observe_only = rule is None and recipe is None if observe_only is None else observe_only
-        self.guard = None if guard is None else GuardWatch(guard)
+        self._watch = Watch(self.signal, self.rule, guard)
+        self.token = register(self)
         self._driver: Driver | None = None
         self._bar = Overrides()
-        self._prefix = logs.PREFIX
+        self._prefix = watching.PREFIX
         self._max_epochs: int | None = None
         self._forget()
 
     def _forget(self) -> None:
-        self.detector = Detector(self.signal.name, self.rule, self._max_epochs)
         self.volumes: dict[int, Volume] = {}
         self.settings: dict[int, dict[str, Any]] = {}
         self.full_volume = Volume()
-        self.detector_seconds = 0.0
-        self._reason = ""
         self._seed: int | None = None
-        self._measured = -1  # the last epoch at whose end the signal was asked; it may have had no value
         self._learned: list[int | None] = []  # batches of the loaders that have no length
         self._states: dict[str, Any] = {}  # of the changes
-        self._safely = Safely()
-        for part in (self.signal, self.guard):
-            if part is not None:
-                part.reset()
+        self._watch.reset()
+
+    @property
+    def detector(self) -> Detector:
+        """The history of the signal and the decision."""
+        return self._watch.detector
+
+    @property
+    def guard(self) -> GuardWatch | None:
+        """The guard at work; None without one."""
+        return self._watch.guard
+
+    @property
+    def detector_seconds(self) -> float:
+        """Seconds spent on measuring, deciding and applying in this process."""
+        return self._watch.seconds
 
     @property
     def history(self) -> History:
@@ -130,7 +135,7 @@ class CriticalPeriodCallback(Callback):
     @property
     def reason(self) -> str:
         """The decision in words; empty as long as there is none."""
-        return self.detector.reason or self._reason
+        return self._watch.reason
 
     @property
     def timeline(self) -> Timeline:
@@ -168,33 +173,39 @@ class CriticalPeriodCallback(Callback):
     def state_dict(self) -> dict[str, Any]:
         if not self.volumes:
             return {}
+        driver = self._driver if self._driver is not None and self._driver.started else None
         return {
             "version": VERSION,
-            "history": dict(self.history),
-            "end_epoch": self.end_epoch,
-            "reason": self.reason,
+            **self._watch.state_dict(),
             "volumes": {epoch: (v.augmentation_multiplier, v.pruning_ratio) for epoch, v in self.volumes.items()},
             "settings": dict(self.settings),
             "seed": self._seed,
-            "measured": self._measured,
-            "learned": self._driver.learned if self._driver else self._learned,
-            "signal": self.signal.state_dict(),
-            "changes": self._driver.state if self._driver else self._states,
-            "guard": None if self.guard is None else self.guard.state_dict(),
+            "learned": self._learned if driver is None else driver.learned,
+            "changes": self._states if driver is None else driver.state,
         }
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.detector.load(state_dict["history"], state_dict["end_epoch"], state_dict["reason"])
+        self._watch.load_state_dict(state_dict)
+        self._take(state_dict)
+
+    def _take(self, state_dict: dict[str, Any]) -> None:
         self.volumes = {epoch: Volume(*values) for epoch, values in state_dict["volumes"].items()}
         self.settings = dict(state_dict.get("settings", {}))
         self._seed = state_dict["seed"]
-        self._measured = state_dict["measured"]
         self._learned = list(state_dict["learned"])
         self._states = dict(state_dict.get("changes", {}))
-        self.signal.load_state_dict(state_dict["signal"])
-        if self.guard is not None and state_dict.get("guard"):
-            self.guard.load_state_dict(state_dict["guard"])
+
+    def found(self) -> dict[str, Any]:
+        """What a process that was spawned sends back to the one that called ``fit``."""
+        without: dict[str, Any] = {"signal": {}}  # initial weights: of use to a checkpoint only
+        return {**self.state_dict(), **without, "reason": self.reason, "full_volume": self.full_volume}
+
+    def receive(self, found: dict[str, Any]) -> None:
+        """Take what ``found`` returned in another process."""
+        self._watch.receive(found)
+        self._take(found)
+        self.full_volume = found["full_volume"]
 
     @override
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
@@ -210,25 +221,18 @@ class CriticalPeriodCallback(Callback):
         self._max_epochs = planned_epochs(trainer)
         if finished_epochs(trainer) == 0:
             self._forget()
-        self.detector.max_epochs = self._max_epochs
-        if self._max_epochs is not None or trainer.max_steps == -1:
-            self._check_rule(trainer)
+        if not trainer.fast_dev_run and (self._max_epochs is not None or trainer.max_steps == -1):
+            self._watch.check_run(self._max_epochs, acts=not self.observe_only)
         own = own_volume(trainer)
         self.full_volume = own if self.observe_only else self.recipe.during or own
-        self._prefix = logs.PREFIX if len(ours) == 1 or not self.observe_only else logs.observer_prefix(self, ours)
+        self._prefix = (
+            watching.PREFIX if len(ours) == 1 or not self.observe_only else watching.observer_prefix(self, ours)
+        )
         label = "observed" if self.observe_only else "period"
-        logs.show_verdict(self._bar, trainer, label, lambda: "critical" if self.end_epoch is None else "over")
+        watching.show_verdict(self._bar, trainer, label, lambda: "critical" if self.end_epoch is None else "over")
+        send_back(trainer, self)
         if not self.observe_only:
             self._drive(trainer, pl_module)
-
-    def _check_rule(self, trainer: Any) -> None:
-        """An observer only measures where its rule can't work; what drives is refused."""
-        can_judge = self._max_epochs is not None or self.rule.open_ended
-        if self.observe_only and not can_judge:
-            rank_zero_warn(f"{self.rule} needs a run with a last epoch: {self.signal.name} is measured and not judged.")
-            self.detector.judges = False
-        elif self.end_epoch is None and not trainer.fast_dev_run:
-            require_fit(self.rule, self._max_epochs)
 
     def _drive(self, trainer: Any, pl_module: Any) -> None:
         if self._seed is None:
@@ -245,18 +249,17 @@ class CriticalPeriodCallback(Callback):
                 "The critical period of this run began without CriticalPeriodCallback (its state is not in the "
                 "checkpoint): it is measured from here on, against the weights as they are now."
             )
-        if self._max_epochs is None:
-            self._max_epochs = self.detector.max_epochs = epochs_in_steps(trainer)
-            self._check_rule(trainer)
-        with self._timed():
-            for signal in self._signals:
-                signal.on_train_start(trainer, pl_module)
+        if self._max_epochs is None and trainer.max_steps != -1:
+            self._max_epochs = epochs_in_steps(trainer)
+            self._watch.check_run(self._max_epochs, acts=not self.observe_only)
+        self.detector.max_epochs = self._max_epochs
+        self._watch.start(trainer, pl_module)
         finished = finished_epochs(trainer)
-        if self.volumes and self._measured < finished - 1:
+        if self.volumes and self._watch.measured < finished - 1:
             # From a checkpoint of an epoch's last batch: Lightning does not call the end of that epoch any more.
             with last_epoch_again(trainer):
-                self._measure(trainer, pl_module, finished - 1)
-        self._decide(finished)
+                self._watch.measure(trainer, pl_module, finished - 1)
+        self._watch.decide(finished, acts=not self.observe_only)
         if self._driver is not None:
             self._driver.load(self._states)
             self._driver.start(pl_module, self._seed, self.volumes, self._learned)
@@ -268,45 +271,43 @@ class CriticalPeriodCallback(Callback):
         if self._driver is not None:
             self.settings[epoch] = self._driver.settings
             self._driver.on_train_batch_start(pl_module, batch, batch_idx)
-        self._call("on_train_batch_start", trainer, pl_module, batch, batch_idx)
+        self._watch.call("on_train_batch_start", trainer, pl_module, batch, batch_idx)
 
     @override
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         if self._driver is not None:
             self._driver.on_before_optimizer_step(pl_module, optimizer)
-        self._call("on_before_optimizer_step", trainer, pl_module, optimizer)
+        self._watch.call("on_before_optimizer_step", trainer, pl_module, optimizer)
 
     @override
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self._driver is not None:
             self._driver.on_train_batch_end(pl_module, batch_idx)
-        self._call("on_train_batch_end", trainer, pl_module)
+        self._watch.call("on_train_batch_end", trainer, pl_module)
 
     @override
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self._call("on_validation_start", trainer, pl_module)
+            self._watch.call("on_validation_start", trainer, pl_module)
 
     @override
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self._call("on_validation_end", trainer, pl_module)
+            self._watch.call("on_validation_end", trainer, pl_module)
 
     @override
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         epoch = finished_epochs(trainer) - 1  # Lightning counts this epoch as processed already
         if self._max_epochs is None or epoch < self._max_epochs:
-            self._measure(trainer, pl_module, epoch)
-            with self._safely("asking the rule"):
-                self._decide(epoch + 1)
-        with self._safely("logging"):
-            logs.log_epoch(pl_module, self._prefix, self._logged(epoch))
+            self._watch.measure(trainer, pl_module, epoch)
+            with self._watch.safely("asking the rule"):
+                self._watch.decide(epoch + 1, acts=not self.observe_only)
+        with self._watch.safely("logging"):
+            watching.log_epoch(pl_module, self._prefix, self._logged(epoch))
 
     @override
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        if self.end_epoch is None:
-            with self._safely("saying why the rule did not fire"):
-                self._reason = self.detector.why_not(finished_epochs(trainer))
+        self._watch.finish(finished_epochs(trainer))
 
     @override
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
@@ -319,41 +320,11 @@ class CriticalPeriodCallback(Callback):
     def _undo(self) -> None:
         """Leave no trace on trainer, strategy, module and datamodule. The state stays: it may be saved after this."""
         if self._driver is not None:
-            self._learned, self._states = self._driver.learned, self._driver.state
+            if self._driver.started:
+                self._learned, self._states = self._driver.learned, self._driver.state
             self._driver.undo()
         self._driver = None
         self._bar.undo()
-
-    @property
-    def _signals(self) -> list[Signal]:
-        return [self.signal, *([] if self.guard is None else [self.guard.signal])]
-
-    def _call(self, hook: str, *arguments: Any) -> None:
-        with self._timed():
-            for signal in self._signals:
-                with self._safely(f"measuring {signal.name}"):
-                    getattr(signal, hook)(*arguments)
-
-    def _measure(self, trainer: Any, pl_module: Any, epoch: int) -> None:
-        self._measured = epoch
-        with self._timed():
-            self.detector.record(epoch, self._value_of(self.signal, trainer, pl_module))
-            if self.guard is not None:
-                self.guard.record(epoch, self._value_of(self.guard.signal, trainer, pl_module))
-
-    def _value_of(self, signal: Signal, trainer: Any, pl_module: Any) -> float | None:
-        value = None
-        with self._safely(f"measuring {signal.name}"):
-            value = signal.measure(trainer, pl_module)
-        # Rank 0's value counts: metrics that are not synchronised differ between ranks, decisions must not.
-        value = trainer.strategy.broadcast(None if value is None else float(value))
-        return None if value is None else float(value)
-
-    def _decide(self, finished: int) -> None:
-        if self.detector.ask(finished):
-            rank_zero_info(self.reason)
-        if self.guard is not None and not self.observe_only and self.guard.ask(finished, self.end_epoch):
-            rank_zero_info(self.guard.reason)
 
     def _logged(self, epoch: int) -> dict[str, Any]:
         volume = self.volumes.get(epoch, self.full_volume)
@@ -371,14 +342,6 @@ class CriticalPeriodCallback(Callback):
             if isinstance(callback, CriticalPeriodCallback) and callback._driver is not None:
                 return callback._driver.volume
         return self.full_volume
-
-    @contextmanager
-    def _timed(self) -> Generator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.detector_seconds += time.perf_counter() - start
 
 
 def _check_kinds(**values: tuple[object, type]) -> None:

@@ -12,9 +12,19 @@ HEAVY = {"matplotlib", "codecarbon", "jsonargparse", "ray", "sklearn", "torchvis
 
 # room -> rooms of ours that it may import
 ARROWS = {
-    "__init__": {"callback", "costs", "recipe", "rules", "signals"},
+    "__init__": {"callback", "changes", "costs", "recipe", "rules", "signals"},
     "__main__": {"cli"},
-    "callback": {"changes", "detector", "lightning_seam", "logs", "own_rule", "recipe", "rules", "signals", "timeline"},
+    "callback": {
+        "changes",
+        "detector",
+        "lightning_seam",
+        "own_rule",
+        "recipe",
+        "rules",
+        "signals",
+        "timeline",
+        "watching",
+    },
     "changes": {"data", "lightning_seam", "recipe", "rules", "signals", "timeline"},
     "cli": {"callback", "compare", "costs", "inspection", "oracle", "recorder", "refusal", "reporting"},
     "compare": {
@@ -35,7 +45,6 @@ ARROWS = {
     "detector": {"rules"},
     "inspection": {"own_rule", "plotting", "recipe", "report", "rules", "signals"},
     "lightning_seam": set(),
-    "logs": {"lightning_seam"},
     "models": {"lightning_seam"},
     "oracle": {"callback", "compare", "inspection", "lightning_seam", "plotting", "recipe", "report", "rules"},
     "own_rule": {"rules", "signals"},
@@ -48,6 +57,7 @@ ARROWS = {
     "rules": {"recipe"},
     "signals": {"lightning_seam", "recipe"},
     "timeline": set(),
+    "watching": {"changes", "detector", "lightning_seam", "rules", "signals"},
 }
 STANDARD_LIBRARY_ONLY = {"detector", "recipe", "rules", "timeline"}
 

@@ -34,6 +34,9 @@ SCHEDULERS = {
     "warm-up, then cosine": warm_up_then_cosine,
     "polynomial": lambda o, total: lr_scheduler.PolynomialLR(o, total_iters=total, power=2),
     "cyclic": lambda o, total: lr_scheduler.CyclicLR(o, 0.01, 0.1, step_size_up=7, cycle_momentum=False),
+    "chained": lambda o, total: lr_scheduler.ChainedScheduler(
+        [lr_scheduler.ConstantLR(o, factor=0.5, total_iters=total // 3), lr_scheduler.ExponentialLR(o, gamma=0.99)]
+    ),
 }
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*`OneCycleLR` scheduler is using .interval.*")
@@ -133,6 +136,26 @@ class SeveralSchedulers(TinyModel):
             {"scheduler": every_third, "interval": "step", "frequency": 3},
             {"scheduler": every_epoch, "interval": "epoch"},
         ]
+
+
+class StepAndEpoch(TinyModel):
+    """The step-wise one sets the rate, the epoch-wise one multiplies what it finds: their order matters."""
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.SGD(self.parameters(), lr=0.05)
+        every_step = lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
+        every_epoch = lr_scheduler.MultiplicativeLR(optimizer, lambda _: 0.5)
+        return [optimizer], [
+            {"scheduler": every_step, "interval": "step"},
+            {"scheduler": every_epoch, "interval": "epoch"},
+        ]
+
+
+@pytest.mark.parametrize("case", RECIPES)
+def test_a_shrunk_epoch_steps_the_step_wise_scheduler_before_the_epoch_wise_one_as_lightning_does(tmp_path, case):
+    rates = train(tmp_path, StepAndEpoch(), RECIPES[case])
+    steps = [PLANNED[case] * (epoch + 1) for epoch in range(EPOCHS)]
+    close(last(rates), [0.05 / (1 + n) * 0.5 for n in steps])
 
 
 @pytest.mark.parametrize("case", RECIPES)

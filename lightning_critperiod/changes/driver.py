@@ -22,6 +22,7 @@ class Driver:
 
     Attributes:
         settings: Name of a change -> its setting in the epoch that runs.
+        started: Whether the state of the changes is that of this fit.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Driver:
         self.volume_change = volume
         self.changes = [*others, volume]
         self.settings: dict[str, Any] = {}
+        self.started = False
         self._phase_of = phase_of
         self._max_epochs = planned_epochs(trainer)  # weight averaging lets the Trainer run one more, for batch norm
         self._total: StepTotal | None = None
@@ -76,6 +78,7 @@ class Driver:
         self._loaders_are_ready(epoch)
         self.volume_change.ready_to_train(self._before, told)
         self._epoch_start.begun = epoch
+        self.started = True
 
     def undo(self) -> None:
         """Leave no trace on trainer, strategy, module and datamodule."""

@@ -11,6 +11,7 @@ from lightning_critperiod.costs.logged import LoggedMetrics, batch_size
 from lightning_critperiod.costs.meter import EnergyMeter
 from lightning_critperiod.costs.ranks import meter_devices, summed
 from lightning_critperiod.costs.stopwatch import Stopwatch
+from lightning_critperiod.lightning_seam import register, send_back
 from lightning_critperiod.lightning_seam.namespace import Callback
 from lightning_critperiod.recipe import require_number
 
@@ -60,6 +61,7 @@ class CostMonitor(Callback):
         self.obtained: dict[str, str] = {}
         self.hardware: dict[str, Any] = {}
         self._before = Ledger()
+        self.token = register(self)
         self._forget_session()
 
     @property
@@ -112,6 +114,7 @@ class CostMonitor(Callback):
         # A Trainer that is fitted again goes on; a new one starts from nothing.
         self._before = self._ledger if trainer.current_epoch > 0 else Ledger()
         self._forget_session()
+        send_back(trainer, self)
         self._watch = Stopwatch(trainer)
         self._ranks = trainer.world_size
         if trainer.local_rank == 0:
@@ -227,6 +230,15 @@ class CostMonitor(Callback):
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._before = Ledger.from_state(state_dict)
+
+    def found(self) -> dict[str, Any]:
+        """What a process that was spawned sends back to the one that called ``fit``."""
+        return {"ledger": self.state_dict(), "obtained": self.obtained, "hardware": self.hardware}
+
+    def receive(self, found: dict[str, Any]) -> None:
+        """Take what ``found`` returned in another process."""
+        self.load_state_dict(found["ledger"])
+        self.obtained, self.hardware = found["obtained"], found["hardware"]
 
     def __getstate__(self) -> dict[str, Any]:
         # The meter has threads; a clock's reading means nothing in another process.

@@ -25,6 +25,7 @@ from lightning_critperiod.lightning_seam.progress import (
     unfinished_batches,
 )
 from lightning_critperiod.lightning_seam.safely import Safely
+from lightning_critperiod.lightning_seam.spawned import register, send_back
 from lightning_critperiod.lightning_seam.step_total import StepTotal
 
 __all__ = [
@@ -46,7 +47,9 @@ __all__ = [
     "last_epoch_again",
     "planned_epochs",
     "prepared",
+    "register",
     "reload_train_loaders",
+    "send_back",
     "steps_read",
     "train_loaders",
     "unfinished_batches",

@@ -1,0 +1,6 @@
+"""What the callback measures, decides and says of a run."""
+
+from lightning_critperiod.watching.logs import PREFIX, log_epoch, observer_prefix, show_verdict
+from lightning_critperiod.watching.watch import Watch
+
+__all__ = ["PREFIX", "Watch", "log_epoch", "observer_prefix", "show_verdict"]
