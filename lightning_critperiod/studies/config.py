@@ -33,6 +33,7 @@ class Config:
         name: Of the last file.
         sources: The files as read from YAML, to tell it from another one.
         text: All of it in one, defaults included.
+        notes: What differs from what ``fit`` would do with it.
         margin: Non-inferiority margin in the unit of the metric, if it states one.
         plan: What the arms are made from.
         monitors: What its callbacks watch.
@@ -41,6 +42,7 @@ class Config:
     name: str
     sources: list[Any]
     text: str
+    notes: list[str]
     margin: float | None
     plan: Plan
     monitors: list[Monitor]
@@ -51,6 +53,11 @@ class Config:
         numbers = [source.get("seed_everything") for source in self.sources]
         # The parsed config has a random seed where the files have none.
         return next((n for n in reversed(numbers) if isinstance(n, int) and not isinstance(n, bool)), 0)
+
+    @property
+    def observes(self) -> bool:
+        """Whether its callback is told to change nothing."""
+        return bool(yaml.safe_load(self.text)["critical_period"]["observe_only"])
 
     def metric(self, name: str, mode: Mode | None) -> Metric:
         """The metric of a study of this config; a ValueError asks for its direction where that is not known."""
@@ -68,14 +75,18 @@ def read(files: Sequence[Path], cli: Cli) -> Config:
         The config; a ValueError says why no study can be made of it.
     """
     name, sources = files[-1].stem, [_source(file) for file in files]
+    for key in ("model", "data"):
+        _require_class(name, key, [source[key] for source in sources if source.get(key) is not None])
     with ExitStack() as stack:
         layers = [_as_fit_layer(file, source, stack) for file, source in zip(files, sources, strict=True)]
         stack.enter_context(quiet())
         parsed = cli([argument for layer in layers for argument in ("--config", str(layer))], run=False)
     _check(name, parsed)
+    notes = _let_it_act(parsed)
     text = parsed.parser.dump(parsed.config, skip_none=False)
-    monitors = [*_monitors(parsed.trainer.callbacks)]
-    return Config(name, sources, text, parsed.config["margin"], _plan(parsed, yaml.safe_load(text), monitors), monitors)
+    monitors = _monitors(parsed.trainer.callbacks)
+    plan = _plan(parsed, yaml.safe_load(text), monitors)
+    return Config(name, sources, text, notes, parsed.config["margin"], plan, monitors)
 
 
 def _source(file: Path) -> dict[str, Any]:
@@ -85,6 +96,13 @@ def _source(file: Path) -> dict[str, Any]:
     if source.get("ckpt_path") is not None:
         raise ValueError(f"{file}: a study trains from the beginning, take ckpt_path out, got {source['ckpt_path']!r}")
     return source
+
+
+def _require_class(name: str, key: str, layers: Sequence[Any]) -> None:
+    """A config of a LightningCLI that was made for one class gives the arguments alone: nobody can tell of what."""
+    stated = any(isinstance(layer, str) or "class_path" in layer for layer in layers)
+    if layers and not stated:
+        raise ValueError(f"{name}: {key} must have a class_path, and its arguments in init_args, got {layers[-1]!r}")
 
 
 def _as_fit_layer(file: Path, source: dict[str, Any], stack: ExitStack) -> Path:
@@ -113,6 +131,22 @@ def _check(name: str, parsed: Any) -> None:
         )
     if trainer.max_epochs is None or trainer.max_epochs < 1:
         raise ValueError(f"{name}: trainer.max_epochs must be the number of epochs of a run, got {trainer.max_epochs}")
+
+
+def _let_it_act(parsed: Any) -> list[str]:
+    """A callback with neither rule nor recipe only observes, and a study of it would compare nothing.
+
+    Returns:
+        What to say of it.
+    """
+    callback: CriticalPeriodCallback = parsed.config_init["critical_period"]
+    if parsed.config["critical_period"]["observe_only"] is not None or not callback.observe_only:
+        return []
+    parsed.config["critical_period"]["observe_only"] = False
+    return [
+        "The config names neither rule nor recipe, with which fit only observes. Here it acts: "
+        f"{callback.rule}, then {callback.recipe.after}."
+    ]
 
 
 def _monitors(callbacks: Sequence[Any]) -> list[Monitor]:

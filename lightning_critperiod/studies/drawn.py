@@ -22,6 +22,12 @@ def epoch_seconds(epoch: dict[str, Any]) -> float:
     return float(sum(epoch["seconds"].values()))
 
 
+def overhead_seconds(record: Record) -> float:
+    """Wall-clock time of a run beside its epochs: reading the config, starting and testing."""
+    whole: float = record["comparison"].get("seconds", record["measured"]["seconds"])
+    return whole - run_seconds(record)
+
+
 def run_seconds(record: Record) -> float:
     """Wall-clock time of all epochs, with the detector. Start-up is left out: a branch of another run has two."""
     return sum(epoch_seconds(epoch) for epoch in record["epochs"])

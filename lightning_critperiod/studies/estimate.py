@@ -1,14 +1,17 @@
 """How long a study will take, before it has."""
 
 from collections.abc import Sequence
+from statistics import fmean
 
-from lightning_critperiod.studies.drawn import run_seconds
+from lightning_critperiod.studies.drawn import overhead_seconds, run_seconds
 from lightning_critperiod.studies.jobs import Jobs, Run
 from lightning_critperiod.studies.results import Results
 
 
 def seconds_left(jobs: Jobs, results: Results, left: Sequence[Run], workers: int) -> float | None:
-    """Seconds for the runs that are left: what each is expected to draw, at the pace of the finished ones.
+    """Seconds for the runs that are left, at the pace of the finished ones.
+
+    A run takes as long as the passes over the data that it is expected to train, and what every run takes beside them.
 
     Args:
         jobs: Says what a run is expected to draw.
@@ -23,8 +26,10 @@ def seconds_left(jobs: Jobs, results: Results, left: Sequence[Run], workers: int
     passes = sum(jobs.work(*run).whole for run in done)
     if not passes:
         return None
-    pace = sum(run_seconds(results.load(*run)) for run in done) / passes
-    each = [pace * (work.whole - work.shared) for work in (jobs.work(*run) for run in left)]
+    records = [results.load(*run) for run in done]
+    pace = sum(map(run_seconds, records)) / passes
+    beside = fmean(map(overhead_seconds, records))
+    each = [beside + pace * (work.whole - work.shared) for work in (jobs.work(*run) for run in left)]
     # However many workers there are, the study takes as long as its longest run.
     return max(sum(each) / workers, max(each, default=0.0))
 

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def train(job: Job, cli: Cli) -> Record:
     Raises:
         RuntimeError: The run did not come to its end.
     """
+    start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, quiet():
         changes = {"arm": job.filled, "here": job.here, "run": _of_the_run(folder)}
         layers = {"config": job.config, **{name: json.dumps(change) for name, change in changes.items()}}
@@ -68,6 +70,7 @@ def train(job: Job, cli: Cli) -> Record:
         "overrides": job.overrides,
         "filled": job.filled,
         "resumed": job.checkpoint is not None,
+        "seconds": time.perf_counter() - start,
         "rates": rates,
     }
     return {**record, "config": None, "comparison": comparison}

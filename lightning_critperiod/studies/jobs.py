@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lightning_critperiod.studies.arm import Arm
+from lightning_critperiod.studies.config import Config
 from lightning_critperiod.studies.job import Job
 
 Run = tuple[Arm, int]
@@ -28,12 +29,14 @@ class Jobs(ABC):
     """Makes the jobs of a study. In every seed one arm goes first, which others follow.
 
     Attributes:
+        config: Of the study.
         arms: All of them.
         seeds: All of them.
     """
 
     first: str
     """Name of that arm."""
+    config: Config
     arms: Sequence[Arm]
     seeds: Sequence[int]
 

@@ -67,7 +67,7 @@ class Metric:
     @property
     def unit(self) -> str:
         """What follows a difference or a margin."""
-        return "points" if self.percent else f"in {self.name} ({self.better})"
+        return "points" if self.percent else f"in {self.name}"
 
     @property
     def short_unit(self) -> str:

@@ -201,9 +201,9 @@ def _judged(row: Row, metric: Metric, margin: float | None, lost: bool) -> Row:
 
 
 def _switch(record: Record) -> int | None:
-    """The first epoch after the critical period; a run that begins after it has no switch."""
-    decision = record["decision"]
-    return (decision["end_epoch"] or None) if decision else None
+    """The first epoch after the critical period; a run that begins after it, or ends with it, has no switch."""
+    end_epoch: int = (record["decision"] or {}).get("end_epoch") or 0
+    return end_epoch if 0 < end_epoch < record["run"]["max_epochs"] else None
 
 
 def _last_rate(record: Record) -> float:

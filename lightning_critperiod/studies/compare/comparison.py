@@ -39,7 +39,8 @@ class Comparison:
             The exit status: 1 if a run failed.
         """
         margin = "" if self.margin is None else f"; the margin is {self.margin:g} {self.runs.metric.unit}"
-        self.runs.console.print(f"{self.runs.metric}{margin}.", soft_wrap=True, markup=False)
+        for text in (*self.runs.jobs.config.notes, f"{self.runs.metric}{margin}."):
+            self.runs.console.print(text, soft_wrap=True, markup=False)
         self.runs.finish(self.pool)
         if self.runs.any_finished:
             self.report()
@@ -67,10 +68,15 @@ def prepare(options: CompareOptions, cli: Cli) -> Comparison:
         cli: Parses and runs configs.
 
     Returns:
-        The comparison; a ValueError says what makes it impossible.
+        The comparison.
+
+    Raises:
+        ValueError: Something makes it impossible.
     """
     config = read(options.config, cli)
     metric = config.metric(options.metric, options.mode)
+    if config.observes:
+        raise ValueError(f"{config.name}: with critical_period.observe_only no arm would change anything, take it out")
     results = Results(options.results / config.name)
     stated = results.study.get("margins", {})
     margin = _margin(options, config, stated.get(metric.name))

@@ -40,7 +40,8 @@ class Oracle:
         Returns:
             The exit status: 1 if a run failed.
         """
-        self.runs.console.print(f"{self.runs.metric}.", soft_wrap=True, markup=False)
+        for text in (*self.runs.jobs.config.notes, f"{self.runs.metric}."):
+            self.runs.console.print(text, soft_wrap=True, markup=False)
         self.runs.finish(self.pool)
         self.trunks.clean()
         if self.runs.any_finished:
