@@ -63,10 +63,10 @@ def _find_modules_here() -> None:
 
 
 def _lightning(arguments: list[str]) -> None:
-    with refusing():
-        from lightning_critperiod.shipped_configs import with_files
+    from lightning_critperiod.cli.first_look import first_look
 
-        with_files(arguments)  # a config that is not there is said before Lightning is imported
+    with refusing():
+        first_look(arguments)
     from lightning_critperiod.cli.lightning_cli import CritperiodCLI
 
     CritperiodCLI()

@@ -60,7 +60,7 @@ def study_parser(command: str, description: str, seeds: int, results: str) -> Ar
     parser = ArgumentParser(prog=f"critperiod {command}", description=description, exit_on_error=False)
     add = parser.add_argument
     layers = "The config, as for fit: a file, or the name of a shipped one; of several layers the last gives the name."
-    add("--config", nargs="+", required=True, help=layers)
+    add("-c", "--config", action="extend", nargs="+", required=True, help=layers)
     first = "Seeds an arm: the config's seed_everything (0 where it has no number) and the numbers that follow."
     add("--seeds", type=int, default=seeds, help=first)
     add("--metric", default="test_acc", help="The test metric that decides, as it is logged.")
