@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from rich.console import Console
@@ -33,7 +33,7 @@ class CritperiodCLI(LightningCLI):
         with refusing(until=self._has_trained):
             super().__init__(
                 LightningModule,
-                LightningDataModule,
+                None,  # any LightningDataModule, or the data of the model
                 subclass_mode_model=True,
                 subclass_mode_data=True,
                 parser_kwargs={**quiet, **dict.fromkeys(self.subcommands() if run else (), quiet)},
