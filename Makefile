@@ -31,6 +31,7 @@ results: .venv/installed
 	$(BIN)/python benchmarks/late_enough.py judge
 	$(BIN)/python benchmarks/coverage.py judge
 	$(BIN)/python benchmarks/scale.py judge
+	$(BIN)/python benchmarks/worthwhile.py
 	$(BIN)/python benchmarks/readme.py
 
 lint: .venv/installed-dev

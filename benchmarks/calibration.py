@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import recorded
@@ -18,6 +19,7 @@ from synthetic import (
     Make,
     broken,
     decay,
+    doubling_is_spent,
     drop,
     exponential,
     gain_is_spent,
@@ -27,8 +29,9 @@ from synthetic import (
     steady,
 )
 
-from lightning_critperiod.rules import Forecast, LowOutlier, Plateau, Rule, Slope
+from lightning_critperiod.rules import Forecast, LowOutlier, Plateau, Rule, Slope, Worthwhile
 
+SHAPES = (("exponential", exponential), ("power law", power_law))
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "calibration.md"
 
 
@@ -40,11 +43,14 @@ def no_change(runs: int) -> str:
         (Plateau(3), -1.0),
         (Plateau(10), -1.0),
         (Forecast(), -1.0),
+        (Worthwhile(0.05, "min"), -1.0),
     ):
         signals = [partial(noise, sd=0.01), partial(noise, sd=0.01, rho=0.9)]
         signals += [partial(steady, change=change, sd=sd * abs(change)) for sd in (0.001, 0.01, 0.1)]
         signals += [partial(steady, change=change, sd=0.1 * abs(change), rho=0.9)]
-        rows.append([words(rule), *(false_alarm(rule, make, runs) for make in signals)])
+        # On a steady signal little of the gain so far is left shortly before the end: there `Forecast` may fire.
+        by = EPOCHS * 9 // 10 if isinstance(rule, Forecast) else EPOCHS
+        rows.append([words(rule), *(false_alarm(rule, make, runs, by) for make in signals)])
     return table(
         [
             "rule",
@@ -69,7 +75,6 @@ def published_length(runs: int) -> str:
 
 
 def delays(runs: int) -> str:
-    exponential_end, power_end = gain_is_spent(exponential, 0.05), gain_is_spent(power_law, 0.05)
     cases: list[tuple[Rule, str, Make, int]] = []
     for sd in (0.0, 0.002, 0.01):
         made = partial(broken, before=3.0, after=0.3, sd=sd)
@@ -81,12 +86,10 @@ def delays(runs: int) -> str:
         for sd in (0.001, 0.01):
             made = partial(broken, before=-1.0, after=0.0, sd=sd)
             cases.append((Plateau(patience), f"falls, then flat, noise {sd}", made, CHANGE))
-    for name, shape, end in (
-        ("exponential", exponential, exponential_end),
-        ("power law", power_law, power_end),
-    ):
-        for sd in (0.0, 0.01, 0.05):
-            cases.append((Forecast(), f"{name}, noise {sd}", partial(decay, shape=shape, sd=sd), end))
+    for name, shape in SHAPES:
+        ends = (Forecast(), gain_is_spent(shape, 0.05)), (Worthwhile(0.05, "min"), doubling_is_spent(shape, 0.05))
+        for (rule, end), sd in product(ends, (0.0, 0.01, 0.05)):
+            cases.append((rule, f"{name}, noise {sd}", partial(decay, shape=shape, sd=sd), end))
     rows = [[words(r), name, str(end), *detection(r, make, end, runs)] for r, name, make, end in cases]
     return table(["rule", "signal", "true end", "false_alarm", "detection_delay", "missed"], rows)
 
@@ -124,17 +127,26 @@ def plateau_sensitivity(runs: int) -> str:
 def forecast_sensitivity(runs: int) -> str:
     rows = []
     for min_gain in (0.02, 0.05, 0.1):
-        for name, shape in (("exponential", exponential), ("power law", power_law)):
+        for name, shape in SHAPES:
             end = gain_is_spent(shape, min_gain)
             found = detection(Forecast(min_gain), partial(decay, shape=shape, sd=0.01), end, runs)
             rows.append([f"{min_gain}", name, str(end), *found])
     return table(["min_gain", "signal", "true end", "false_alarm", "detection_delay", "missed"], rows)
 
 
+def worthwhile_sensitivity(runs: int) -> str:
+    rows = []
+    for min_gain in (0.02, 0.05, 0.1):
+        for name, shape in SHAPES:
+            end = doubling_is_spent(shape, min_gain)
+            found = detection(Worthwhile(min_gain, "min"), partial(decay, shape=shape, sd=0.01), end, runs)
+            rows.append([f"{min_gain}", name, str(end), *found])
+    return table(["min_gain", "signal", "true end", "false_alarm", "detection_delay", "missed"], rows)
+
+
 DOCUMENT = """# Calibration of the rules
 
-Written by `python benchmarks/calibration.py` ({runs} synthetic runs a cell, a fifth of that for `Forecast`;
-seeds 0, 1, 2, ...). Shares are in percent with their 95% interval (Wilson); epochs are a median with the 10%
+Written by `python benchmarks/calibration.py` ({runs} synthetic runs a cell; seeds 0, 1, 2, ...). Shares are in percent with their 95% interval (Wilson); epochs are a median with the 10%
 and 90% quantiles. Synthetic runs last {epochs} epochs unless the table says otherwise, and every rule has its
 default `min_epochs`.
 
@@ -153,8 +165,10 @@ of that change.
 {no_change}
 What it says: `Slope` and `Plateau` look for the end of a movement, so that a flat signal, which never moved,
 ends the period at once: neither may be given a signal that is not known to move. `Slope` needs a smooth
-signal: noise enters its slope times the number of epochs. `Forecast` wants to see the curve bend
-first, and stays silent on flat and on steady signals with independent noise; slow waves it takes for curves.
+signal: noise enters its slope times the number of epochs. `Worthwhile(0.05, "min")` is right to end on a flat
+signal, where nothing is to come; on the steady ones a doubling brings ten times what it asks for. `Forecast` measures
+what is left by the gain so far, which on a steady signal is less than 5% from epoch {steady_end} on: only its alarms up to
+epoch 90 count. Noise that is correlated from epoch to epoch looks like a curve to both, and hastens them.
 `Forecast(mode="max")`, the rule for gradient predictiveness, is its mirror image: the same numbers hold.
 
 The published rule for gradient confusion in runs of the published length, on flat white noise:
@@ -164,9 +178,10 @@ The published rule for gradient confusion in runs of the published length, on fl
 
 {delays}
 `Slope`: the signal rises at a rate of 3 a run, then 0.3; the limit of 45 degrees is 1. `Plateau`: falls by
-0.4 in {change} epochs, then stays. `Forecast`: exp(-t / 12) and 1 / (1 + t / 4); the true end is where the
-curve without noise has less than `min_gain` of its gain so far left. On a power law the exponential forgets
-the long tail: the rule is early by a third of the run.
+0.4 in {change} epochs, then stays. `Forecast` and `Worthwhile`: exp(-t / 12) and 1 / (1 + t / 4); the true end is where
+the curve without noise has less than `min_gain` of its gain so far left, and where its next doubling brings less than
+`min_gain`. Noise delays both, and with much of it they miss the end. [worthwhile.md](worthwhile.md) asks them on
+real curves.
 
 ## Sensitivity
 
@@ -184,6 +199,9 @@ degrees at epoch 20.6. No verdict comes before epoch {tenth}, the tenth of the r
 `Forecast`, noise 0.01:
 
 {forecast_sensitivity}
+`Worthwhile`, noise 0.01:
+
+{worthwhile_sensitivity}
 ## Smoothing, waiting, and a cheaper signal
 
 {smoothing}
@@ -196,10 +214,11 @@ degrees at epoch 20.6. No verdict comes before epoch {tenth}, the tenth of the r
 
 def document(runs: int) -> str:
     tables = (no_change, published_length, delays, slope_sensitivity, outlier_sensitivity)
-    tables += (plateau_sensitivity, forecast_sensitivity)
+    tables += (plateau_sensitivity, forecast_sensitivity, worthwhile_sensitivity)
     tables += (waiting.smoothing, waiting.patience)
     parts = {make.__name__: make(runs) for make in tables} | {"approximation": waiting.APPROXIMATION}
     numbers = {"runs": runs, "epochs": EPOCHS, "change": CHANGE, "tenth": EPOCHS // 10}
+    numbers["steady_end"] = gain_is_spent(lambda t: -t, Forecast().min_gain)
     return DOCUMENT.format(**parts, **numbers, recorded=recorded.report())
 
 

@@ -22,11 +22,10 @@ from pathlib import Path
 import torch
 from lightning.pytorch import Trainer, seed_everything
 
-from lightning_critperiod import AtEpoch, CostMonitor, CriticalPeriodCallback, Never
+from lightning_critperiod import AtEpoch, CostMonitor, CriticalPeriodCallback, Never, RunRecorder
 from lightning_critperiod.datamodules import Digits
 from lightning_critperiod.models import CifarResNet, ImageClassifier
-from lightning_critperiod.recorder import RunRecorder
-from lightning_critperiod.report.files import as_json, write
+from lightning_critperiod.record import as_json, write
 
 ROOT = Path(__file__).parents[1]
 EPOCHS, SWITCH = 12, 4
@@ -37,7 +36,7 @@ OTHERS = ("start_up", "metering")
 def train(rule, seed):
     """The record of one run."""
     seed_everything(seed, verbose=False)
-    recorder = RunRecorder()
+    recorder = RunRecorder(show=False)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(
             max_epochs=EPOCHS,
@@ -60,7 +59,7 @@ def without_start(seconds):
 
 def pace(record):
     """Seconds of the epochs that draw the same in both runs, without the first, which holds the warm-up."""
-    return sum(sum(epoch["seconds"][p] for p in ("training", "data_wait")) for epoch in record["epochs"][1:SWITCH])
+    return sum(sum(epoch.seconds[p] for p in ("training", "data_wait")) for epoch in record.epochs[1:SWITCH])
 
 
 def measure(seed):
@@ -68,8 +67,8 @@ def measure(seed):
     order = ["switched", "full"] if seed % 2 else ["full", "switched"]
     began = time.time()
     records = {name: train(rules[name], seed) for name in order}
-    projected, phases = records["switched"]["projected"], records["full"]["measured"]["seconds_by_phase"]
-    start = sum(projected["seconds_by_phase"].get(phase, 0.0) for phase in OTHERS)
+    projected, phases = records["switched"].projected, records["full"].measured.seconds_by_phase
+    start = sum(projected.seconds_by_phase.get(phase, 0.0) for phase in OTHERS)
     return {
         "seed": seed,
         "first": order[0],
@@ -78,10 +77,10 @@ def measure(seed):
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, {torch.get_num_threads()} threads of torch "
         f"{torch.__version__}",
         "full": without_start(phases),
-        "projected": projected["seconds"] - start,
-        "low": projected["seconds_low"] - start,
-        "high": projected["seconds_high"] - start,
-        "switched": without_start(records["switched"]["measured"]["seconds_by_phase"]),
+        "projected": projected.seconds - start,
+        "low": projected.seconds_low - start,
+        "high": projected.seconds_high - start,
+        "switched": without_start(records["switched"].measured.seconds_by_phase),
         "pace": pace(records["full"]) / pace(records["switched"]) - 1,
     }
 

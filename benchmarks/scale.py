@@ -26,7 +26,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_critperiod import CriticalPeriodCallback, Never
-from lightning_critperiod.report.files import as_json, write
+from lightning_critperiod.record import as_json, write
 from lightning_critperiod.signals import LayerRotation
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,7 @@ from statistics import NormalDist, median
 import numpy as np
 from synthetic import EPOCHS, Make
 
-from lightning_critperiod.rules import Forecast, Rule
+from lightning_critperiod.rules import Rule
 
 
 def end_epoch(rule: Rule, values: Iterable[float], max_epochs: int) -> int | None:
@@ -38,8 +38,6 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def end_epochs(rule: Rule, make: Make, runs: int, n: int = EPOCHS) -> list[int | None]:
-    # A fit an epoch is slow: a fifth of the runs is enough of those.
-    runs = max(runs // 5, 1) if isinstance(rule, Forecast) else runs
     return [end_epoch(rule, make(np.random.default_rng(seed), n), n) for seed in range(runs)]
 
 

@@ -53,6 +53,13 @@ def gain_is_spent(shape: Callable[[np.ndarray], np.ndarray], min_gain: float) ->
     return int(np.argmax(left)) + 1
 
 
+def doubling_is_spent(shape: Callable[[np.ndarray], np.ndarray], min_gain: float) -> int:
+    """The first number of epochs, not before the peak of it, whose doubling gains less than min_gain on the true curve."""
+    epochs = np.arange(1, 10 * EPOCHS)
+    gain = shape(epochs - 1) - shape(2 * epochs - 1)
+    return int(epochs[np.flatnonzero(gain >= min_gain)[-1]]) + 1
+
+
 def rotation(rng: np.random.Generator, n: int, sd: float) -> np.ndarray:
     """Saturating as layer rotation does: it rises at 45 degrees at epoch 15 ln(0.6 * 99 / 15) = 20.6 of 100."""
     return 0.6 * -np.expm1(-np.arange(n) / 15) + noise(rng, n, sd)

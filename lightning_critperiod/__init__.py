@@ -1,14 +1,16 @@
 """Stop paying for the expensive recipe when the critical learning period is over: a PyTorch Lightning callback."""
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from lightning_critperiod.lazy_names import lazily
 
 if TYPE_CHECKING:
     from lightning_critperiod.callback import CriticalPeriodCallback
     from lightning_critperiod.changes import Guard, Phased
-    from lightning_critperiod.costs import CostMonitor
+    from lightning_critperiod.early_cooldown import EarlyCooldown
     from lightning_critperiod.recipe import Budget, Change, Cooldown, Recipe, Volume
-    from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Patient, Plateau, Slope
+    from lightning_critperiod.report import CostMonitor, RunRecorder
+    from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Patient, Plateau, Slope, Worthwhile
     from lightning_critperiod.signals import (
         GradientConfusion,
         GradientPredictiveness,
@@ -17,14 +19,14 @@ if TYPE_CHECKING:
         TrainingGradientConfusion,
     )
 
-# Where each name comes from. It is imported when it is asked for: a command line that trains nothing needs no torch,
-# and the callback is one of the Lightning that is imported by then.
+# A command line that trains nothing needs no torch, and the callback is one of the Lightning that is imported by then.
 _ROOMS = {
     "callback": ("CriticalPeriodCallback",),
     "changes": ("Guard", "Phased"),
-    "costs": ("CostMonitor",),
+    "early_cooldown": ("EarlyCooldown",),
     "recipe": ("Budget", "Change", "Cooldown", "Recipe", "Volume"),
-    "rules": ("AtEpoch", "Forecast", "LowOutlier", "Never", "Patient", "Plateau", "Slope"),
+    "report": ("CostMonitor", "RunRecorder"),
+    "rules": ("AtEpoch", "Forecast", "LowOutlier", "Never", "Patient", "Plateau", "Slope", "Worthwhile"),
     "signals": (
         "GradientConfusion",
         "GradientPredictiveness",
@@ -33,7 +35,7 @@ _ROOMS = {
         "TrainingGradientConfusion",
     ),
 }
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+_get = lazily(__name__, _ROOMS)
 
 __all__ = [
     "AtEpoch",
@@ -42,6 +44,7 @@ __all__ = [
     "Cooldown",
     "CostMonitor",
     "CriticalPeriodCallback",
+    "EarlyCooldown",
     "Forecast",
     "GradientConfusion",
     "GradientPredictiveness",
@@ -54,25 +57,23 @@ __all__ = [
     "Phased",
     "Plateau",
     "Recipe",
+    "RunRecorder",
     "Slope",
     "TrainingGradientConfusion",
     "Volume",
+    "Worthwhile",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return _version()
-    if name not in _ROOM_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+    return _version() if name == "__version__" else _get(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})
 
 
 def _version() -> str:
     from importlib.metadata import version
 
     return version("lightning-critperiod")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "__version__"})

@@ -8,7 +8,15 @@ from lightning_utilities.core.rank_zero import rank_zero_warn
 from typing_extensions import override
 
 from lightning_critperiod import watching
-from lightning_critperiod.changes import Driver, Guard, GuardWatch, VolumeChange, own_volume
+from lightning_critperiod.changes import (
+    CooldownChange,
+    CooldownTrigger,
+    Driver,
+    Guard,
+    GuardWatch,
+    VolumeChange,
+    own_volume,
+)
 from lightning_critperiod.detector import Detector
 from lightning_critperiod.lightning_seam import (
     Overrides,
@@ -20,7 +28,6 @@ from lightning_critperiod.lightning_seam import (
     send_back,
 )
 from lightning_critperiod.lightning_seam.namespace import Callback
-from lightning_critperiod.own_rule import own_rule
 from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.rules import History, Rule
 from lightning_critperiod.signals import LayerRotation, Signal
@@ -81,11 +88,13 @@ class CriticalPeriodCallback(Callback):
         _check_kinds(observe_only=(observe_only, bool), guard=(guard, Guard))
         if lr_policy not in LR_POLICIES:
             raise ValueError(f"lr_policy must be one of {LR_POLICIES}, got {lr_policy!r}")
-        self.rule = own_rule(self.signal) if rule is None else rule
+        self.rule = self.signal.default_rule() if rule is None else rule
         self.recipe = Recipe() if recipe is None else recipe
         self.lr_policy = lr_policy
         self.observe_only = rule is None and recipe is None if observe_only is None else observe_only
         self._watch = Watch(self.signal, self.rule, guard)
+        cooldown = self.recipe.cooldown
+        self._cooldown = None if cooldown is None else CooldownTrigger(CooldownChange(cooldown))
         self.token = register(self)
         self._driver: Driver | None = None
         self._bar = Overrides()
@@ -101,6 +110,28 @@ class CriticalPeriodCallback(Callback):
         self._learned: list[int | None] = []  # batches of the loaders that have no length
         self._states: dict[str, Any] = {}  # of the changes
         self._watch.reset()
+        if self._cooldown is not None:
+            self._cooldown.forget()
+
+    def cool_down(self) -> None:
+        """Ask for the cooldown to begin with the next epoch; a file ``cool_down`` in the run's folder does the same.
+
+        Raises:
+            ValueError: The recipe has no cooldown.
+        """
+        if self._cooldown is None:
+            raise ValueError("cool_down() needs a recipe with a cooldown, got none: give Recipe(cooldown=Cooldown())")
+        self._cooldown.asked = True
+
+    @property
+    def cooldown_epoch(self) -> int | None:
+        """The first epoch of the cooldown, None as long as there is none."""
+        return None if self._cooldown is None else self._cooldown.change.start_epoch
+
+    @property
+    def last_epoch(self) -> int | None:
+        """The epoch that ends the run, None as long as no cooldown has decided it."""
+        return None if self._cooldown is None else self._cooldown.change.last_epoch
 
     @property
     def detector(self) -> Detector:
@@ -135,7 +166,8 @@ class CriticalPeriodCallback(Callback):
     @property
     def reason(self) -> str:
         """The decision in words; empty as long as there is none."""
-        return self._watch.reason
+        cooldown = "" if self._cooldown is None else self._cooldown.change.reason
+        return "; ".join(part for part in (self._watch.reason, cooldown) if part)
 
     @property
     def timeline(self) -> Timeline:
@@ -144,6 +176,8 @@ class CriticalPeriodCallback(Callback):
             max_epochs=self._max_epochs,
             end_epoch=self.end_epoch,
             back_epoch=self.back_epoch,
+            cooldown_epoch=self.cooldown_epoch,
+            last_epoch=self.last_epoch,
             annealing_fraction=self.recipe.annealing_fraction,
         )
 
@@ -182,6 +216,7 @@ class CriticalPeriodCallback(Callback):
             "seed": self._seed,
             "learned": self._learned if driver is None else driver.learned,
             "changes": self._states if driver is None else driver.state,
+            "budget": None if self._cooldown is None else self._cooldown.meter.state,
         }
 
     @override
@@ -195,6 +230,8 @@ class CriticalPeriodCallback(Callback):
         self._seed = state_dict["seed"]
         self._learned = list(state_dict["learned"])
         self._states = dict(state_dict.get("changes", {}))
+        if self._cooldown is not None and state_dict.get("budget"):
+            self._cooldown.meter.load(state_dict["budget"])
 
     def found(self) -> dict[str, Any]:
         """What a process that was spawned sends back to the one that called ``fit``."""
@@ -239,8 +276,15 @@ class CriticalPeriodCallback(Callback):
             self._seed = trainer.strategy.broadcast(torch.initial_seed() % 2**63)
         volumes = (self.full_volume, *self.recipe.volumes)
         volume = VolumeChange(self.volume_at, volumes, self._seed, self.lr_policy == "epoch_equivalent")
-        self._driver = Driver(trainer, volume, self.recipe.changes, lambda epoch: self.timeline.phase(epoch))
+        cooldown = None if self._cooldown is None else self._cooldown.change
+        self._driver = Driver(trainer, volume, self.recipe.changes, cooldown, lambda: self.timeline)
         self._driver.setup(pl_module)
+
+    def _begin_cooldown(self, trainer: Any, finished: int) -> None:
+        if self._cooldown is None or self._driver is None:
+            return
+        steps = self._driver.volume_change.steps(self.recipe.volume_in("cooldown"))
+        self._cooldown.decide(trainer, finished, self.end_epoch is not None, steps)
 
     @override
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -262,6 +306,9 @@ class CriticalPeriodCallback(Callback):
         self._watch.decide(finished, acts=not self.observe_only)
         if self._driver is not None:
             self._driver.load(self._states)
+            if self._cooldown is not None:
+                self._cooldown.start(trainer, self._max_epochs)
+            self._begin_cooldown(trainer, finished)
             self._driver.start(pl_module, self._seed, self.volumes, self._learned)
 
     @override
@@ -298,10 +345,15 @@ class CriticalPeriodCallback(Callback):
     @override
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         epoch = finished_epochs(trainer) - 1  # Lightning counts this epoch as processed already
-        if self._max_epochs is None or epoch < self._max_epochs:
+        end = self.timeline.end
+        if end is None or epoch < end:
             self._watch.measure(trainer, pl_module, epoch)
             with self._watch.safely("asking the rule"):
                 self._watch.decide(epoch + 1, acts=not self.observe_only)
+            if self._cooldown is not None:
+                with self._watch.safely("deciding about the cooldown"):
+                    self._cooldown.meter.epoch_ends(trainer)
+                    self._begin_cooldown(trainer, epoch + 1)
         with self._watch.safely("logging"):
             watching.log_epoch(pl_module, self._prefix, self._logged(epoch))
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from lightning_critperiod.rules import History, Lines, Rule
+from lightning_critperiod.rules.replay import verdicts
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,9 @@ def replay(rule: Rule, history: History, max_epochs: int | None) -> Decision:
     Returns:
         The first decision with an end, or one without if the rule never fires.
     """
-    for finished in range(max(history, default=-1) + 2):
-        decision = ask(rule, history, finished, max_epochs)
-        if decision.end_epoch is not None:
-            return decision
+    for finished, fires in enumerate(verdicts(rule, history, max_epochs)):
+        if fires:
+            return Decision(finished, rule.why(filled(history, finished), max_epochs))
     return Decision()
 
 

@@ -1,18 +1,15 @@
 """``critperiod report``: pages drawn again from the records of runs, and one page that shows several side by side."""
 
-import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from jsonargparse import ArgumentParser
-from rich.console import Console
 from rich.table import Table
 
-from lightning_critperiod.plotting import svgs
-from lightning_critperiod.report import Record, comparison_pages, comparison_table, headline, load, pages, table
-from lightning_critperiod.report.files import write
+from lightning_critperiod.record import Record, load, write
+from lightning_critperiod.report import comparison_pages, comparison_table, console, headline, pages, table
 
 DESCRIPTION = (
     "Draws report.md and report.html of a run again, from its report.json alone. Of several runs it makes one page "
@@ -51,13 +48,12 @@ def report(arguments: Sequence[str]) -> None:
             texts, said = comparison_pages(records, output.name), [comparison_table(records)]
         else:
             (record,) = records.values()
-            texts, said = pages(record, svgs(record), output.name), [headline(record), table(record)]
+            texts, said = pages(record, output.name), [headline(record), table(record)]
     write(texts, output.parent)
-    # A pipe has no width of its own, and 80 columns would break the table.
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    terminal = console()
     for part in said:
-        console.print(part)
-    console.print(f"Written: {', '.join(str(output.parent / name) for name in texts)}", soft_wrap=True)
+        terminal.print(part)
+    terminal.print(f"Written: {', '.join(str(output.parent / name) for name in texts)}", soft_wrap=True)
 
 
 def _options(arguments: Sequence[str]) -> Options:

@@ -48,6 +48,11 @@ class Timeline:
         return "after" if annealing is None or epoch < annealing else "annealing"
 
     @property
+    def end(self) -> int | None:
+        """The number of epochs of the run, by what is decided so far; None for one without a last epoch."""
+        return self.max_epochs if self.last_epoch is None else self.last_epoch + 1
+
+    @property
     def annealing_epoch(self) -> int | None:
         """The first epoch of annealing; None where the run has none."""
         if self.end_epoch is None or self.max_epochs is None or not self.annealing_fraction:

@@ -1,6 +1,8 @@
-"""A record of a run as report.json has it, made up, for the tests of what is drawn and written from it."""
+"""A record of a run, made up, for the tests of what is drawn and written from it."""
 
 import copy
+
+from lightning_critperiod.record import Record
 
 FULL = {"augmentation_multiplier": 3.0, "pruning_ratio": 0.0}
 LESS = {"augmentation_multiplier": 1.0, "pruning_ratio": 0.0}
@@ -17,14 +19,13 @@ def _epoch(number):
         "learning_rate": 0.1 * (8 - number),
         "metrics": {"val_loss": 1 / (number + 1), "val_acc": number / 10, "train_loss": 2 / (number + 1)},
         "signal": SIGNAL[number],
-        "over": number >= 3,
         "volume": FULL if full else LESS,
         "phase": "during" if number < 4 else "annealing" if full else "after",
     }
 
 
 RECORD = {
-    "format": 1,
+    "format": 2,
     "status": "completed",
     "error": None,
     "run": {"model": "Net", "max_epochs": 8, "epochs_done": 8, "steps": 180, "processes": 1, "nodes": 1, "seed": 7},
@@ -77,9 +78,22 @@ RECORD = {
 }
 
 
-def record(**changes):
-    """A copy, with other values by key; a dict is merged into what is there."""
+def as_json(**changes):
+    """As report.json has it, with other values by key; a dict is merged into what is there."""
     result = copy.deepcopy(RECORD)
     for key, value in changes.items():
-        result[key] = {**result[key], **value} if isinstance(value, dict) and result[key] else value
+        result[key] = {**result[key], **value} if isinstance(value, dict) and result.get(key) else value
     return result
+
+
+def record(**changes):
+    """The record, changed as ``as_json`` does."""
+    return Record.from_json(as_json(**changes))
+
+
+def with_epochs(change):
+    """The record after a function has changed every epoch, as JSON has it, in place."""
+    found = as_json()
+    for epoch in found["epochs"]:
+        change(epoch)
+    return Record.from_json(found)

@@ -106,7 +106,7 @@ def test_the_papers_training_is_the_published_one():
         "nesterov": True,
         "weight_decay": 0,
     }
-    assert callback.rule == Slope(window=5, max_angle=45.0, min_epochs=0)
+    assert callback.rule == Slope.published()
     assert callback.recipe == Recipe(after=Volume(), annealing_fraction=0.0)
 
 

@@ -145,7 +145,7 @@ def test_the_page_has_the_figures_of_every_verdict(critperiod, run, tmp_path):
 
 def test_our_report_tells_the_planned_length_and_the_samples(tmp_path):
     (tmp_path / "metrics.csv").write_text("epoch,val_acc\n0,0.1\n1,0.2\n")
-    save(record(), tmp_path, {})
+    save(record(), tmp_path)
     found = read(tmp_path)
     assert (found.max_epochs, found.samples, found.logs.notes) == (8, 100, [])
     for damaged in (

@@ -6,14 +6,13 @@ import math
 import numpy as np
 import pytest
 from conftest import Declares, TinyModel
-from scipy.optimize import curve_fit
 
 from lightning_critperiod import CriticalPeriodCallback, MonitoredMetric
-from lightning_critperiod.recorder import RunRecorder
-from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Patient, Plateau, Rule, Slope
+from lightning_critperiod.report import RunRecorder
+from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Patient, Plateau, Rule, Slope, Worthwhile
 
 NOISY = dict(enumerate(np.random.default_rng(0).normal(size=30).tolist()))
-RULES = [Slope(), LowOutlier(), Plateau(), Forecast(), Patient(Slope(), 2), AtEpoch(3)]
+RULES = [Slope(), LowOutlier(), Plateau(), Forecast(), Patient(Slope(), 2), AtEpoch(3), Worthwhile(0.1, "min")]
 
 
 def test_slope_shows_numpys_line_through_the_window():
@@ -56,17 +55,35 @@ def test_plateau_shows_the_best_from_where_it_was_reached(mode):
     assert Plateau(mode=mode).lines(history, max_epochs=100) == {"best": [(best, NOISY[best]), (30, NOISY[best])]}
 
 
-def test_forecast_shows_the_curve_that_scipy_fits_to_the_end_of_the_run():
-    values = {e: 0.4 + 2 * math.exp(-e / 5) + 0.02 * NOISY[e] for e in range(2, 20)}
-    truth, _ = curve_fit(lambda t, a, b, tau: a + b * np.exp(-t / tau), [*values], [*values.values()], (0, 1, 3))
-    line = Forecast().lines(values, max_epochs=50)["fitted curve"]
-    assert [epoch for epoch, _ in line] == list(range(2, 50))
-    a, b, tau = truth
-    assert [value for _, value in line] == pytest.approx([a + b * math.exp(-e / tau) for e in range(2, 50)], abs=1e-3)
+@pytest.mark.parametrize(("mode", "sign"), [("min", 1), ("max", -1)])
+def test_what_looks_ahead_shows_numpys_line_over_the_logarithm_of_the_epochs(mode, sign):
+    values = {e: sign * (0.4 + 2 * math.exp(-e / 5) + 0.02 * NOISY[e]) for e in range(2, 20)}
+    doubling = [e for e in values if e + 1 > 10]
+    slope, now = np.polyfit(np.log2(np.array(doubling) / 20 + 1 / 20), [values[e] for e in doubling], 1)
+    for rule in (Forecast(mode=mode), Worthwhile(0.1, mode)):
+        line = dict(rule.lines(values, max_epochs=50)["last doubling"])
+        assert list(line) == pytest.approx([9 + i for i in range(11)])
+        assert list(line.values()) == pytest.approx([now + slope * math.log2((e + 1) / 20) for e in line])
 
 
-def test_forecast_shows_no_curve_where_it_abstains():
-    assert Forecast().lines({e: 1 - 0.01 * e for e in range(20)}, max_epochs=50) == {}
+def test_what_looks_ahead_shows_from_there_the_most_that_its_words_say_is_to_come():
+    accuracy = {e: 0.9 - 0.5 / (e + 1) + 0.001 * NOISY[e] for e in range(30)}
+    rule = Worthwhile(0.05, "max")
+    lines = rule.lines(accuracy, max_epochs=100)
+    (start, level), (end, most) = lines["at most to come"]
+    assert (start, end) == (29, 59)
+    assert f"at most {most - level:.3g} is to come by epoch 59" in rule.why(accuracy, max_epochs=100)
+    assert lines["worth going on"] == [(29, pytest.approx(level)), (59, pytest.approx(level + 0.05))]
+    (_, level), (last, most) = Forecast(0.5, "max").lines(accuracy, max_epochs=100)["at most to come"]
+    gained = level - np.mean([accuracy[e] for e in range(3)])
+    assert last == 99
+    assert f"at most {(most - level) / gained:.1%}" in Forecast(0.5, "max").why(accuracy, max_epochs=100)
+
+
+@pytest.mark.parametrize("rule", [Forecast(), Worthwhile(0.1, "min")], ids=repr)
+def test_nothing_is_shown_of_what_is_to_come_while_too_few_epochs_were_measured(rule):
+    assert rule.lines({e: 1 / (e + 1) for e in range(10)}, max_epochs=50) == {}
+    assert rule.lines({e: 1 / (e + 1) for e in range(11)}, max_epochs=50) != {}
 
 
 def test_patient_shows_what_the_other_rule_compared_with():

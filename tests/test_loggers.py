@@ -13,12 +13,13 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
 from lightning_critperiod import AtEpoch, CriticalPeriodCallback, Volume
-from lightning_critperiod.plotting import figures, svgs
 from lightning_critperiod.recipe import Recipe
-from lightning_critperiod.recorder import RunRecorder
-from lightning_critperiod.recorder.artifacts import TAG
+from lightning_critperiod.record import Record
+from lightning_critperiod.report import RunRecorder
+from lightning_critperiod.report.loggers import TAG
 from lightning_critperiod.report.markdown import markdown
 from lightning_critperiod.report.page import page
+from lightning_critperiod.report.plotting import figures, svgs
 
 EPOCHS, END = 5, 2
 RECIPE = Recipe(during=Volume(2), after=Volume(pruning_ratio=0.5), annealing_fraction=0)
@@ -209,7 +210,7 @@ def test_mlflow_has_scalars_page_and_figures(fit, store, tmp_path):
     assert found == {f"{TAG}/{name}" for name in names}
     folder = Path(logger.experiment.download_artifacts(logger.run_id, TAG, str(tmp_path)))
     assert (folder / "report.html").read_text() == page(recorder.record, svgs(recorder.record))
-    assert json.loads((folder / "report.json").read_text()) == recorder.record
+    assert Record.from_json(json.loads((folder / "report.json").read_text())) == recorder.record
     assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in names if name.endswith(".png"))
 
 

@@ -13,7 +13,6 @@ import pytest
 from example_record import SIGNAL, record
 
 from lightning_critperiod.inspection import inspect
-from lightning_critperiod.plotting import svgs
 from lightning_critperiod.report import comparison_pages, pages
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -69,13 +68,12 @@ def browse(folder, names, widths=WIDTHS):
 
 def write_pages(folder):
     """Three pages, with names as long as those of real runs."""
-    observed = record(decision={"observe_only": True})
-    observed["observed"] = OBSERVED
+    observed = record(decision={"observe_only": True}, observed=OBSERVED)
     never = record(decision={"end_epoch": None, "reason": ""}, status="interrupted", metrics={"test": {}})
     runs = {f"runs/digits/version_{n}": run for n, run in enumerate((record(), observed, never))}
     texts = {
-        **pages(record(), svgs(record())),
-        **pages(observed, svgs(observed), "observed"),
+        **pages(record()),
+        **pages(observed, "observed"),
         **comparison_pages(runs, "comparison"),
     }
     for name, text in texts.items():

@@ -1,13 +1,17 @@
+import itertools
 import re
+from dataclasses import replace
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from example_record import SIGNAL, record
+from example_record import SIGNAL, record, with_epochs
 from matplotlib.colors import to_hex
 
-from lightning_critperiod.plotting import (
+from lightning_critperiod.record import Metrics
+from lightning_critperiod.report.colors import LIGHT
+from lightning_critperiod.report.plotting import (
     as_svg,
     costs_figure,
     figures,
@@ -17,7 +21,6 @@ from lightning_critperiod.plotting import (
     signal_figure,
     svgs,
 )
-from lightning_critperiod.report.colors import LIGHT
 
 
 def texts(figure):
@@ -62,21 +65,100 @@ def test_every_line_that_the_record_holds_is_drawn_under_its_name():
 
 
 def test_a_record_without_lines_draws_none():
-    run = record()
-    del run["decision"]["lines"]
-    assert len(signal_figure(run).axes[0].lines) == 2
+    assert len(signal_figure(record(decision={"lines": {}})).axes[0].lines) == 2
 
 
 def test_an_epoch_without_a_value_is_left_out():
-    run = record()
-    run["epochs"][2]["signal"] = None
-    assert list(signal_figure(run).axes[0].lines[0].get_xdata()) == [0, 1, 3, 4, 5, 6, 7]
+    def lose(epoch):
+        epoch["signal"] = None if epoch["epoch"] == 2 else epoch["signal"]
+
+    assert list(signal_figure(with_epochs(lose)).axes[0].lines[0].get_xdata()) == [0, 1, 3, 4, 5, 6, 7]
 
 
 def test_the_bars_are_the_samples_and_the_phases_are_named():
     figure = samples_figure(record())
     assert [bar.get_height() for bar in figure.axes[0].containers[0]] == [300] * 4 + [100] * 3 + [300]
     assert {"during", "after", "annealing"} <= texts(figure)
+
+
+def shades(panel):
+    """(left, right) of every shaded part."""
+    from matplotlib.patches import Rectangle
+
+    spans = [patch for patch in panel.patches if isinstance(patch, Rectangle) and patch.get_zorder() == 0]
+    return [(span.get_x(), span.get_x() + span.get_width()) for span in spans]
+
+
+def in_phases(phases):
+    def put(epoch):
+        epoch["phase"] = phases[epoch["epoch"]]
+
+    return with_epochs(put)
+
+
+def test_the_phases_are_shaded_in_every_figure_of_epochs():
+    run = record()  # after from epoch 4, annealing in epoch 7
+    for figure in (signal_figure(run), samples_figure(run), learning_rate_figure(run)):
+        assert shades(figure.axes[0]) == [(3.5, 6.5), (6.5, 7.5)]
+        assert {"during", "after", "annealing"} <= texts(figure)
+    over_samples, over_seconds = metrics_figures(run)["val_loss"].axes
+    assert shades(over_samples) == [(1200, 1500), (1500, 1800)]
+    assert shades(over_seconds) == [(14, 18.5), (18.5, 22)]
+
+
+def test_the_cooldown_is_shaded_and_named():
+    run = in_phases(["during"] * 5 + ["cooldown"] * 3)
+    figure = learning_rate_figure(run)
+    assert shades(figure.axes[0]) == [(4.5, 7.5)]
+    assert "cooldown" in texts(figure)
+
+
+def test_a_run_of_one_phase_has_no_shade():
+    figure = samples_figure(in_phases(["during"] * 8))
+    assert shades(figure.axes[0]) == []
+    assert "during" not in texts(figure)
+
+
+@pytest.mark.parametrize("phases", [["during"] * 7 + ["after"], ["during"] * 3 + ["after"] * 4 + ["cooldown"]])
+def test_the_names_of_the_phases_lie_within_the_figure_and_do_not_cover_each_other(phases):
+    figure = samples_figure(in_phases(phases))
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text() in phases]
+    assert len(boxes) == len(set(phases))
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)
+    assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
+
+
+def test_samples_that_were_not_counted_are_drawn_as_batches():
+    def lose(epoch):
+        epoch["samples"] = None
+
+    run = with_epochs(lose)
+    figure = samples_figure(run)
+    assert [bar.get_height() for bar in figure.axes[0].containers[0]] == [30] * 4 + [10] * 3 + [30]
+    assert figure.axes[0].get_ylabel() == "batches"
+    assert metrics_figures(run)["val_loss"].axes[0].get_xlabel() == "batches"
+
+
+def test_the_metric_of_averaged_weights_is_drawn_beside_the_raw_one():
+    def put(epoch):
+        epoch["raw_metrics"] = {"val_acc": epoch["epoch"] / 20}
+
+    figure = metrics_figures(with_epochs(put))["val_acc"]
+    raw, averaged = figure.axes[0].lines[:2]
+    assert list(raw.get_ydata()) == [e / 20 for e in range(8)]
+    assert list(averaged.get_ydata()) == [e / 10 for e in range(8)]
+    assert {"raw", "averaged"} <= texts(figure)
+    assert not {"raw", "averaged"} & texts(metrics_figures(record())["val_acc"])
+
+
+@pytest.mark.parametrize("name", ["val_$\\frac$", "val_$cost", "val_[red]"])
+def test_the_name_of_a_metric_is_no_formula(name):
+    def put(epoch):
+        epoch["metrics"] = {name: 1.0}
+
+    run = replace(with_epochs(put), metrics=Metrics({name: 1.0}))
+    assert name in svgs(run)[f"{name}, over what was spent"]
 
 
 def test_metrics_are_drawn_over_samples_and_over_seconds():
@@ -101,26 +183,31 @@ def test_an_observed_run_did_not_switch():
     assert "switch" in texts(learning_rate_figure(record()))
 
 
+@pytest.mark.parametrize("raw", [None, 0.49, 0.505, 0.9])
 @pytest.mark.parametrize(("train", "val"), [(0.51, 0.5), (0.5, 0.51), (0.5, 0.5), (0.2, 0.9)])
-def test_the_labels_of_two_curves_do_not_cover_each_other(train, val):
-    run = record()
-    run["epochs"][-1]["metrics"] |= {"train_loss": train, "val_loss": val}
-    figure = metrics_figures(run)["val_loss"]
+def test_the_labels_of_the_curves_do_not_cover_each_other(train, val, raw):
+    def end(epoch):
+        if epoch["epoch"] == 7:
+            epoch["metrics"] |= {"train_loss": train, "val_loss": val}
+            epoch["raw_metrics"] = {"val_loss": raw}
+
+    figure = metrics_figures(with_epochs(end))["val_loss"]
     figure.draw_without_rendering()
+    heights = {"train": train, **({"val": val} if raw is None else {"raw": raw, "averaged": val})}
     for panel in figure.axes:
-        ends = {
-            text.get_text(): text.get_window_extent() for text in panel.texts if text.get_text() in {"train", "val"}
-        }
-        assert len(ends) == 2
-        assert not ends["train"].overlaps(ends["val"])
-        if train != val:
-            assert (ends["train"].y0 > ends["val"].y0) == (train > val)
+        ends = {text.get_text(): text.get_window_extent() for text in panel.texts if text.get_text() in heights}
+        assert set(ends) == set(heights)
+        for one, other in itertools.combinations(heights, 2):
+            assert not ends[one].overlaps(ends[other])
+            if heights[one] != heights[other]:
+                assert (ends[one].y0 > ends[other].y0) == (heights[one] > heights[other])
 
 
 def test_an_epoch_without_the_metric_is_a_gap_in_time_not_in_the_curve():
-    run = record()
-    run["epochs"][1]["metrics"] = {}
-    assert list(metrics_figures(run)["val_acc"].axes[0].lines[0].get_xdata()) == [
+    def lose(epoch):
+        epoch["metrics"] = {} if epoch["epoch"] == 1 else epoch["metrics"]
+
+    assert list(metrics_figures(with_epochs(lose))["val_acc"].axes[0].lines[0].get_xdata()) == [
         300,
         900,
         1200,
@@ -172,8 +259,7 @@ def test_a_figure_without_data_is_left_out_and_the_others_stay(changes, missing)
 
 def test_a_run_of_one_epoch_is_drawn():
     run = record(decision={"end_epoch": None, "reason": ""})
-    run["epochs"] = run["epochs"][:1]
-    assert "val_loss, over what was spent" in svgs(run)
+    assert "val_loss, over what was spent" in svgs(replace(run, epochs=run.epochs[:1]))
 
 
 def test_all_colours_of_a_page_follow_its_theme():

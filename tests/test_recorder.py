@@ -1,5 +1,8 @@
 import io
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import lightning.pytorch as L
 import pytest
@@ -7,11 +10,10 @@ import torch
 from rich.console import Console
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_critperiod.callback import CriticalPeriodCallback
-from lightning_critperiod.costs import CostMonitor
+from lightning_critperiod import CostMonitor, CriticalPeriodCallback, MonitoredMetric, costs
 from lightning_critperiod.recipe import Recipe, Volume
-from lightning_critperiod.recorder import RunRecorder
-from lightning_critperiod.report import load, savings
+from lightning_critperiod.record import Record, Span, load
+from lightning_critperiod.report import RunRecorder, savings
 from lightning_critperiod.rules import AtEpoch, Never
 
 SAMPLES, EPOCHS = 40, 8
@@ -52,12 +54,11 @@ def loader():
     return DataLoader(TensorDataset(torch.randn(SAMPLES, 4), torch.arange(SAMPLES) % 2), batch_size=4)
 
 
-def run(folder, *callbacks, net=None, **options):
-    """Fit and hand back (recorder, trainer)."""
-    recorder = RunRecorder()
+def fit(folder, *callbacks, net=None, **options):
+    """Fit and hand back the trainer."""
     trainer = L.Trainer(
         default_root_dir=folder,
-        callbacks=[*callbacks, recorder],
+        callbacks=list(callbacks),
         **{
             "max_epochs": EPOCHS,
             "logger": False,
@@ -69,7 +70,13 @@ def run(folder, *callbacks, net=None, **options):
         },
     )
     trainer.fit(net or Net(), loader(), loader())
-    return recorder, trainer
+    return trainer
+
+
+def run(folder, *callbacks, **options):
+    """Fit with a recorder and hand back (recorder, trainer)."""
+    recorder = RunRecorder(show=False)
+    return recorder, fit(folder, *callbacks, recorder, **options)
 
 
 def switched(**options):
@@ -81,51 +88,51 @@ def test_the_record_tells_what_every_epoch_drew_and_in_which_phase(tmp_path):
     run(tmp_path, callback, CostMonitor())
     record = load(tmp_path)
     # annealing starts at 3 + ceil(5 x 0.75) = 7
-    assert [epoch["samples"] for epoch in record["epochs"]] == [120] * 3 + [40] * 4 + [120]
-    assert [epoch["phase"] for epoch in record["epochs"]] == ["during"] * 3 + ["after"] * 4 + ["annealing"]
-    assert [epoch["over"] for epoch in record["epochs"]] == [False] * 2 + [True] * 6
-    assert {e["epoch"]: e["signal"] for e in record["epochs"]} == pytest.approx(callback.history)
-    assert record["epochs"][4]["volume"] == {"augmentation_multiplier": 1.0, "pruning_ratio": 0.0}
-    assert record["decision"]["end_epoch"] == 3
-    assert record["decision"]["reason"] == callback.reason
-    assert record["status"] == "completed"
+    assert [epoch.samples for epoch in record.epochs] == [120] * 3 + [40] * 4 + [120]
+    assert [epoch.phase for epoch in record.epochs] == ["during"] * 3 + ["after"] * 4 + ["annealing"]
+    assert [record.decision.is_over(epoch.epoch) for epoch in record.epochs] == [False] * 2 + [True] * 6
+    assert record.history == pytest.approx(callback.history)
+    assert record.epochs[4].volume == Volume()
+    assert record.decision.end_epoch == 3
+    assert record.decision.reason == callback.reason
+    assert record.status == "completed"
 
 
 def test_the_full_recipe_is_projected_from_the_epochs_that_had_it(tmp_path):
     callback, monitor = switched(), CostMonitor()
     run(tmp_path, callback, monitor)
     record = load(tmp_path)
-    assert record["measured"]["samples"] == 640
-    assert record["projected"]["samples"] == 120 * EPOCHS
-    assert record["projected"]["epochs_projected"] == 4
-    assert record["measured"]["seconds_by_phase"]["detector"] == pytest.approx(callback.detector_seconds)
-    assert "detector" not in record["projected"]["seconds_by_phase"]
+    assert record.measured.samples == 640
+    assert record.projected.samples == 120 * EPOCHS
+    assert record.projected.epochs_projected == 4
+    assert record.measured.seconds_by_phase["detector"] == pytest.approx(callback.detector_seconds)
+    assert "detector" not in record.projected.seconds_by_phase
     rates = sorted(monitor.epochs[e].seconds["training"] / 120 for e in (1, 2, 7))
     spent = sum(monitor.epochs[e].seconds["training"] for e in (0, 1, 2, 7))
-    assert record["projected"]["seconds_by_phase"]["training"] == pytest.approx(spent + 4 * 120 * rates[1])
-    assert record["projected"]["seconds_low"] < record["projected"]["seconds"] < record["projected"]["seconds_high"]
-    share = record["projected"]["seconds"] / record["measured"]["seconds"]
+    assert record.projected.seconds_by_phase["training"] == pytest.approx(spent + 4 * 120 * rates[1])
+    assert record.projected.seconds_low < record.projected.seconds < record.projected.seconds_high
+    share = record.projected.seconds / record.measured.seconds
     for quantity in ("energy_kwh", "co2_kg", "money"):
-        assert record["projected"][quantity] == pytest.approx(record["measured"][quantity] * share)
+        assert getattr(record.projected, quantity) == pytest.approx(getattr(record.measured, quantity) * share)
 
 
 def test_a_run_that_never_switched_is_projected_to_itself_without_the_detector(tmp_path):
     run(tmp_path, CriticalPeriodCallback(rule=Never(), recipe=RECIPE), CostMonitor(), max_epochs=2)
     record = load(tmp_path)
-    measured = record["measured"]["seconds_by_phase"]
+    measured = record.measured.seconds_by_phase
     without = sum(seconds for phase, seconds in measured.items() if phase != "detector")
-    assert record["projected"]["samples"] == record["measured"]["samples"] == 240
-    assert record["projected"]["seconds"] == pytest.approx(without)
-    assert record["projected"]["epochs_projected"] == 0
+    assert record.projected.samples == record.measured.samples == 240
+    assert record.projected.seconds == pytest.approx(without)
+    assert record.projected.epochs_projected == 0
 
 
 def test_a_run_without_the_full_recipe_says_what_it_is_projected_from(tmp_path):
     callback = CriticalPeriodCallback(rule=AtEpoch(0), recipe=Recipe(Volume(3.0), Volume(pruning_ratio=0.5), 0.0))
     run(tmp_path, callback, CostMonitor(), max_epochs=3)
     record = load(tmp_path)
-    assert record["measured"]["samples"] == 3 * 20
-    assert record["projected"]["samples"] == 3 * 120
-    assert "none had the full recipe" in record["projected"]["basis"]
+    assert record.measured.samples == 3 * 20
+    assert record.projected.samples == 3 * 120
+    assert "none had the full recipe" in record.projected.basis
 
 
 def test_an_observed_run_says_what_would_have_happened(tmp_path):
@@ -133,9 +140,9 @@ def test_an_observed_run_says_what_would_have_happened(tmp_path):
     callback = CriticalPeriodCallback(rule=AtEpoch(3), recipe=own, observe_only=True)
     recorder, _ = run(tmp_path, callback, CostMonitor())
     record = load(tmp_path)
-    assert record["measured"]["samples"] == record["projected"]["samples"] == 40 * EPOCHS
-    assert record["observed"]["samples"] == 40 * 4 + 20 * 4
-    assert record["observed"]["seconds"] < record["measured"]["seconds"]
+    assert record.measured.samples == record.projected.samples == 40 * EPOCHS
+    assert record.observed.samples == 40 * 4 + 20 * 4
+    assert record.observed.seconds < record.measured.seconds
     assert "would have drawn 240 samples in place of 320" in (tmp_path / "report.md").read_text()
     assert "would have drawn" in shown(recorder)
 
@@ -143,16 +150,16 @@ def test_an_observed_run_says_what_would_have_happened(tmp_path):
 def test_the_baseline_without_our_callback_is_reported_too(tmp_path):
     recorder, _ = run(tmp_path, CostMonitor(), max_epochs=2)
     record = load(tmp_path)
-    assert record["decision"] is record["projected"] is None
-    assert record["measured"]["samples"] == 80
+    assert record.decision is record.projected is None
+    assert record.measured.samples == 80
     assert "nothing was decided" in shown(recorder)
 
 
 def test_a_run_without_a_cost_monitor_is_reported_too(tmp_path):
     recorder, _ = run(tmp_path, switched())
     record = load(tmp_path)
-    assert record["measured"] is record["projected"] is None
-    assert len(record["epochs"]) == EPOCHS
+    assert record.measured is record.projected is None
+    assert len(record.epochs) == EPOCHS
     assert "after epoch 2" in shown(recorder)
     assert "CostMonitor" in (tmp_path / "report.md").read_text()
 
@@ -164,13 +171,13 @@ def test_a_run_that_dies_leaves_the_report_of_what_it_did(tmp_path, where, error
     with pytest.raises(raised, match=r"lights out|1"):
         run(tmp_path, *callbacks, net=Net(where, error))
     record = load(tmp_path)
-    assert record["status"] == "interrupted"
-    assert record["error"] == f"{error.__name__}: lights out"
-    assert record["measured"]["samples"] == {"training": 400, "validation": 440, "configure_optimizers": 0}[where]
+    assert record.status == "interrupted"
+    assert record.error == f"{error.__name__}: lights out"
+    assert record.measured.samples == {"training": 400, "validation": 440, "configure_optimizers": 0}[where]
     assert (
         f"interrupted after {0 if where == 'configure_optimizers' else 4} of 8" in (tmp_path / "report.md").read_text()
     )
-    assert callbacks[1].costs.seconds == record["measured"]["seconds"]
+    assert callbacks[1].costs.seconds == record.measured.seconds
 
 
 def test_an_epoch_that_was_cut_short_is_projected_in_proportion(tmp_path):
@@ -182,8 +189,8 @@ def test_an_epoch_that_was_cut_short_is_projected_in_proportion(tmp_path):
     with pytest.raises(RuntimeError, match="cut"):
         run(tmp_path, switched(), CostMonitor(), Stop())
     record = load(tmp_path)
-    assert record["epochs"][4]["samples"] == 20
-    assert record["projected"]["samples"] == 120 * 4 + 60
+    assert record.epochs[4].samples == 20
+    assert record.projected.samples == 120 * 4 + 60
 
 
 def test_a_killed_process_leaves_a_report_that_says_that_it_was_running(tmp_path):
@@ -194,18 +201,18 @@ def test_a_killed_process_leaves_a_report_that_says_that_it_was_running(tmp_path
 
     look = Look()
     run(tmp_path, look, CostMonitor(), max_epochs=2)
-    assert look.seen["status"] == "running"
-    assert look.seen["measured"]["samples"] == SAMPLES
-    assert load(tmp_path)["status"] == "completed"
+    assert look.seen.status == "running"
+    assert look.seen.measured.samples == SAMPLES
+    assert load(tmp_path).status == "completed"
 
 
 def test_the_test_adds_its_metrics(tmp_path):
     recorder, trainer = run(tmp_path, CostMonitor(), max_epochs=1)
-    assert load(tmp_path)["metrics"]["test"] == {}
+    assert load(tmp_path).metrics.test == {}
     result = trainer.test(trainer.model, loader(), verbose=False)
     record = load(tmp_path)
-    assert record["metrics"]["test"] == pytest.approx(result[0])
-    assert set(record["metrics"]["validation"]) == {"val_loss"}
+    assert record.metrics.test == pytest.approx(result[0])
+    assert set(record.metrics.validation) == {"val_loss"}
     assert "test_loss" in shown(recorder)
 
 
@@ -217,7 +224,7 @@ def test_a_failing_test_leaves_the_report_of_the_training(tmp_path):
     _, trainer = run(tmp_path, CostMonitor(), net=Fails(), max_epochs=1)
     with pytest.raises(RuntimeError, match="bad test"):
         trainer.test(trainer.model, loader(), verbose=False)
-    assert load(tmp_path)["status"] == "completed"
+    assert load(tmp_path).status == "completed"
 
 
 def test_a_resumed_run_reports_all_its_sessions(tmp_path):
@@ -229,7 +236,7 @@ def test_a_resumed_run_reports_all_its_sessions(tmp_path):
     run(tmp_path, switched(), CostMonitor(), Save())
     trainer = L.Trainer(
         default_root_dir=tmp_path / "resumed",
-        callbacks=[switched(), CostMonitor(), RunRecorder()],
+        callbacks=[switched(), CostMonitor(), RunRecorder(show=False)],
         max_epochs=EPOCHS,
         logger=False,
         enable_checkpointing=False,
@@ -239,10 +246,10 @@ def test_a_resumed_run_reports_all_its_sessions(tmp_path):
     )
     trainer.fit(Net(), loader(), loader(), ckpt_path=tmp_path / "half.ckpt", weights_only=True)
     once, resumed = load(tmp_path), load(tmp_path / "resumed")
-    for key in ("epoch", "samples", "batches", "over", "volume", "phase"):
-        assert [epoch[key] for epoch in resumed["epochs"]] == [epoch[key] for epoch in once["epochs"]]
-    assert resumed["measured"]["samples"] == once["measured"]["samples"]
-    assert resumed["projected"]["samples"] == once["projected"]["samples"]
+    for key in ("epoch", "samples", "batches", "volume", "phase"):
+        assert [getattr(epoch, key) for epoch in resumed.epochs] == [getattr(epoch, key) for epoch in once.epochs]
+    assert resumed.measured.samples == once.measured.samples
+    assert resumed.projected.samples == once.projected.samples
 
 
 def test_a_fast_dev_run_leaves_no_report(tmp_path):
@@ -254,7 +261,7 @@ def test_a_fast_dev_run_leaves_no_report(tmp_path):
 def test_the_report_lies_in_the_loggers_folder(tmp_path):
     logger = L.loggers.CSVLogger(tmp_path)
     run(tmp_path, CostMonitor(), max_epochs=1, logger=logger, log_every_n_steps=1)
-    assert load(logger.log_dir)["status"] == "completed"
+    assert load(logger.log_dir).status == "completed"
 
 
 def test_the_table_shows_every_cost_beside_the_projection(tmp_path):
@@ -268,19 +275,19 @@ def test_the_table_shows_every_cost_beside_the_projection(tmp_path):
 
 def shown(recorder):
     text = io.StringIO()
-    recorder.show(Console(file=text, width=200))
+    recorder.show_on(Console(file=text, width=200))
     return text.getvalue()
 
 
 def test_the_record_is_the_same_before_and_after_the_file(tmp_path):
     recorder, _ = run(tmp_path, switched(), CostMonitor())
-    assert json.loads(json.dumps(recorder.record)) == recorder.record == load(tmp_path)
+    assert Record.from_json(json.loads(json.dumps(recorder.record.to_json()))) == recorder.record == load(tmp_path)
 
 
 def test_a_run_of_one_epoch_is_reported(tmp_path):
     recorder, _ = run(tmp_path, CriticalPeriodCallback(), CostMonitor(), max_epochs=1)
     assert "not over" in shown(recorder)
-    assert load(tmp_path)["projected"]["epochs_projected"] == 0
+    assert load(tmp_path).projected.epochs_projected == 0
 
 
 def test_a_report_that_cannot_be_written_does_not_end_the_training(tmp_path):
@@ -293,7 +300,7 @@ def test_a_report_that_cannot_be_written_does_not_end_the_training(tmp_path):
     assert [text.rpartition(". ")[2] for text in said] == ["Training goes on.", "The training is not touched by it."]
     assert trainer.state.finished
     assert len(callback.history) == EPOCHS
-    assert recorder.record["status"] == "completed"
+    assert recorder.record.status == "completed"
     assert blocked.read_text() == "a file where the folder should be"
 
 
@@ -302,3 +309,158 @@ def test_a_report_that_cannot_be_written_does_not_hide_why_the_run_died(tmp_path
     blocked.write_text("a file where the folder should be")
     with pytest.warns(UserWarning, match="not written"), pytest.raises(RuntimeError, match="lights out"):
         run(blocked, switched(), CostMonitor(), net=Net("training"))
+
+
+REPORT = {"report.html", "report.md", "report.json"}
+
+
+def test_a_cost_monitor_is_enough_for_the_report_and_the_table(tmp_path, capsys):
+    monitor, callback = CostMonitor(), switched()
+    fit(tmp_path, monitor, callback)
+    assert {path.name for path in tmp_path.iterdir()} == REPORT
+    record = load(tmp_path)
+    assert (record.status, record.measured.samples, record.decision.end_epoch) == ("completed", 640, 3)
+    assert record == monitor.recorder.record
+    out = capsys.readouterr().out
+    assert out.count("projected full recipe") == 1
+    assert f"Report: {tmp_path}" in out
+    assert callback.reason[1:] in out
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_recorder_that_is_listed_takes_the_place_of_the_monitors_own(tmp_path, capsys, first):
+    monitor, recorder = CostMonitor(), RunRecorder(config="of my own")
+    fit(tmp_path, *((recorder, monitor) if first else (monitor, recorder)), max_epochs=1)
+    assert monitor.recorder is None
+    assert load(tmp_path).config == "of my own"
+    assert capsys.readouterr().out.count("samples drawn") == 1
+
+
+@pytest.mark.parametrize(("write", "show"), [(True, False), (False, True), (False, False)])
+def test_files_and_table_can_be_switched_off(tmp_path, capsys, write, show):
+    recorder = RunRecorder(write=write, show=show)
+    trainer = fit(tmp_path, CostMonitor(), recorder, max_epochs=1)
+    trainer.test(trainer.model, loader(), verbose=False)
+    out = capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == (REPORT if write else set())
+    assert ("samples drawn" in out, "Report:" in out) == (show, False)
+    assert recorder.record.measured.samples == SAMPLES
+
+
+@pytest.mark.parametrize("argument", ["write", "show"])
+def test_a_switch_that_is_no_bool_is_refused(argument):
+    with pytest.raises(TypeError, match=f"{argument} must be True or False, got 'no'"):
+        RunRecorder(**{argument: "no"})
+
+
+def test_the_monitor_that_only_measures_leaves_nothing(tmp_path, capsys):
+    fit(tmp_path, costs.CostMonitor(), max_epochs=1)
+    assert list(tmp_path.iterdir()) == []
+    assert "samples drawn" not in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore:.*callbacks used to create the checkpoint")
+def test_a_checkpoint_of_either_monitor_is_resumed_by_the_other(tmp_path):
+    trainer = fit(tmp_path, costs.CostMonitor(), max_epochs=1, enable_checkpointing=True)
+    resumed = L.Trainer(
+        default_root_dir=tmp_path, callbacks=[CostMonitor()], max_epochs=2, logger=False, enable_checkpointing=False
+    )
+    resumed.fit(Net(), loader(), loader(), ckpt_path=trainer.checkpoint_callback.best_model_path, weights_only=True)
+    assert load(tmp_path).measured.samples == 2 * SAMPLES
+
+
+def test_a_run_without_an_end_of_its_own_is_reported(tmp_path):
+    monitor = CostMonitor()
+    fit(tmp_path, monitor, max_epochs=-1, max_steps=25)
+    record = load(tmp_path)
+    assert (record.run.max_epochs, record.run.steps, record.run.epochs_done) == (None, 25, 3)
+    assert "3 epochs" in shown(monitor.recorder)
+
+
+def test_pages_that_cannot_be_drawn_cost_neither_the_training_nor_the_record(tmp_path):
+    class Odd(Net):
+        def validation_step(self, batch, batch_idx):
+            self.log("val_\ud800", self.loss(batch))  # half a character, which no font draws
+
+    with pytest.warns(UserWarning, match=r"pages of the report were not drawn .* The training is not touched by it"):
+        trainer = fit(tmp_path, CostMonitor(), net=Odd(), max_epochs=1)
+    assert trainer.state.finished
+    assert {path.name for path in tmp_path.iterdir()} == {"report.json"}
+    assert list(load(tmp_path).metrics.validation) == ["val_\ud800"]
+
+
+def test_the_report_is_about_the_callback_that_drives_and_lists_those_that_observe(tmp_path):
+    observers = [
+        CriticalPeriodCallback(rule=AtEpoch(1), observe_only=True),
+        CriticalPeriodCallback(signal=MonitoredMetric("val_loss"), rule=Never(), observe_only=True),
+    ]
+    run(tmp_path, observers[0], switched(), CostMonitor(), observers[1])
+    record = load(tmp_path)
+    assert (record.decision.observe_only, record.decision.end_epoch) == (False, 3)
+    assert [epoch.phase for epoch in record.epochs] == ["during"] * 3 + ["after"] * 4 + ["annealing"]
+    assert [(o.signal, o.rule, o.end_epoch) for o in record.observers] == [
+        ("layer_rotation", "AtEpoch(epoch=1)", 1),
+        ("val_loss", "Never()", None),
+    ]
+    text = (tmp_path / "report.md").read_text()
+    assert text.splitlines()[2].startswith("Critical period over after epoch 2")
+    assert "layer_rotation, AtEpoch(epoch=1): critical period over after epoch 0" in text
+    assert "val_loss, Never(): critical period not over in 8 epochs" in text
+
+
+def test_a_run_that_is_only_observed_is_in_its_first_phase_to_the_end(tmp_path):
+    run(tmp_path, switched(observe_only=True), CostMonitor())
+    record = load(tmp_path)
+    assert {epoch.phase for epoch in record.epochs} == {"during"}
+    assert record.decision.phases == (Span("during", 0, EPOCHS - 1),)
+    assert record.observed.epochs_projected == 4
+
+
+@pytest.mark.filterwarnings("ignore:limit_train_batches=5 cuts every epoch")
+@pytest.mark.parametrize("rule", [AtEpoch(2), AtEpoch(0)], ids=str)
+def test_a_cap_in_batches_that_both_volumes_reach_saves_nothing_and_says_so(tmp_path, rule):
+    callback = CriticalPeriodCallback(rule=rule, recipe=Recipe(after=Volume(pruning_ratio=0.3)))
+    run(tmp_path, callback, CostMonitor(), limit_train_batches=5)
+    record, text = load(tmp_path), (tmp_path / "report.md").read_text()
+    assert record.projected.samples == record.measured.samples == 20 * EPOCHS
+    assert "Every epoch drew the full recipe" not in text
+    assert f"From epoch {rule.epoch} on another volume applied, but every epoch drew as many samples" in text
+    assert "limit_train_batches=5 caps both" in text
+
+
+def test_under_ddp_one_process_reports_what_all_of_them_drew(tmp_path):
+    script, arguments = Path(__file__).parent / "metered.py", json.dumps({"devices": 2})
+    done = subprocess.run(
+        [sys.executable, script, tmp_path, arguments], capture_output=True, text=True, check=True, timeout=600
+    )
+    record = load(tmp_path)
+    assert (record.status, record.run.processes, record.measured.samples) == ("completed", 2, 2 * 34)
+    assert (done.stdout + done.stderr).count("samples drawn") == 1
+
+
+CELL = """
+import lightning.pytorch as L
+from lightning.pytorch.demos.boring_classes import BoringModel
+from lightning_critperiod import CostMonitor
+quiet = dict(logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
+trainer = L.Trainer(max_epochs=1, accelerator="cpu", callbacks=[CostMonitor()], default_root_dir=FOLDER, **quiet)
+trainer.fit(BoringModel())
+"""
+
+
+def test_a_notebook_shows_the_summary_as_html(tmp_path):
+    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed: the extra notebooks brings it")
+    nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed: the extra notebooks brings it")
+    pytest.importorskip("ipykernel", reason="ipykernel is not installed: the extra notebooks brings it")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL.replace("FOLDER", repr(str(tmp_path))))])
+    nbclient.NotebookClient(notebook, kernel_name="python3").execute()
+    outputs = notebook.cells[0].outputs
+    (page,) = [output.data["text/html"] for output in outputs if output.output_type == "display_data"]
+    assert "<td" in page
+    assert str(tmp_path) in page
+    assert "samples drawn" not in "".join(output.text for output in outputs if output.output_type == "stream")
+
+
+def test_the_monitor_loads_no_ipython(tmp_path):
+    code = "import sys; import lightning_critperiod; sys.exit('IPython' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,15 +2,17 @@ import html
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from example_record import record
+from example_record import as_json, record
 from rich.console import Console
 
-from lightning_critperiod.plotting import svgs
-from lightning_critperiod.report import caveats, headline, load, save, savings, table
+from lightning_critperiod.record import load
+from lightning_critperiod.report import caveats, headline, save, savings, table
 from lightning_critperiod.report.page import page
+from lightning_critperiod.report.plotting import svgs
 from lightning_critperiod.report.words import percent
 
 NAMES = {"report.json", "report.md", "report.html"}
@@ -18,7 +20,7 @@ NAMES = {"report.json", "report.md", "report.html"}
 
 def leave(folder, **changes):
     run = record(**changes)
-    save(run, folder, svgs(run))
+    save(run, folder)
     return run
 
 
@@ -28,13 +30,11 @@ def test_what_was_saved_is_what_is_loaded_from_folder_or_file(tmp_path):
     assert {path.name for path in (tmp_path / "run").iterdir()} == NAMES
 
 
-@pytest.mark.parametrize("broken", [{"config": object()}, {"metrics": {"validation": {"val_loss": float("nan")}}}])
-def test_a_record_that_cannot_be_written_leaves_what_was_there(tmp_path, broken):
+def test_a_record_that_cannot_be_written_leaves_what_was_there(tmp_path):
     leave(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    run = record(**broken)
-    with pytest.raises((TypeError, ValueError), match=r"JSON|serializable"):
-        save(run, tmp_path, {})
+    with pytest.raises(ValueError, match="JSON"):
+        save(record(metrics={"validation": {"val_loss": float("nan")}}), tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -59,9 +59,15 @@ def test_a_full_disk_leaves_no_half_a_file(tmp_path, monkeypatch):
         ("\udcff", "damaged: expected JSON"),
         ("[]", "not the report of a run"),
         ('{"a": 1}', "no 'format'"),
-        ('{"format": 0}', "format 0, this version reads 1"),
-        ('{"format": 2}', "format 2, this version reads 1"),
+        ('{"format": 0}', "format 0, this version of lightning-critperiod reads 1 to 2"),
+        ('{"format": 3}', "format 3, this version of lightning-critperiod reads 1 to 2"),
         ('{"format": 1, "status": "completed"}', "damaged: it has no 'run', 'decision'"),
+        (json.dumps(as_json(epochs=[{"epoch": 0, "samples": "many"}])), r"epochs\[0\].samples must be int, got 'many'"),
+        (json.dumps(as_json(epochs=[{"samples": 3}])), r"epochs\[0\] has no 'epoch'"),
+        (json.dumps(as_json(epochs=3)), "epochs must be a list, got 3"),
+        (json.dumps(as_json(status="lost")), "status must be one of 'running', 'completed', 'interrupted', got 'lost'"),
+        (json.dumps(as_json(run={"steps": True})), "run.steps must be int, got True"),
+        (json.dumps(as_json(decision={"full_volume": {"pruning_ratio": 2}})), "pruning_ratio must be"),
     ],
 )
 def test_a_bad_file_is_one_line_that_names_it(tmp_path, text, error):
@@ -89,8 +95,9 @@ def test_savings_are_relative_to_the_projection_with_its_interval():
 
 
 def test_what_was_not_measured_is_not_saved():
-    saving = savings(record(measured={"energy_kwh": None, "co2_kg": None, "money": None}))
-    assert set(saving) == {"seconds", "samples"}
+    run = record(measured={"energy_kwh": None, "co2_kg": None, "money": None, "samples": None})
+    assert [name for name, saving in savings(run).items() if saving.measured is not None] == ["seconds"]
+    assert [saving.fraction for saving in savings(run).values()] == [pytest.approx(1 - 25 / 30), *[None] * 4]
     assert savings(record(measured=None)) == {}
     assert savings(record(projected=None))["seconds"].fraction is None
 
@@ -138,15 +145,21 @@ def test_the_caveats_are_those_that_apply_to_the_run():
             {"status": "interrupted", "error": "KeyboardInterrupt"},
             "interrupted after 8 of 8 epochs (KeyboardInterrupt)",
         ),
-        ({"projected": {"epochs_projected": 0}}, "Every epoch drew the full recipe"),
         ({"projected": {"seconds_low": None, "seconds_high": None}}, "Too few epochs"),
         ({"measured": None}, "no CostMonitor"),
-        ({"measured": {"energy_kwh": None}}, "Energy was not measured"),
+        ({"measured": {"energy_kwh": None, "money": None}}, "Energy was not measured"),
         ({"run": {"seed": None}}, "an unknown seed"),
     ],
 )
 def test_a_caveat_is_there_when_it_applies(changes, text):
     assert found(record(**changes), text)
+
+
+def test_nothing_is_called_projected_where_every_epoch_had_the_full_volume():
+    run = record(projected={"epochs_projected": 0})
+    epochs = tuple(replace(epoch, volume=run.decision.full_volume) for epoch in run.epochs)
+    assert found(replace(run, epochs=epochs), "Every epoch drew the full recipe")
+    assert not found(run, "Every epoch drew the full recipe")
 
 
 GPU, RAPL = "measured by the graphics card's energy counter (NVML or AMD SMI)", "measured by RAPL"
@@ -164,8 +177,7 @@ TDP, RAM = "estimated: 8 W (TDP) scaled by processor load", "estimated: constant
 )
 def test_estimated_energy_is_called_so_part_by_part(obtained, said):
     """Energy = time x constant is no result of its own; a counter's reading is one."""
-    run = record()
-    run["measured"]["obtained"] = obtained
+    run = record(measured={"obtained": obtained})
     energy = found(run, "time x power")
     assert (len(energy), not found(run, "by a counter")) == ((0, True) if said is None else (1, False))
     assert said is None or said in energy[0]
@@ -194,8 +206,7 @@ METRIC = {"signal": "val_loss"}
     ],
 )
 def test_that_the_decision_read_the_validation_data_is_said_where_it_favours_them(decision, metrics, applies):
-    run = record(decision=decision)
-    run["metrics"].update(metrics)
+    run = record(decision=decision, metrics=metrics)
     assert bool(found(run, "favour it")) == applies
 
 
@@ -208,8 +219,7 @@ def test_that_the_decision_read_the_validation_data_is_said_where_it_favours_the
     ],
 )
 def test_a_missing_test_set_is_said_where_none_was_evaluated(validation, test, said):
-    run = record()
-    run["metrics"] = {"validation": validation, "test": test}
+    run = record(metrics={"validation": validation, "test": test})
     assert [said in text for text in found(run, "No separate test set")] == ([] if said is None else [True])
 
 
@@ -231,7 +241,7 @@ def test_the_baseline_is_called_projected_and_its_interval_the_runs_own(
     """Wherever the interval is: the bullets, both pages, the terminal, the number on top, the figure."""
     run = leave(tmp_path, projected=projected)
     assert bool(found(run, "projected, not measured")) == is_projected
-    own = "this run's own noise"
+    own = "within this run"
     assert bool(found(run, own)) == has_interval
     markdown, shown = (tmp_path / "report.md").read_text(), html.unescape((tmp_path / "report.html").read_text())
     assert markdown.partition("## Before")[0].count(own) == has_interval  # below the table
@@ -242,16 +252,20 @@ def test_the_baseline_is_called_projected_and_its_interval_the_runs_own(
     assert (own in " ".join(text_of(run).split())) == has_interval
 
 
+OBSERVED = {"observe_only": True}
+OTHER = {"samples": 900, "seconds": 13.0, "seconds_low": 12.0, "seconds_high": 14.0, "basis": "so"}
+
+
 def test_what_an_observed_run_would_have_cost_is_called_projected():
-    run = record(decision={"observe_only": True}, projected={"epochs_projected": 0, **ALMOST})
+    run = record(decision=OBSERVED, projected={"epochs_projected": 0, **ALMOST})
     assert not found(run, "projected, not measured")
-    run["observed"] = {"samples": 900, "seconds": 13.0, "seconds_low": 12.0, "seconds_high": 14.0, "basis": "so"}
+    run = record(decision=OBSERVED, projected={"epochs_projected": 0, **ALMOST}, observed=OTHER)
     assert found(run, "What the recipe would have cost is projected, not measured: so.")
-    assert "The 95% interval knows only this run's own noise" in headline(run)
+    assert "The 95% interval knows only the noise within this run" in headline(run)
     assert "48.0%" in page(run, {})  # 1 - 13 / 25, on top
-    assert "44.0% to 52.0% by this run's own noise" in html.unescape(page(run, {}))
-    run["observed"] |= {"seconds_low": None, "seconds_high": None}
-    assert "95%" not in headline(run)
+    assert "44.0% to 52.0% by the noise within this run" in html.unescape(page(run, {}))
+    unsure = {**OTHER, "seconds_low": None, "seconds_high": None}
+    assert "95%" not in headline(record(decision=OBSERVED, observed=unsure))
 
 
 def test_the_report_says_at_which_prices_and_on_which_grid(tmp_path):
@@ -265,9 +279,7 @@ def test_the_report_says_at_which_prices_and_on_which_grid(tmp_path):
 def test_the_headline_is_the_decision():
     assert headline(record()).startswith("Critical period over after epoch 3: layer rotation")
     assert "nothing was decided" in headline(record(decision=None))
-    observed = {"samples": 900, "seconds": 13.0, "seconds_low": 12.0, "seconds_high": 14.0}
-    run = record(decision={"observe_only": True})
-    run["observed"] = observed
+    run = record(decision=OBSERVED, observed=OTHER)
     assert "900 samples in place of 1,800, and taken 13.0 [12.0, 14.0] s in place of 25.0 s (projected)" in headline(
         run
     )
@@ -344,3 +356,89 @@ def test_a_record_with_something_missing_is_a_whole_report(tmp_path, changes):
 def test_the_json_is_plain(tmp_path):
     leave(tmp_path)
     json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
+
+
+COOLED = {"end_epoch": 4, "cooldown_epoch": 4, "last_epoch": 7}
+
+
+def test_a_run_that_a_cooldown_ended_says_after_how_many_of_the_planned_epochs():
+    run = record(decision=COOLED, run={"max_epochs": 40}, projected={"epochs_left_out": 32})
+    assert "A cooldown ended the run after 8 of at most 40 epochs; the others count as saved." in headline(run)
+    assert not found(run, "Every epoch drew")
+    for changes in ({"run": {"max_epochs": None}}, {"run": {"max_epochs": 8}}, {"run": {"epochs_done": 6}}):
+        assert "A cooldown ended" not in headline(record(decision=COOLED, **changes))
+
+
+def test_a_guard_that_took_the_changes_back_says_why():
+    run = record(decision={"back_epoch": 6, "guard_reason": "changes taken back after epoch 5: val_acc fell by 0.2"})
+    assert "below 45. Changes taken back after epoch 5: val_acc fell by 0.2." in headline(run)
+
+
+def test_a_run_without_a_last_epoch_is_not_said_to_be_one_of_minus_one(tmp_path):
+    run = leave(tmp_path, run={"max_epochs": None}, status="interrupted")
+    assert "interrupted after 8 epochs" in found(run, "interrupted")[0]
+    assert "8 epochs" in text_of(run)
+    for name in ("report.md", "report.html"):
+        text = (tmp_path / name).read_text()
+        assert "no last epoch" in text
+        assert "of None" not in text
+
+
+ASSUMED = ("country_iso_code", "price_per_kwh")
+
+
+def test_what_nobody_gave_is_called_assumed_where_it_is_used(tmp_path):
+    run = leave(tmp_path, measured={"assumed": ASSUMED})
+    note = (
+        "Assumed, as nobody gave it: the grid of DEU for CO2 and 0.2 EUR per kWh for money. Yours: "
+        "CostMonitor(country_iso_code=..., price_per_kwh=...)."
+    )
+    assert note in " ".join(text_of(run).split())
+    for name in ("report.md", "report.html"):
+        text = (tmp_path / name).read_text()
+        assert text.count(note) == 1
+        assert "grid of DEU (assumed)" in text
+        assert "0.2 EUR per kWh (assumed) + 0 EUR per hour" in text
+
+
+def test_what_was_given_is_not_called_assumed(tmp_path):
+    run = leave(tmp_path)
+    assert "ssumed" not in text_of(run) + (tmp_path / "report.md").read_text()
+
+
+def test_what_was_not_measured_says_so_in_its_row():
+    run = record(measured={"energy_kwh": None, "co2_kg": None, "samples": None})
+    rows = {line.split("│")[1].strip(): line.split("│")[2].strip() for line in text_of(run).splitlines() if "│" in line}
+    assert [rows[name] for name in ("energy", "CO2-equivalent", "samples drawn")] == ["not measured"] * 3
+    assert rows["money"] == "0.1 EUR"
+    assert found(run, "Samples were not counted")
+    assert found(run, "CO2 is unknown, and the money is that of the machine's hours alone")
+    assert found(record(measured={"energy_kwh": None, "money": None}), "CO2 is unknown, and so is money")
+
+
+def test_counted_operations_have_a_row():
+    run = record(measured={"flops": 1.5e15}, projected={"flops": 2e15})
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text_of(run).splitlines() if "│" in line]
+    assert ["training FLOPs", "1.5e+15", "2e+15", "25.0%"] in rows
+
+
+def test_square_brackets_in_a_name_are_no_markup():
+    assert "val_[red]" in text_of(record(metrics={"validation": {"val_[red]": 1.0}}))
+
+
+def test_a_report_names_no_file_of_the_project_and_no_result_of_another_machine(tmp_path):
+    leave(tmp_path, decision=OBSERVED, observed=OTHER)
+    for name in ("report.md", "report.html"):
+        text = (tmp_path / name).read_text()
+        assert "docs/" not in text
+        assert "12 of 20" not in text
+
+
+def test_the_figures_of_the_page_show_what_the_record_says(tmp_path):
+    leave(tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    figures = dict(zip(re.findall("<figcaption>(.*?)<", text), text.split("<figcaption>")[1:], strict=True))
+    assert list(figures) == list(svgs(record()))
+    assert "over after epoch 3" in figures["Signal and verdict, by epoch"]
+    assert "annealing" in figures["Samples drawn, by epoch"]
+    assert "training 18.0 s" in figures["Time by phase"]

@@ -40,12 +40,11 @@ def test_the_tables_of_the_oracle_page_are_those_of_its_records(tmp_path, monkey
     assert "| 3 |" in before  # seeds
 
 
-def test_what_reports_say_of_the_interval_is_what_the_coverage_runs_found():
+def test_what_the_readme_says_of_the_interval_is_what_the_coverage_runs_found():
     found = [json.loads(path.read_text()) for path in (ROOT / "results" / "coverage").glob("seed_*.json")]
     covered = sum(pair["low"] <= pair["full"] <= pair["high"] for pair in found)
-    stated = f"covered {covered} of {len(found)} real full runs"
-    assert stated in OWN_NOISE
-    assert stated in (ROOT / "README.md").read_text()
+    assert f"covered {covered} of {len(found)} real full runs" in (ROOT / "README.md").read_text()
+    assert not any(character.isdigit() for character in OWN_NOISE)  # no figure of this machine's in a user's report
 
 
 @pytest.mark.parametrize("study", ["coverage", "scale"])

@@ -1,10 +1,8 @@
 """The rules against tables (history -> epochs at which they fire) and against slow independent truths."""
 
 import csv
-import inspect
 import math
 import random
-import re
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
@@ -17,13 +15,24 @@ from torch.optim import SGD
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
-from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Never, Patient, Plateau, Rule, Slope, require_fit
+from lightning_critperiod.rules import (
+    AtEpoch,
+    Forecast,
+    LowOutlier,
+    Never,
+    Patient,
+    Plateau,
+    Rule,
+    Slope,
+    Worthwhile,
+    require_fit,
+)
 
 NAN, INF = float("nan"), float("inf")
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT.parent / "shared" / "data" / "reference"
 SIGNAL_RULES = [Slope(), LowOutlier(), Plateau(), Forecast()]
-OPEN_ENDED = [LowOutlier(), Plateau(1), Patient(Plateau(1), 2), AtEpoch(7), Never()]
+OPEN_ENDED = [LowOutlier(), Plateau(1), Patient(Plateau(1), 2), AtEpoch(7), Never(), Worthwhile(0.1, "min")]
 
 
 def fires(rule, history, max_epochs):
@@ -58,8 +67,11 @@ def slope_truth(rule, history, max_epochs):
     epochs, values = finite(history)
     if is_early(rule, history, max_epochs) or len(epochs) < rule.window:
         return False
-    x = epochs[-rule.window :] / (max_epochs - 1)
-    return np.degrees(np.arctan(np.polyfit(x, values[-rule.window :], 1)[0])) < rule.max_angle
+    x, y = np.append(-1, epochs) / (max_epochs - 1), np.append(0, values)  # 0 before the first epoch
+    starts = range(len(x) - rule.window + 1)
+    slopes = [np.polyfit(x[i : i + rule.window], y[i : i + rule.window], 1)[0] for i in starts]
+    *earlier, last = np.degrees(np.arctan(slopes))
+    return last < rule.max_angle and (not rule.after_rise or max(earlier) >= rule.max_angle)
 
 
 def low_outlier_truth(rule, history, max_epochs):
@@ -90,31 +102,6 @@ def relative_truth(rule, history, max_epochs):
     return bad >= max(rule.patience, 1) and not is_early(rule, history, max_epochs)
 
 
-def forecast_truth(rule, history, max_epochs):
-    """A dense grid of 2,000 time constants, each solved with a pseudo-inverse."""
-    t, y = finite(history)
-    n = len(t)
-    if is_early(rule, history, max_epochs) or n < 6 or np.ptp(y) == 0:
-        return False
-
-    def solve(basis):
-        design = np.stack([np.ones_like(basis), basis], axis=-1)
-        coefficients = np.linalg.pinv(design) @ y
-        return np.sum((y - (design @ coefficients[..., None])[..., 0]) ** 2, axis=-1), coefficients[..., 1]
-
-    def aicc(residual, k):
-        return n * np.log(residual / n) + 2 * k + 2 * k * (k + 1) / (n - k - 1)
-
-    taus = np.geomspace(0.5, 10 * (t[-1] - t[0]), 2000)
-    residuals, slopes = solve(np.exp(-(t - t[0]) / taus[:, None]))
-    best = int(np.argmin(residuals))
-    residual, b = residuals[best], slopes[best]
-    if aicc(solve(t * 1.0)[0], 3) - aicc(residual, 4) <= 10 or (b > 0) != (rule.mode == "min"):
-        return False
-    z_first, z_now, z_end = np.exp(-(np.array([t[0], t[-1], max_epochs - 1]) - t[0]) / taus[best])
-    return (z_now - z_end) / (z_first - z_now) < rule.min_gain
-
-
 def agrees(rule, truth, seeds, max_epochs=40):
     """How often the rule fired over the seeds, having said at every epoch what the truth says."""
     fired = 0
@@ -122,17 +109,22 @@ def agrees(rule, truth, seeds, max_epochs=40):
         history = random_history(seed, max_epochs)
         for epoch in range(max_epochs):
             known = {e: v for e, v in history.items() if e <= epoch}
-            assert rule(known, max_epochs) == truth(rule, known, max_epochs), (seed, epoch)
+            assert rule(known, max_epochs) in as_set(truth(rule, known, max_epochs)), (seed, epoch)
             fired += rule(known, max_epochs)
     return fired
+
+
+def as_set(verdict):
+    return verdict if isinstance(verdict, set) else {verdict}
 
 
 @pytest.mark.parametrize(
     "rule",
     [
         Slope(),
+        Slope.published(),
         Slope(window=2, min_epochs=0),
-        Slope(window=9, max_angle=80, min_epochs=3),
+        Slope(window=9, max_angle=80, min_epochs=3, after_rise=False),
         Slope(max_angle=-20.0, min_epochs=0),
     ],
     ids=repr,
@@ -160,18 +152,6 @@ def test_low_outlier_agrees_with_numpy_at_every_epoch_of_random_histories(rule):
 @pytest.mark.parametrize(("patience", "min_delta"), [(0, 0.0), (1, 0.01), (3, 0.0), (3, 0.3), (8, 1.0)])
 def test_plateau_agrees_with_early_stopping_at_every_epoch_of_random_histories(patience, min_delta, mode, min_epochs):
     assert agrees(Plateau(patience, min_delta, mode, min_epochs), plateau_truth, range(15)) > 10
-
-
-@pytest.mark.parametrize("rule", [Forecast(), Forecast(min_gain=0.3, mode="max", min_epochs=0)], ids=repr)
-def test_forecast_agrees_with_a_dense_search_on_random_histories(rule):
-    fired = 0
-    for seed in range(60):
-        history = random_history(seed)
-        for epoch in (3, 9, 20, 39):
-            known = {e: v for e, v in history.items() if e <= epoch}
-            assert rule(known, 40) == forecast_truth(rule, known, 40), (seed, epoch)
-            fired += rule(known, 40)
-    assert fired > 10
 
 
 class Scripted(LightningModule):
@@ -251,9 +231,17 @@ def test_plateau_fires_at_the_epoch_at_which_early_stopping_stops_a_trainer(seed
     [
         # a line of slope 1 over the run stands at exactly 45 degrees, which is not below
         (Slope(window=3, min_epochs=0), [e / 9 for e in range(10)], 10, []),
-        (Slope(window=3, min_epochs=0), [0.9 * e / 9 for e in range(10)], 10, [2, 3, 4, 5, 6, 7, 8, 9]),
-        # the published guard: the first verdict comes with the fifth value
-        (Slope(min_epochs=0), [0.3] * 10, 10, [4, 5, 6, 7, 8, 9]),
+        (Slope(window=3, min_epochs=0, after_rise=False), [0.9 * e / 9 for e in range(10)], 10, list(range(2, 10))),
+        # it never rose at 45 degrees
+        (Slope(window=3, min_epochs=0), [0.9 * e / 9 for e in range(10)], 10, []),
+        # it rose at 45 degrees from the start to the first two values, and in the middle
+        (Slope(window=3, min_epochs=0), [0.12] * 10, 10, []),
+        (Slope(window=3, min_epochs=0), [0.23] * 10, 10, [2, 3, 4, 5, 6, 7, 8, 9]),
+        (Slope(window=3, min_epochs=0), [0, 0, 0, 0.12, 0.24, 0.26, 0.26, 0.26], 10, [5, 6, 7]),
+        # the published rule: the first verdict comes with the fifth value, whether or not the signal ever rose
+        (Slope.published(), [0.3] * 10, 10, [4, 5, 6, 7, 8, 9]),
+        (Slope.published(), [0.0] * 10, 10, [4, 5, 6, 7, 8, 9]),
+        (Slope(), [0.0] * 10, 10, []),
         (Slope(window=2), [0.3] * 60, 60, list(range(5, 60))),
         (Slope(window=2, min_epochs=7), [0.3] * 9, 20, [6, 7, 8]),
         (Slope(window=2, min_epochs=0), [1.0, 0.5, 0.0], 10, [1, 2]),
@@ -310,51 +298,10 @@ def test_plateau_fires_at(rule, values, expected):
     assert fires(rule, dict(enumerate(values)), len(values)) == expected
 
 
-@pytest.mark.parametrize("max_epochs", [20, 60])
-@pytest.mark.parametrize("tau", [2.0, 4.0, 9.0])
-@pytest.mark.parametrize("min_gain", [0.02, 0.05, 0.2])
-@pytest.mark.parametrize("mode", ["min", "max"])
-def test_forecast_fires_where_the_formula_of_an_exponential_says(max_epochs, tau, min_gain, mode):
-    sign = 1 if mode == "min" else -1
-    history = {e: sign * (0.3 + 2 * math.exp(-e / tau)) for e in range(max_epochs)}
-    z = [math.exp(-e / tau) for e in range(max_epochs)]
-    first = next(e for e in range(5, max_epochs) if z[e] - z[-1] < min_gain * (1 - z[e]))
-    assert fires(Forecast(min_gain, mode), history, max_epochs) == list(range(first, max_epochs))
-
-
 def test_float_noise_does_not_take_a_line_of_exactly_the_limit_below_it():
     for max_epochs in range(5, 120):
         assert fires(Slope(min_epochs=0), {e: e / (max_epochs - 1) for e in range(max_epochs)}, max_epochs) == []
         assert fires(Slope(max_angle=0, min_epochs=0), dict.fromkeys(range(30), max_epochs / 7), max_epochs) == []
-
-
-@pytest.mark.parametrize(
-    ("history", "why"),
-    [
-        (dict.fromkeys(range(60), 0.1), "no gain at all"),
-        ({e: 3 - 0.05 * e for e in range(60)}, "a straight line"),
-        ({e: 0.1 - 0.001 * e for e in range(60)}, "a straight line, with float noise"),
-        ({e: -2 * math.exp(-e / 5) for e in range(60)}, "the wrong way"),
-        ({e: (e / 20) ** 3 for e in range(60)}, "rising ever faster"),
-        ({e: -((e / 20) ** 3) for e in range(60)}, "falling ever faster"),
-        ({e: 2 * math.exp(-e / 5) for e in (0, 10, 20, 40, 59)}, "five points"),
-        ({e: random.Random(e).gauss(0, 1) for e in range(60)}, "noise"),
-    ],
-)
-def test_forecast_abstains_from(history, why):
-    assert fires(Forecast(min_gain=0.5), history, 60) == []
-
-
-def test_forecast_states_an_interval_that_holds_the_gain_left_nine_times_in_ten_or_more():
-    """95% nominally, of profile likelihood: 60 noisy curves whose true share of gain left is known."""
-    rng, held, tau = random.Random(0), 0, 8.0
-    true = (math.exp(-2.5) - math.exp(-49 / tau)) / (1 - math.exp(-2.5))
-    for _ in range(60):
-        history = {e: math.exp(-e / tau) + rng.gauss(0, 0.02) for e in range(21)}
-        interval = Forecast().why(history, 50).split("interval ")[1].split(")")[0]
-        low, high = (float(part.rstrip("%")) / 100 for part in interval.split(" to "))
-        held += low <= true <= high
-    assert 54 <= held < 60
 
 
 def test_low_outlier_first_fires_at_epoch_20_on_the_authors_recorded_curves():
@@ -389,7 +336,7 @@ def test_a_rule_that_reads_a_signal_does_not_fire_without_values_or_in_a_run_of_
     assert not any(eager(random_history(seed), 1) for seed in range(30))
 
 
-@pytest.mark.parametrize("rule", [*SIGNAL_RULES, AtEpoch(7)], ids=repr)
+@pytest.mark.parametrize("rule", [*SIGNAL_RULES, Worthwhile(0.1, "min"), AtEpoch(7)], ids=repr)
 def test_the_order_of_insertion_does_not_matter_and_the_history_stays_as_it_was(rule):
     for seed in range(30):
         history = random_history(seed)
@@ -398,7 +345,7 @@ def test_the_order_of_insertion_does_not_matter_and_the_history_stays_as_it_was(
         assert repr(list(history.items())) == repr(before)
 
 
-@pytest.mark.parametrize("rule", SIGNAL_RULES, ids=repr)
+@pytest.mark.parametrize("rule", [*SIGNAL_RULES, Worthwhile(0.1, "min")], ids=repr)
 def test_a_value_that_is_not_finite_counts_like_a_missing_epoch(rule):
     for seed in range(30):
         history = random_history(seed)
@@ -407,7 +354,7 @@ def test_a_value_that_is_not_finite_counts_like_a_missing_epoch(rule):
         assert rule(history, 40) == rule(cleaned, 40)
 
 
-@pytest.mark.parametrize("rule", [Slope(2), Plateau(1), Forecast()], ids=repr)
+@pytest.mark.parametrize("rule", [Slope(2), Plateau(1), Forecast(), Worthwhile(0.1, "max")], ids=repr)
 def test_an_epoch_without_a_value_leaves_the_verdict_as_it_was(rule):
     for seed in range(30):
         history = {e: v for e, v in random_history(seed).items() if e < 30}
@@ -416,12 +363,12 @@ def test_an_epoch_without_a_value_leaves_the_verdict_as_it_was(rule):
 
 def test_min_epochs_is_by_default_a_tenth_of_the_run_rounded_up():
     flat = dict.fromkeys(range(40), 0.0)
-    firsts = {E: fires(Slope(window=2), flat, E)[0] + 1 for E in (10, 20, 21, 30, 31, 200)}
+    firsts = {E: fires(Slope(window=2, after_rise=False), flat, E)[0] + 1 for E in (10, 20, 21, 30, 31, 200)}
     assert firsts == {10: 2, 20: 2, 21: 3, 30: 3, 31: 4, 200: 20}
 
 
 def test_the_clock_of_min_epochs_is_the_largest_epoch_even_if_it_was_not_measured():
-    rule = Slope(window=2, min_epochs=5)
+    rule = Slope(window=2, min_epochs=5, after_rise=False)
     assert fires(rule, {0: 0.0, 1: 0.0, 2: NAN, 3: NAN, 4: NAN}, 10) == [4]
 
 
@@ -430,7 +377,7 @@ def test_the_clock_of_min_epochs_is_the_largest_epoch_even_if_it_was_not_measure
     [
         (
             Slope(window=2),
-            [0.0, 0.1, 0.1 + math.tan(math.radians(38)) / 9],
+            [0.0, 0.2, 0.2 + math.tan(math.radians(38)) / 9],
             10,
             "rose at 38.0 degrees, below 45",
         ),
@@ -438,6 +385,18 @@ def test_the_clock_of_min_epochs_is_the_largest_epoch_even_if_it_was_not_measure
         (Plateau(2), [3, 0.52, 0.6, 0.7], 9, "did not improve on 0.52 in 2 measurements"),
         (Plateau(1, 0.05, "max", relative=True), [3, 3.1], 9, "did not improve on 3 by more than 5% in 1 measurement"),
         (Plateau(1, 0.1, "max"), [3, 3.05], 9, "did not improve on 3 by more than 0.1 in 1 measurement"),
+        (
+            Worthwhile(0.02, "max"),
+            [0.9 - 0.5 / (e + 1) for e in range(30)],
+            100,
+            "improved by 0.0159 in the last doubling of the epochs; at most 0.0169 is to come by epoch 59, below 0.02",
+        ),
+        (
+            Worthwhile(0.5, "min", horizon=20),
+            [1 + 0.5 * math.log2(e + 1) for e in range(16)],
+            None,
+            "got worse by 0.5 in the last doubling of the epochs; nothing is to come by epoch 19, below 0.5",
+        ),
         (AtEpoch(12), [], 20, "was not asked: epoch 12 was chosen beforehand"),
     ],
 )
@@ -445,6 +404,29 @@ def test_the_verdict_in_words(rule, values, max_epochs, words):
     history = dict(enumerate(values))
     assert rule(history, max_epochs) or isinstance(rule, AtEpoch)
     assert rule.why(history, max_epochs) == words
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "max_epochs", "words"),
+    [
+        (Slope(), [0.0, 0.1], 10, "a verdict takes 5 measured epochs, got 2"),
+        (
+            Slope(window=2),
+            [0.0001, 0.0002, 0.0003],
+            11,
+            "the signal has hardly moved: its steepest rise was 0.1 degrees, and only the end of a rise at 45 ends the "
+            "period",
+        ),
+        (Slope(window=2), [0.2, 0.4, 0.6], 11, "the signal still rose at 63.4 degrees"),
+        (Slope(window=2, min_epochs=9), [0.2, 0.4, 0.4], 11, f"{Slope(window=2, min_epochs=9)} never fired"),
+        (Patient(Slope(), 2), [0.0, 0.1], 10, "a verdict takes 5 measured epochs, got 2"),
+        (Plateau(2), [3, 2, 1], 3, f"{Plateau(2)} never fired"),
+    ],
+)
+def test_why_there_was_no_verdict_in_words(rule, values, max_epochs, words):
+    history = dict(enumerate(values))
+    assert not rule(history, max_epochs)
+    assert rule.why_not(history, max_epochs) == words
 
 
 def test_at_epoch_past_the_end_is_refused_naming_both_numbers():
@@ -516,6 +498,7 @@ def test_a_rule_of_ones_own_says_in_one_line_that_it_needs_no_last_epoch():
         (lambda: Slope(max_angle="45"), TypeError, "max_angle .* got '45'"),
         (lambda: Slope(min_epochs=-1), ValueError, "min_epochs must be an int from 0 up, got -1"),
         (lambda: Slope(min_epochs=0.1), TypeError, "min_epochs .* got 0.1"),
+        (lambda: Slope(after_rise=1), TypeError, "after_rise must be True or False, got 1"),
         (lambda: LowOutlier(threshold=-0.1), ValueError, "threshold .* got -0.1"),
         (lambda: LowOutlier(threshold=False), TypeError, "threshold .* got False"),
         (lambda: LowOutlier(every_n_epochs=0), ValueError, "every_n_epochs .* got 0"),
@@ -532,6 +515,12 @@ def test_a_rule_of_ones_own_says_in_one_line_that_it_needs_no_last_epoch():
         (lambda: Forecast(min_gain=NAN), ValueError, "min_gain .* got nan"),
         (lambda: Forecast(mode=None), ValueError, "mode .* got None"),
         (lambda: Forecast(min_epochs=-1), ValueError, "min_epochs .* got -1"),
+        (lambda: Worthwhile(0, "min"), ValueError, "min_gain must be a number above 0, got 0"),
+        (lambda: Worthwhile("0.1", "min"), TypeError, "min_gain .* got '0.1'"),
+        (lambda: Worthwhile(True, "min"), TypeError, "min_gain .* got True"),
+        (lambda: Worthwhile(0.1, "up"), ValueError, "mode .* got 'up'"),
+        (lambda: Worthwhile(0.1, "min", 0), ValueError, "horizon must be an int from 1 up, got 0"),
+        (lambda: Worthwhile(0.1, "min", 2.0), TypeError, "horizon .* got 2.0"),
         (lambda: AtEpoch(-1), ValueError, "epoch must be an int from 0 up, got -1"),
         (lambda: AtEpoch(2.0), TypeError, "epoch .* got 2.0"),
         (lambda: AtEpoch(True), TypeError, "epoch .* got True"),
@@ -542,23 +531,9 @@ def test_a_bad_argument_is_refused_by_its_name_and_value(make, error, words):
         make()
 
 
-@pytest.mark.parametrize("rule", [*SIGNAL_RULES, AtEpoch(3)], ids=repr)
+@pytest.mark.parametrize("rule", [*SIGNAL_RULES, Worthwhile(0.1, "min"), AtEpoch(3)], ids=repr)
 def test_rules_are_frozen_and_equal_by_value(rule):
     assert rule == replace(rule)
     assert hash(rule) == hash(replace(rule))
     with pytest.raises(FrozenInstanceError, match="cannot assign"):
         rule.min_epochs = 3
-
-
-@pytest.mark.parametrize("rule", SIGNAL_RULES, ids=repr)
-def test_the_false_alarm_rates_in_a_docstring_are_those_of_the_calibration(rule):
-    paragraph = next(p for p in inspect.getdoc(rule).split("\n\n") if p.startswith("False alarms"))
-    stated = set(
-        re.findall(r"(?<!of )\b(\d+)%", re.sub(r"noise of [\d.]+%|with [\d.]+%|[\d.]+% of that", "", paragraph))
-    )
-    patience = "patience=3" if isinstance(rule, Plateau) else ""
-    row = f"| `{type(rule).__name__}({patience})` |"
-    rows = [line for line in (ROOT / "docs" / "calibration.md").read_text().splitlines() if line.startswith(row)]
-    measured = set(re.findall(r"(\d+)% \[", "".join(rows)))
-    assert stated
-    assert stated <= measured

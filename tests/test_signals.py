@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 import textwrap
+import warnings
 
 import lightning as L
 import numpy as np
@@ -14,6 +15,14 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_critperiod.signals import LayerRotation, MonitoredMetric, layer_rotation
+
+SIGNALS = {
+    "GradientConfusion",
+    "GradientPredictiveness",
+    "LayerRotation",
+    "MonitoredMetric",
+    "TrainingGradientConfusion",
+}
 
 
 class Forward(L.Callback):
@@ -38,6 +47,9 @@ class Forward(L.Callback):
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         self.signal.on_train_batch_start(trainer, pl_module, batch, batch_idx)
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        self.signal.on_before_optimizer_step(trainer, pl_module, optimizer)
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         self.signal.on_train_batch_end(trainer, pl_module)
@@ -208,16 +220,11 @@ def test_layer_rotation_is_the_mean_distance_of_the_kernels_from_the_start_of_th
     )
 
 
-def test_frozen_kernels_do_not_count_and_do_not_join_when_they_are_unfrozen():
-    class Unfreeze(L.Callback):
-        def on_train_epoch_start(self, trainer, pl_module):
-            pl_module.first.requires_grad_(trainer.current_epoch > 0)
-            pl_module.first.weight.data += trainer.current_epoch
-
+def test_frozen_kernels_do_not_count():
     model = Net()
     model.first.requires_grad_(False)
     forward, keep = Forward(LayerRotation()), KeepWeights()
-    trainer(forward, keep, Unfreeze()).fit(model, loader())
+    trainer(forward, keep).fit(model, loader())
 
     assert list(forward.values.values()) == pytest.approx(keep.mean_distances(["second.weight"]), rel=1e-5)
 
@@ -498,20 +505,48 @@ def test_a_metric_of_one_of_several_validation_loaders_is_found_by_its_full_name
     assert list(forward.values.values()) == [10.0, 11.0, 12.0]
 
 
-@pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`")
+def warned(function):
+    """What ``function`` returns, and the texts of the warnings of our signals meanwhile."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = function()
+    texts = [str(warning.message) for warning in caught]
+    return result, [text for text in texts if text.partition(":")[0] in SIGNALS]
+
+
 @pytest.mark.parametrize("validate", [True, False])
-def test_a_metric_that_nobody_logs_is_an_error_after_the_first_epoch_that_names_those_that_exist(validate):
-    model = LogsInTraining(on_step=False, on_epoch=True, acc=[1.0])
+def test_a_metric_that_nobody_logs_is_not_measured_and_one_warning_names_those_that_exist(validate):
+    model = LogsInTraining(on_step=False, on_epoch=True, acc=[1.0, 1.0, 1.0])
 
-    with pytest.raises(ValueError, match=r"monitor='val_los' must name a logged metric.*'loss'"):
-        values(MonitoredMetric("val_los"), model, validate)
-    assert model.current_epoch == 0
+    measured, said = warned(lambda: values(MonitoredMetric("val_los"), model, validate))
+
+    assert measured == [None, None, None]
+    assert len(said) == 1
+    assert "monitor='val_los' must name a logged metric" in said[0]
+    assert "'loss'" in said[0]
+    assert ("'acc'" in said[0]) == validate
 
 
-def test_before_any_validation_a_missing_metric_is_no_error():
-    with pytest.raises(ValueError, match=r"monitor='val_los'.*\['acc'\]"):
-        values(MonitoredMetric("val_los"), model := Logs(acc=[1.0]), check_val_every_n_epoch=2)
-    assert model.current_epoch == 1
+def test_a_metric_that_is_logged_later_than_it_could_be_is_measured_from_then_on():
+    model = Logs(acc=[1.0, 2.0, 3.0], late=[None, 4.0, 5.0])
+    measured, said = warned(lambda: values(MonitoredMetric("late"), model))
+    assert measured == [None, 4.0, 5.0]
+    assert len(said) == 1
+
+
+def test_before_any_validation_a_missing_metric_is_no_reason_to_warn():
+    _, said = warned(lambda: values(MonitoredMetric("acc"), Logs(acc=[1.0]), max_epochs=1, check_val_every_n_epoch=2))
+    assert said == []
+
+
+@pytest.mark.parametrize("mode", [None, "min", "max"])
+def test_a_monitored_metric_says_which_direction_is_better_if_it_was_told(mode):
+    assert MonitoredMetric("val_loss", mode).mode == mode
+
+
+def test_a_direction_is_min_or_max():
+    with pytest.raises(ValueError, match=r"mode must be .* got 'up'"):
+        MonitoredMetric("val_loss", mode="up")
 
 
 @resumes

@@ -1,5 +1,7 @@
 """What the decision changes in a run: each change applies itself for a phase and undoes itself."""
 
+from lightning_critperiod.changes.cooldown import CooldownChange
+from lightning_critperiod.changes.cooldown_trigger import CooldownTrigger
 from lightning_critperiod.changes.declaration import DeclaredVolume, own_volume
 from lightning_critperiod.changes.declared_loader import declared_loader
 from lightning_critperiod.changes.driver import Driver
@@ -10,6 +12,8 @@ from lightning_critperiod.changes.train_loaders import TrainLoaders
 from lightning_critperiod.changes.volume import VolumeChange
 
 __all__ = [
+    "CooldownChange",
+    "CooldownTrigger",
     "DeclaredVolume",
     "Driver",
     "EpochClock",

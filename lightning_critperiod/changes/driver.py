@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lightning_critperiod import lightning_seam
+from lightning_critperiod.changes.cooldown import CooldownChange
 from lightning_critperiod.changes.volume import VolumeChange
-from lightning_critperiod.lightning_seam import EpochStart, StepTotal, finished_epochs, planned_epochs
+from lightning_critperiod.lightning_seam import EpochStart, StepTotal, finished_epochs
 from lightning_critperiod.recipe import Change, Volume
-from lightning_critperiod.timeline import Phase
+from lightning_critperiod.timeline import Timeline
 
 
 class Driver:
@@ -18,7 +19,8 @@ class Driver:
         trainer: The Trainer that fits.
         volume: The data volume.
         others: The other changes.
-        phase_of: 0-based epoch -> its phase, by what is decided so far.
+        cooldown: What ends the run; None leaves that to the Trainer.
+        timeline: Answers the phases, by what is decided so far.
 
     Attributes:
         settings: Name of a change -> its setting in the epoch that runs.
@@ -26,16 +28,21 @@ class Driver:
     """
 
     def __init__(
-        self, trainer: Any, volume: VolumeChange, others: Sequence[Change], phase_of: Callable[[int], Phase]
+        self,
+        trainer: Any,
+        volume: VolumeChange,
+        others: Sequence[Change],
+        cooldown: CooldownChange | None,
+        timeline: Callable[[], Timeline],
     ) -> None:
         lightning_seam.check_privates(trainer)
         self.trainer = trainer
         self.volume_change = volume
-        self.changes = [*others, volume]
+        # The cooldown's hold on the schedulers is around that of the volume's.
+        self.changes: list[Change] = [*others, volume, *([] if cooldown is None else [cooldown])]
         self.settings: dict[str, Any] = {}
         self.started = False
-        self._phase_of = phase_of
-        self._max_epochs = planned_epochs(trainer)  # weight averaging lets the Trainer run one more, for batch norm
+        self._timeline = timeline
         self._total: StepTotal | None = None
         self._epoch_start: EpochStart | None = None
 
@@ -82,7 +89,7 @@ class Driver:
 
     def undo(self) -> None:
         """Leave no trace on trainer, strategy, module and datamodule."""
-        for part in (self._epoch_start, self._total, *self.changes):
+        for part in (self._epoch_start, self._total, *reversed(self.changes)):
             if part is not None:
                 part.undo()
         self._epoch_start = self._total = None
@@ -118,31 +125,39 @@ class Driver:
         return {change.name: state for change in self.changes if (state := change.state_dict())}
 
     def _apply(self, epoch: int) -> None:
-        if self._max_epochs is not None and epoch >= self._max_epochs:
+        if self._is_past_the_end(epoch):
             return
+        phase = self._timeline().phase(epoch)
         for change in self.changes:
-            change.apply(self._phase_of(epoch))
+            change.apply(phase)
         if any(change.needs_new_loaders for change in self.changes):
             lightning_seam.drop_train_loaders(self.trainer)
 
     def _loaders_are_ready(self, epoch: int) -> None:
-        if self._max_epochs is not None and epoch >= self._max_epochs:
+        if self._is_past_the_end(epoch):
             return
         self.volume_change.loaders_are_ready(epoch)
         found = {change.name: change.setting for change in self.changes}
         self.settings = {name: setting for name, setting in found.items() if setting is not None}
-        if self.volume_change.draws.own and self._total is not None:
+        ends_itself = self._timeline().last_epoch is not None
+        if (self.volume_change.draws.own or ends_itself) and self._total is not None:
             self._total.set(self._steps_of_the_run(epoch))
+
+    def _is_past_the_end(self, epoch: int) -> bool:
+        """Weight averaging lets the Trainer run one epoch more, for batch norm; it is none of the run's."""
+        end = self._timeline().end
+        return end is not None and epoch >= end
 
     def _steps_of_the_run(self, epoch: int) -> float:
         """Optimizer steps taken before this epoch, and those of the epochs to come."""
-        if self._max_epochs is None:
+        end = self._timeline().end
+        if end is None:
             return math.inf
         trainer, steps_of = self.trainer, self.volume_change.steps
         in_this_epoch = lightning_seam.unfinished_batches(trainer) // trainer.accumulate_grad_batches
         by_volume: dict[Volume, float] = {}
         ahead = 0.0
-        for later in range(epoch, self._max_epochs):
+        for later in range(epoch, end):
             volume = self.volume_change.volume_at(later)
             ahead += by_volume.setdefault(volume, steps_of(volume))
         return float(trainer.global_step - in_this_epoch + ahead)

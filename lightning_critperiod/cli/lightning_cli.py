@@ -7,28 +7,34 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.model_helpers import is_overridden
-from rich.console import Console
 from typing_extensions import override
 
+from lightning_critperiod import costs
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.cli.refusal import refusing
-from lightning_critperiod.costs import CostMonitor
-from lightning_critperiod.recorder import RunRecorder
+from lightning_critperiod.report import CostMonitor, RunRecorder, console
 from lightning_critperiod.shipped_configs import with_files
+
+KINDS = (CriticalPeriodCallback, costs.CostMonitor, RunRecorder)
 
 
 class CritperiodCLI(LightningCLI):
     """LightningCLI with ``CriticalPeriodCallback`` (``critical_period``) and ``CostMonitor`` (``costs``) in place.
 
-    Either gives way to one of its kind that is listed in ``trainer.callbacks``. ``--config`` takes the names of shipped
-    configs too. After ``fit`` the test set is evaluated, if there is one, with the weights that training ended with.
+    Either gives way to one of its kind that is listed in ``trainer.callbacks``, and so does the ``RunRecorder``.
+    ``--config`` takes the names of shipped configs too. After ``fit`` the test set is evaluated, if there is one, with
+    the weights that training ended with.
 
     Args:
         args: Of the command line; None is the process's own.
         run: Whether to run a subcommand. Without, ``args`` have none: the config is parsed and made into objects.
+        report: Whether ``fit`` leaves its report and says what it cost; the record is collected all the same.
     """
 
-    def __init__(self, args: Sequence[str] | None = None, run: bool = True) -> None:
+    recorder: RunRecorder | None = None
+
+    def __init__(self, args: Sequence[str] | None = None, run: bool = True, report: bool = True) -> None:
+        self.report = report
         quiet = {"exit_on_error": False}  # main() says it in one line
         with refusing(until=self._has_trained):
             super().__init__(
@@ -66,13 +72,14 @@ class CritperiodCLI(LightningCLI):
     @override
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Any]) -> Trainer:
         listed = config["callbacks"] or []
-        theirs = [type(callback) for callback in (listed if isinstance(listed, list) else [listed])]
-        ours = [callback for callback in callbacks if type(callback) not in theirs]
+        theirs = listed if isinstance(listed, list) else [listed]
+        taken = [kind for kind in KINDS if any(isinstance(callback, kind) for callback in theirs)]
+        ours = [callback for callback in callbacks if not isinstance(callback, tuple(taken))]
         if self.subcommand != "fit":
             ours = []  # what they do, they do in fit
-        else:
+        elif RunRecorder not in taken:
             text = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_none=False)
-            self.recorder = RunRecorder(config=text)
+            self.recorder = RunRecorder(write=self.report, show=False, config=text)  # shown after the test
             ours.append(self.recorder)  # reads the others, so it comes after them
         return super()._instantiate_trainer(config, ours)
 
@@ -86,5 +93,5 @@ class CritperiodCLI(LightningCLI):
             and not trainer.fast_dev_run
         ):
             trainer.test(self.model, datamodule=self.datamodule, verbose=False)
-        if trainer.is_global_zero:
-            self.recorder.show(Console())
+        if self.report and trainer.is_global_zero and self.recorder is not None:
+            self.recorder.show_on(console())

@@ -1,96 +1,143 @@
-"""What the same epochs would have cost at another volume: projected, never measured."""
+"""What the same run would have cost with another recipe: projected, never measured."""
 
 import math
 import statistics
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lightning_critperiod.costs.ledger import EpochCosts
-
 CONFIDENCE = 0.95
+STEPS = ("training", "data_wait")
+"""Where the time of the training batches goes: what depends on how many there are, and on what they do."""
+
+
+@dataclass(frozen=True)
+class PacedEpoch:
+    """An epoch as a projection sees it.
+
+    Args:
+        drawn: What it drew: samples, or batches where samples are not counted.
+        wanted: What it would have drawn with the recipe in question.
+        seconds: Where its time went -> s.
+        flops: Of its training steps; None if they were not counted.
+        same_steps: Whether a step was what it would have been with that recipe, not a cheaper one.
+        is_reference: Whether the pace is taken from it.
+    """
+
+    drawn: int
+    wanted: int
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    flops: float | None = None
+    same_steps: bool = True
+    is_reference: bool = True
+
+    @property
+    def stays(self) -> bool:
+        """Whether it would have been the same epoch, so that it counts as it was measured."""
+        return self.same_steps and self.drawn == self.wanted
 
 
 @dataclass(frozen=True)
 class Projection:
-    """The training of the same epochs with other numbers of samples.
+    """A run with another recipe.
 
     Args:
-        samples: Training samples that would have been drawn.
-        seconds: Phase -> s; the detector is not charged.
+        drawn: Samples, or batches, that would have been drawn.
+        seconds: Where the time would have gone -> s; the detector is not charged.
         low: Lower end of the 95% interval of the total in s; None if there is no spread to take it from.
         high: Its upper end.
-        epochs: How many epochs were projected; the others drew these samples and count as they were measured.
+        epochs: How many of the run's epochs were projected; the others count as they were measured.
+        flops: Of the training steps; None if they were not counted.
     """
 
-    samples: int
+    drawn: int
     seconds: dict[str, float] = field(default_factory=dict)
     low: float | None = None
     high: float | None = None
     epochs: int = 0
+    flops: float | None = None
 
     @property
     def total(self) -> float:
-        """All phases together, s."""
+        """All of the time, s."""
         return sum(self.seconds.values())
 
 
-def project(
-    measured: Mapping[str, float],
-    epochs: Iterable[EpochCosts],
-    samples: Mapping[int, int],
-    reference: Collection[int],
-) -> Projection:
-    """Project the cost of a run in which the epochs had drawn ``samples`` instead of what they drew.
+def project(measured: Mapping[str, float], epochs: Sequence[PacedEpoch], left_out: int = 0) -> Projection:
+    """Project the cost of a run that had followed another recipe to its planned end.
 
-    An epoch that drew just that counts as measured. For each of the m others, of S samples in all, the seconds of
-    training and of waiting for data are S r, with r the median of the seconds per sample of the n reference epochs.
-    The first of these holds the warm-up of the process and is left out where two others remain. With s their
-    standard deviation, the interval is S t s sqrt(1 / m + pi / (2 n)), t Student's quantile with n - 1 degrees of
-    freedom: the noise of m epochs, and that of a median of n; the m epochs take no less than nothing. Validation,
-    start-up and the rest count as measured.
+    An epoch that would have been the same counts as measured. The m others, those that were left out among them, would
+    have drawn S in all; their training and waiting for data takes S r, with r the median of the seconds per sample of
+    the n reference epochs. The first of these holds the warm-up of the process and is left out where two others remain.
+    With s their standard deviation, the interval is S t s sqrt(1 / m + pi / (2 n)), t Student's quantile with n - 1
+    degrees of freedom: the noise of m epochs, and that of a median of n; the m epochs take no less than nothing. An
+    epoch that was left out would have drawn what the largest did, and taken the mean of the others' validation and
+    overhead, without noise. The rest counts as measured.
 
     Args:
-        measured: Phase -> s of the whole run.
-        epochs: The epochs of the run.
-        samples: Epoch -> the samples that it would have drawn.
-        reference: The epochs that the seconds per sample are taken from: those at the volume in question, if any.
+        measured: Where the time of the whole run went -> s.
+        epochs: Of the run.
+        left_out: Planned epochs that the run did without.
 
     Returns:
         The projection, without an interval if fewer than two reference epochs are left.
 
     Raises:
-        ValueError: No reference epoch drew a sample.
+        ValueError: There is something to project, but no reference epoch drew anything.
     """
-    run = list(epochs)
-    others = [epoch for epoch in run if samples[epoch.epoch] != epoch.samples]
-    projected = sum(samples[epoch.epoch] for epoch in others)
-    drawn = sum(samples[epoch.epoch] for epoch in run)
-    seconds = {phase: s for phase, s in measured.items() if phase != "detector"}
-    if not others:
-        return Projection(drawn, seconds, sum(seconds.values()), sum(seconds.values()))
-    pace = [epoch for epoch in run if epoch.epoch in reference and epoch.samples]
+    others = [epoch for epoch in epochs if not epoch.stays]
+    whole = max((epoch.wanted for epoch in epochs), default=0)
+    drawn, more = (sum(epoch.wanted for epoch in some) + left_out * whole for some in (epochs, others))
+    seconds, pace = _without_detector(measured, epochs, left_out), _pace(epochs)
+    if not others and not left_out:
+        return Projection(drawn, seconds, sum(seconds.values()), sum(seconds.values()), flops=_flops(epochs, pace, 0))
     if not pace:
         raise ValueError("no epoch drew a sample: there is nothing to project from")
-    pace = pace[1:] if len(pace) > 2 else pace
     certain = sum(seconds.values())
-    for phase in ("training", "data_wait"):
-        rate = statistics.median(epoch.seconds.get(phase, 0.0) / epoch.samples for epoch in pace)
-        spent = sum(epoch.seconds.get(phase, 0.0) for epoch in others)
-        seconds[phase] = seconds.get(phase, 0.0) - spent + rate * projected
+    for name in STEPS:
+        spent = sum(epoch.seconds.get(name, 0.0) for epoch in others)
+        seconds[name] = seconds.get(name, 0.0) - spent + more * _rate(pace, name)
         certain -= spent
-    total, half = sum(seconds.values()), _half_width(pace, len(others))
-    if half is None:
-        return Projection(drawn, seconds, epochs=len(others))
-    low, high = max(certain, total - half * projected), total + half * projected
-    return Projection(drawn, seconds, low, high, len(others))
+    total, half = sum(seconds.values()), _half_width(pace, len(others) + left_out)
+    low, high = (None, None) if half is None else (max(certain, total - half * more), total + half * more)
+    return Projection(drawn, seconds, low, high, len(others), _flops(epochs, pace, more))
 
 
-def _half_width(pace: list[EpochCosts], epochs: int) -> float | None:
+def _pace(epochs: Sequence[PacedEpoch]) -> list[PacedEpoch]:
+    found = [epoch for epoch in epochs if epoch.is_reference and epoch.drawn]
+    return found[1:] if len(found) > 2 else found
+
+
+def _rate(pace: Sequence[PacedEpoch], name: str) -> float:
+    return statistics.median(epoch.seconds.get(name, 0.0) / epoch.drawn for epoch in pace)
+
+
+def _without_detector(measured: Mapping[str, float], epochs: Sequence[PacedEpoch], left_out: int) -> dict[str, float]:
+    """Where the time went -> s, with what the left-out epochs would have taken apart from their steps."""
+    apart = {name for epoch in epochs for name in epoch.seconds} - {*STEPS, "detector", "start_up", "metering"}
+    seconds = {name: s for name, s in measured.items() if name != "detector"}
+    for name in sorted(apart):
+        mean = statistics.fmean(epoch.seconds.get(name, 0.0) for epoch in epochs)
+        seconds[name] = seconds.get(name, 0.0) + left_out * mean
+    return seconds
+
+
+def _flops(epochs: Sequence[PacedEpoch], pace: Sequence[PacedEpoch], more: int) -> float | None:
+    """Those of the epochs that stay, and as many per sample for ``more`` as the reference epochs had."""
+    counted = [epoch.flops for epoch in epochs if epoch.stays or epoch in pace]
+    if not epochs or None in counted:
+        return None
+    stay = sum(epoch.flops or 0.0 for epoch in epochs if epoch.stays)
+    if not more:
+        return stay
+    return stay + more * sum(epoch.flops or 0.0 for epoch in pace) / sum(epoch.drawn for epoch in pace)
+
+
+def _half_width(pace: Sequence[PacedEpoch], epochs: int) -> float | None:
     """Half the interval of the mean seconds per sample of ``epochs`` more epochs, in s per sample."""
     if len(pace) < 2:
         return None
     from scipy.stats import t  # type: ignore[import-untyped]
 
-    rates = [sum(e.seconds.get(p, 0.0) for p in ("training", "data_wait")) / e.samples for e in pace]
+    rates = [sum(epoch.seconds.get(name, 0.0) for name in STEPS) / epoch.drawn for epoch in pace]
     quantile = float(t.ppf((1 + CONFIDENCE) / 2, len(rates) - 1))
     return quantile * statistics.stdev(rates) * math.sqrt(1 / epochs + math.pi / (2 * len(rates)))

@@ -1,27 +1,27 @@
 """``critperiod inspect``: its options, and what becomes of them."""
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser
-from rich.console import Console
 
 from lightning_critperiod.inspection.findings import Findings
+from lightning_critperiod.inspection.modes import Given
+from lightning_critperiod.inspection.question import Question, answer
 from lightning_critperiod.inspection.run import Run, read
-from lightning_critperiod.inspection.verdict import ask, rules_for
-from lightning_critperiod.own_rule import OWN_RULES
 from lightning_critperiod.recipe import Recipe
-from lightning_critperiod.report.files import write
+from lightning_critperiod.record import write
+from lightning_critperiod.report import console
 from lightning_critperiod.rules import Rule
 from lightning_critperiod.rules.measured import require_int
 
 DESCRIPTION = (
     "Reads the logs of any Lightning run and says where each rule would have ended the critical period, and what "
-    "the recipe would have drawn. It reads metrics.csv (CSVLogger), event files (TensorBoardLogger) and, for layer "
-    "rotation, a folder of checkpoints. No training, nothing changed, and test metrics are not looked at."
+    "the recipe would have drawn. It reads metrics.csv (CSVLogger), other CSV files with a column of epochs, event "
+    "files (TensorBoardLogger) and, for layer rotation, a folder of checkpoints. No training, nothing changed, and "
+    "test metrics are not looked at."
 )
 
 
@@ -35,15 +35,14 @@ def inspect(arguments: Sequence[str]) -> None:
     """
     options = _options(arguments)
     found = _findings(options)
-    # A pipe has no width of its own, and 80 columns would break the table.
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(found.table)
+    terminal = console()
+    terminal.print(found.table)
     for note in found.notes:
-        console.print(f"- {note}", highlight=False, soft_wrap=True)
+        terminal.print(f"- {note}", soft_wrap=True)
     if options.output is not None:
         page = Path(options.output)
         write({page.name: found.page}, page.parent)
-        console.print(f"Written: {page}", soft_wrap=True)
+        terminal.print(f"Written: {page}", soft_wrap=True)
 
 
 def _options(arguments: Sequence[str]) -> Any:
@@ -52,51 +51,39 @@ def _options(arguments: Sequence[str]) -> Any:
     parser.add_argument("--signal", type=str | None, default=None, help="The logged value to look at; by default all.")
     own = "each signal's own; Plateau and Forecast for a validation metric"
     parser.add_argument("--rule", type=Rule | None, default=None, help=f"The rule to ask; by default {own}.")
+    what = "min or max, whether lower or higher is better, where nothing says it; NAME=min or NAME=max for one metric."
+    parser.add_argument("--mode", action="append", default=[], help=f"{what} May be given several times.")
     parser.add_argument("--max_epochs", type=int | None, default=None, help="The planned length; by default what ran.")
     what = "Samples that the training data has; without, passes over the data are counted."
     parser.add_argument("--samples", type=int | None, default=None, help=what)
     parser.add_argument("--output", type=str | None, default=None, help="An .html file for a page with the figures.")
-    parser.add_class_arguments(Recipe, "recipe")
+    parser.add_class_arguments(Recipe, "recipe", skip={"changes", "cooldown"})
     options = parser.instantiate(parser.parse_args(list(arguments)))
     for name in ("max_epochs", "samples"):
         if options[name] is not None:
             require_int(name, options[name], low=1)
     if options.output is not None and not options.output.endswith(".html"):
         raise ValueError(f"output must be the name of an .html file, got {options.output!r}")
+    chose_mode = any(word.startswith("--rule") and "mode" in word for word in arguments)
+    options.question = Question(options.signal, options.rule, Given.parse(options.mode), chose_mode)
     return options
 
 
 def _findings(options: Any) -> Findings:
     run = read(Path(options.run))
-    max_epochs = options.max_epochs or run.max_epochs or run.logs.epochs
-    if max_epochs < run.logs.epochs:
-        raise ValueError(
-            f"max_epochs must be at least {run.logs.epochs}, the epochs that were logged, got {max_epochs}"
-        )
+    max_epochs = _length(options.max_epochs, run)
     if options.rule is not None:
         options.rule.check_run(max_epochs)
-    verdicts = [
-        ask(signal, rule, history, max_epochs)
-        for signal, history in _signals(run, options.signal).items()
-        for rule in ([options.rule] if options.rule is not None else rules_for(signal))
-    ]
+    verdicts, notes = answer(options.question, run, max_epochs)
+    run.logs.notes.extend(notes)
     recipe = dataclasses.replace(options.recipe, during=options.recipe.during or run.full_volume)
     samples = options.samples or run.samples
     return Findings(f"What {options.run} would have saved", run, verdicts, recipe, max_epochs, samples)
 
 
-def _signals(run: Run, name: str | None) -> dict[str, dict[int, float]]:
-    """What to look at: the named value, or our signals and the validation metrics."""
-    logged = run.logs.signals
-    if name is not None and name not in logged:
-        raise ValueError(
-            f"signal must be one of what was logged, {', '.join(sorted(logged)) or 'nothing'}, got {name!r}"
-        )
-    ours = {kind.name for kind in OWN_RULES}
-    found = {n: h for n, h in logged.items() if n == name or (name is None and (n in ours or n.startswith("val")))}
-    if not found:
-        raise ValueError(
-            f"there is no signal of ours and no metric whose name starts with val in {run.logs.epochs} epochs: name "
-            f"one with --signal, of {', '.join(sorted(logged)) or 'nothing that a rule can read'}"
-        )
-    return dict(sorted(found.items(), key=lambda item: item[0] not in ours))
+def _length(given: int | None, run: Run) -> int:
+    """The planned length: given, or that of our own report, or what was logged."""
+    logged = run.logs.epochs
+    if given is not None and given < logged:
+        raise ValueError(f"max_epochs must be at least {logged}, the epochs that were logged, got {given}")
+    return given or max(run.max_epochs or 0, logged)

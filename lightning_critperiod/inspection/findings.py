@@ -6,11 +6,12 @@ from html import escape
 
 from rich.table import Table
 
+from lightning_critperiod.inspection.coverage import coverage_notes, length_note
 from lightning_critperiod.inspection.run import Run
 from lightning_critperiod.inspection.verdict import Verdict, as_record, drawn
-from lightning_critperiod.plotting import as_svg, samples_figure, signal_figure
 from lightning_critperiod.recipe import Recipe
 from lightning_critperiod.report import html
+from lightning_critperiod.report.plotting import as_svg, samples_figure, signal_figure
 from lightning_critperiod.report.words import percent
 
 
@@ -60,10 +61,10 @@ class Findings:
     def notes(self) -> list[str]:
         """What a reader must know before believing it."""
         found = list(self.run.logs.notes)
-        if self.run.max_epochs is None and self.max_epochs == self.run.logs.epochs:
-            found.append(
-                f"The run is taken to be the {self.max_epochs} epochs that were logged; --max_epochs says more."
-            )
+        logs = self.run.logs
+        if self.run.max_epochs is None and self.max_epochs == logs.epochs:
+            found.append(length_note(logs.logged, self.max_epochs))
+        found += coverage_notes({verdict.signal: verdict.history for verdict in self.verdicts}, logs.epochs)
         changed = self.run.changed
         if changed is not None:
             found.append(

@@ -1,17 +1,18 @@
-"""A run on disk: where its logs are, and what our own report adds to them."""
+"""A run on disk: where its logs are, and what its configuration and our own report add to them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from lightning_critperiod.inspection.checkpoints import read_checkpoints
+from lightning_critperiod.inspection.checkpoints import checkpoint_files, read_checkpoints
 from lightning_critperiod.inspection.csv_log import read_csv
 from lightning_critperiod.inspection.event_log import read_events
-from lightning_critperiod.inspection.logs import OURS, Logs
+from lightning_critperiod.inspection.find import EVENTS, TABLE, event_files, has_log, logs_below
+from lightning_critperiod.inspection.logs import Logs
+from lightning_critperiod.inspection.modes import Mode, modes_of_run
 from lightning_critperiod.recipe import Volume
-from lightning_critperiod.report import Record, load
+from lightning_critperiod.record import Record, load
 from lightning_critperiod.signals import LayerRotation
-
-EVENTS = "events.out.tfevents.*"
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Run:
         samples: n, what the user's own loader draws in an epoch; None likewise.
         full_volume: Of its first epoch, if CriticalPeriodCallback logged it.
         changed: The first epoch that was trained at another volume, None if there is none.
+        modes: Directions of the metrics that its own callbacks monitored.
     """
 
     logs: Logs
@@ -31,6 +33,7 @@ class Run:
     samples: int | None
     full_volume: Volume | None
     changed: int | None
+    modes: dict[str, Mode] = field(default_factory=dict)
 
 
 def read(path: Path) -> Run:
@@ -49,62 +52,83 @@ def read(path: Path) -> Run:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: expected the folder or the log of a run")
     logs = Logs()
-    _read_logs(path, logs)
+    folder, checkpoints = path.parent, []
+    if path.is_file():
+        _read_file(path, logs)
+    else:
+        folder = _with_log(path, logs)
+        checkpoints = sorted({*checkpoint_files(path), *checkpoint_files(folder)})
+        _read_folder(folder, checkpoints, logs)
     if not logs.epochs:
         raise ValueError(f"{path} has no value that was logged in an epoch")
     volumes = logs.volumes
     full = volumes[min(volumes)] if volumes else None
-    max_epochs, samples = _reported(path, logs)
+    max_epochs, samples = _reported(folder, logs)
     changed = next((epoch for epoch, volume in volumes.items() if volume != full), None)
-    return Run(logs, max_epochs, samples, full, changed)
-
-
-def _read_logs(path: Path, logs: Logs) -> None:
-    if path.is_file():
-        return _read_file(path, logs)
-    table, events = path / "metrics.csv", sorted(path.glob(EVENTS))
-    checkpoints = sorted({*path.glob("*.ckpt"), *path.glob("checkpoints/*.ckpt")})
-    if table.is_file():
-        read_csv(table, logs)
-    elif events:
-        read_events(path, logs)
-    if OURS + LayerRotation.name not in logs.values and len(checkpoints) > 1:
-        read_checkpoints(checkpoints, logs)
-    if not (table.is_file() or events or checkpoints):
-        raise ValueError(f"{path} has no metrics.csv, no event file of TensorBoard and no checkpoints{_inside(path)}")
-    if not (table.is_file() or events) and len(checkpoints) == 1:
-        raise ValueError(f"{path} has no log and one checkpoint: rotation needs two")
-    return None
+    return Run(logs, max_epochs, samples, full, changed, modes_of_run(folder, checkpoints))
 
 
 def _read_file(path: Path, logs: Logs) -> None:
-    if path.suffix == ".csv":
+    if path.suffix.lower() in {".csv", ".tsv"}:
         return read_csv(path, logs)
     if path.match(EVENTS):
-        return read_events(path, logs)
+        return read_events([path], logs)
     raise ValueError(f"{path} is neither a CSV file nor an event file of TensorBoard; checkpoints are read as a folder")
 
 
-def _inside(path: Path) -> str:
-    runs = sorted({str(file.parent) for pattern in ("metrics.csv", EVENTS) for file in path.glob(f"*/{pattern}")})
-    return f"; one of its runs is {runs[-1]} (of {len(runs)})" if runs else ""
+def _with_log(path: Path, logs: Logs) -> Path:
+    """The folder itself, or the only one with a log below it."""
+    if has_log(path):
+        return path
+    below = logs_below(path)
+    if len(below) == 1:
+        logs.notes.append(f"The log that was read is in {below[0]}.")
+        return below[0]
+    if below:
+        raise ValueError(
+            f"{path} has no metrics.csv and no event file of TensorBoard itself: name one of the {len(below)} runs "
+            f"below it, the newest is {below[-1]}"
+        )
+    return path
 
 
-def _reported(path: Path, logs: Logs) -> tuple[int | None, int | None]:
+def _read_folder(folder: Path, checkpoints: Sequence[Path], logs: Logs) -> None:
+    if (folder / TABLE).is_file():
+        read_csv(folder / TABLE, logs)
+    elif events := event_files(folder):
+        read_events(events, logs)
+    elif not checkpoints:
+        raise ValueError(f"{folder} has no metrics.csv, no event file of TensorBoard and no checkpoints")
+    elif len(checkpoints) == 1:
+        raise ValueError(f"{folder} has no log and one checkpoint: rotation needs two")
+    if LayerRotation.name in logs.signals or not checkpoints:
+        return
+    try:
+        read_checkpoints(checkpoints, logs)
+    except ValueError as error:
+        if not logs.epochs:
+            raise
+        logs.notes.append(f"The checkpoints say nothing about layer rotation: {error}.")
+
+
+def _reported(folder: Path, logs: Logs) -> tuple[int | None, int | None]:
     """Epochs and n from the report of a run of ours; it helps, but nothing depends on it."""
-    file = (path if path.is_dir() else path.parent) / "report.json"
+    file = folder / "report.json"
     if not file.is_file():
         return None, None
     try:
         record = load(file)
-        return int(record["run"]["max_epochs"]), _samples(record)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        max_epochs, samples = record.run.max_epochs, _samples(record)
+    except ValueError as error:
         logs.notes.append(f"The report of the run was not used: {error}.")
         return None, None
+    if max_epochs is None or logs.drop_evaluation(max_epochs):
+        return max_epochs, samples
+    logs.notes.append(f"The report of the run says {max_epochs} epochs, but {logs.epochs} were logged.")
+    return logs.epochs, samples
 
 
 def _samples(record: Record) -> int | None:
     """What the user's own loader draws, from the epochs whose volume is known; one that was cut short drew less."""
-    epochs = [epoch for epoch in record["epochs"] if epoch.get("volume") and epoch.get("samples")]
-    found = [epoch["samples"] / Volume(**epoch["volume"]).fraction for epoch in epochs]
+    found = [epoch.samples / epoch.volume.fraction for epoch in record.epochs if epoch.volume and epoch.samples]
     return round(max(found)) if found else None

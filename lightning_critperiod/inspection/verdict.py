@@ -2,14 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
-from lightning_critperiod.own_rule import OWN_RULES
+from lightning_critperiod.detector import filled, replay
+from lightning_critperiod.inspection.modes import Mode
 from lightning_critperiod.recipe import Recipe
+from lightning_critperiod.record import Decision, Epoch, Record, Run
 from lightning_critperiod.rules import Forecast, Plateau, Rule
-
-# Words in the name of a metric that is the better the lower it is.
-LOWER_IS_BETTER = ("loss", "err", "perplexity", "ppl", "nll", "mse", "mae", "bce", "entropy")
+from lightning_critperiod.signals import OURS
+from lightning_critperiod.timeline import Timeline
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class Verdict:
     why: str = ""
 
 
-def rules_for(signal: str) -> list[Rule]:
-    """The rules to ask about a signal: its own, or for a metric those that read one."""
-    own = [rule for kind, rule in OWN_RULES.items() if kind.name == signal]
-    if own:
-        return own
-    if any(word in signal.lower() for word in LOWER_IS_BETTER):
-        return [Plateau(mode="min"), Forecast(mode="min")]
-    return [Plateau(mode="max"), Forecast(mode="max")]
+def own_rules(signal: str) -> list[Rule]:
+    """The rule that belongs to a signal of ours; none for a metric."""
+    return [kind.own_rule for kind in OURS if kind.name == signal and kind.own_rule is not None]
+
+
+def rules_for_metric(mode: Mode) -> list[Rule]:
+    """The rules to ask about a metric by default."""
+    return [Plateau(mode=mode), Forecast(mode=mode)]
 
 
 def ask(signal: str, rule: Rule, history: dict[int, float], max_epochs: int) -> Verdict:
@@ -53,16 +53,8 @@ def ask(signal: str, rule: Rule, history: dict[int, float], max_epochs: int) -> 
     Returns:
         The verdict.
     """
-    for finished in range(max(history, default=-1) + 2):
-        seen = _asked(history, finished)
-        if rule(seen, max_epochs):
-            return Verdict(signal, rule, history, finished, rule.why(seen, max_epochs))
-    return Verdict(signal, rule, history)
-
-
-def _asked(history: dict[int, float], finished: int) -> dict[int, float]:
-    """What the rule saw after ``finished`` epochs: those that were not measured are NaN."""
-    return {epoch: history.get(epoch, math.nan) for epoch in range(finished)}
+    decision = replay(rule, history, max_epochs)
+    return Verdict(signal, rule, history, decision.end_epoch, decision.why)
 
 
 def _finished(verdict: Verdict) -> int:
@@ -76,26 +68,21 @@ def drawn(recipe: Recipe, end_epoch: int | None, max_epochs: int, n: int | None)
     return sum(volume.fraction if n is None else volume.samples(n) for volume in volumes)
 
 
-def as_record(verdict: Verdict, recipe: Recipe, max_epochs: int, n: int | None) -> dict[str, Any]:
+def as_record(verdict: Verdict, recipe: Recipe, max_epochs: int, n: int | None) -> Record:
     """The part of a run's record that the figures of signal and samples are drawn from."""
-    end, rule = verdict.end_epoch, verdict.rule
-    epochs = []
-    for epoch in range(max_epochs):
-        value, volume = verdict.history.get(epoch, math.nan), recipe.volume(epoch, end, max_epochs)
-        phase = "during" if end is None or epoch < end else "after" if volume == recipe.after else "annealing"
-        epochs.append({
-            "epoch": epoch,
-            "signal": value if math.isfinite(value) else None,
-            "over": end is not None and epoch + 1 >= end,
-            "samples": 0 if n is None else volume.samples(n),
-            "phase": phase,
-        })
-    return {
-        "epochs": epochs,
-        "decision": {
-            "signal": verdict.signal,
-            "rule_name": type(rule).__name__,
-            "lines": rule.lines(_asked(verdict.history, _finished(verdict)), max_epochs),
-            "end_epoch": end,
-        },
-    }
+    end, rule, epochs = verdict.end_epoch, verdict.rule, []
+    timeline = Timeline(max_epochs, end, annealing_fraction=recipe.annealing_fraction)
+    for number in range(max_epochs):
+        value, phase = verdict.history.get(number, math.nan), timeline.phase(number)
+        volume = recipe.volume_in(phase)
+        signal, samples = value if math.isfinite(value) else None, 0 if n is None else volume.samples(n)
+        epochs.append(Epoch(number, samples=samples, signal=signal, phase=phase, volume=volume))
+    lines = rule.lines(filled(verdict.history, _finished(verdict)), max_epochs)
+    decision = Decision(
+        signal=verdict.signal,
+        rule=str(rule),
+        rule_name=type(rule).__name__,
+        lines={label: tuple(line) for label, line in lines.items()},
+        end_epoch=end,
+    )
+    return Record(run=Run("", max_epochs, max_epochs), decision=decision, epochs=tuple(epochs))

@@ -1,5 +1,6 @@
 """The one room that touches Lightning's private attributes: where a run stands, its loaders, its epochs' lengths."""
 
+from lightning_critperiod.lightning_seam.averaging import averages_weights, evaluate_quietly, growing_average
 from lightning_critperiod.lightning_seam.epoch_length import how_length_is_told
 from lightning_critperiod.lightning_seam.epoch_start import EpochStart
 from lightning_critperiod.lightning_seam.loaders import (
@@ -33,13 +34,16 @@ __all__ = [
     "Overrides",
     "Safely",
     "StepTotal",
+    "averages_weights",
     "begin_next_epoch",
     "check_privates",
     "combined_batches",
     "drop_train_loaders",
     "epochs_in_steps",
+    "evaluate_quietly",
     "finished_epochs",
     "give_back",
+    "growing_average",
     "has_loaders",
     "how_length_is_told",
     "is_cyclic",

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from html import escape
-from typing import Any
 
+from lightning_critperiod.record import Record
+from lightning_critperiod.report.advice import ADVICE, advice
 from lightning_critperiod.report.caveats import caveats
-from lightning_critperiod.report.files import Record
+from lightning_critperiod.report.facts import CITATION, facts
 from lightning_critperiod.report.html import bullets, document, figure_grid, section, table
-from lightning_critperiod.report.markdown import CITATION, facts
-from lightning_critperiod.report.savings import savings
-from lightning_critperiod.report.table import rows
-from lightning_critperiod.report.words import decision, interval_note, metric, observed, percent
+from lightning_critperiod.report.savings import savings, time_saving
+from lightning_critperiod.report.table import HEAD, rows
+from lightning_critperiod.report.words import decision, ended, epochs_of, metric, notes, observed, percent, switched_at
 
 
 def page(record: Record, figures: Mapping[str, str]) -> str:
@@ -25,23 +25,24 @@ def page(record: Record, figures: Mapping[str, str]) -> str:
     """
     parts = [
         f"<h1>{escape(decision(record))}</h1>",
-        *([f"<p>{escape(observed(record))}</p>"] if observed(record) else []),
+        *(f"<p>{escape(text)}</p>" for text in (ended(record), observed(record)) if text),
         _numbers(record),
-        table(("", "measured", "projected full recipe", "saved"), rows(record)),
-        f'<p class="note">{escape(interval_note(record))}</p>',
+        table(HEAD, rows(record)),
+        *(f'<p class="note">{escape(text)}</p>' for text in notes(record)),
+        *([section(ADVICE, bullets(one.text for one in advice(record)))] if advice(record) else []),
         section("Before believing it", bullets(caveats(record))),
         figure_grid(figures),
         *(section(heading, _facts(entries)) for heading, entries in facts(record).items()),
     ]
-    if record.get("config"):
-        parts.append(section("Configuration", f"<pre>{escape(record['config'])}</pre>"))
+    if record.config:
+        parts.append(section("Configuration", f"<pre>{escape(record.config)}</pre>"))
     parts.append(section("To cite", f"<p>{escape(CITATION)}</p>"))
     return document("What this training cost", parts)
 
 
 def _numbers(record: Record) -> str:
     """The three numbers on top: saved, kept, decided at."""
-    saved = ("Saved", *_saved(record)) if record["observed"] is None else ("Would have saved", *_would_save(record))
+    saved = ("Saved", *_saved(record)) if record.observed is None else ("Would have saved", *_would_save(record))
     entries = [saved, ("Kept", *_kept(record)), ("Decided at", *_decided(record))]
     cells = (f"<div><dt>{name}</dt><dd><b>{escape(big)}</b>{escape(small)}</dd></div>" for name, big, small in entries)
     return f'<dl class="numbers">{"".join(cells)}</dl>'
@@ -54,24 +55,24 @@ def _saved(record: Record) -> tuple[str, str]:
     if not saving.is_uncertain or saving.interval is None:
         return percent(saving.fraction), "of the projected full recipe's time"
     low, high = map(percent, saving.interval)
-    return percent(
-        saving.fraction
-    ), f"of the projected full recipe's time, {low} to {high} by this run's own noise (95%)"
+    small = f"of the projected full recipe's time, {low} to {high} by the noise within this run (95%)"
+    return percent(saving.fraction), small
 
 
 def _would_save(record: Record) -> tuple[str, str]:
     """An observed run changed nothing; what its recipe would have taken is the uncertain number."""
-    other, seconds = record["observed"], record["measured"]["seconds"]
-    small, ends = "of this run's time, projected", (other["seconds_low"], other["seconds_high"])
-    if None not in ends:
-        high, low = (percent(1 - end / seconds) for end in ends)
-        small += f", {low} to {high} by this run's own noise (95%)"
-    return percent(1 - other["seconds"] / seconds), small
+    if record.measured is None or record.observed is None:
+        return "-", "no projection of the recipe"
+    other, seconds = time_saving(record.measured, record.observed), record.measured.seconds
+    small = "of this run's time, projected"
+    if other.low is not None and other.high is not None:
+        high, low = (percent(1 - end / seconds) for end in (other.low, other.high))
+        small += f", {low} to {high} by the noise within this run (95%)"
+    return percent(1 - record.observed.seconds / seconds), small
 
 
 def _kept(record: Record) -> tuple[str, str]:
-    for stage in ("test", "validation"):
-        metrics = record["metrics"][stage]
+    for metrics in (record.metrics.test, record.metrics.validation):
         # The metric that people call kept is an accuracy where there is one.
         name = next((name for name in metrics if "acc" in name), next(iter(metrics), None))
         if name is not None:
@@ -80,15 +81,12 @@ def _kept(record: Record) -> tuple[str, str]:
 
 
 def _decided(record: Record) -> tuple[str, str]:
-    found, run = record["decision"], record["run"]
-    if found is None or found["end_epoch"] is None:
-        return "-", f"not over in {run['epochs_done']} epochs"
-    after = f"after epoch {found['end_epoch'] - 1}" if found["end_epoch"] else "before the first epoch"
-    return after, f"of {run['max_epochs']} epochs, by {found['rule']}"
+    found = record.decision
+    if found is None or found.end_epoch is None:
+        return "-", f"not over in {record.run.epochs_done} epochs"
+    return switched_at(found), f"{epochs_of(record.run)} done, by {found.rule}"
 
 
-def _facts(entries: dict[str, Any]) -> str:
-    pairs = ((escape(str(name)), escape("unknown" if value is None else str(value))) for name, value in entries.items())
-    return (
-        f'<table class="facts">{"".join(f"<tr><td>{name}</td><td>{value}</td></tr>" for name, value in pairs)}</table>'
-    )
+def _facts(entries: Mapping[str, str]) -> str:
+    lines = (f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in entries.items())
+    return f'<table class="facts">{"".join(lines)}</table>'

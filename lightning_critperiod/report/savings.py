@@ -1,11 +1,8 @@
 """What a run saved against the full recipe."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from lightning_critperiod.report.files import Record
-
-QUANTITIES = ("seconds", "energy_kwh", "co2_kg", "money", "samples")
+from lightning_critperiod.record import Measured, Projected, Record
 
 
 @dataclass(frozen=True)
@@ -20,7 +17,7 @@ class Saving:
     """
 
     measured: float | None
-    projected: float | None
+    projected: float | None = None
     low: float | None = None
     high: float | None = None
 
@@ -46,8 +43,9 @@ class Saving:
         return None if low is None or high is None else (low, high)
 
     def _fraction(self, projected: float | None) -> float | None:
-        known = self.measured is not None and projected is not None and projected > 0
-        return 1 - self.measured / projected if known else None  # type: ignore[operator]
+        if self.measured is None or projected is None or projected <= 0:
+            return None
+        return 1 - self.measured / projected
 
 
 def savings(record: Record) -> dict[str, Saving]:
@@ -57,16 +55,33 @@ def savings(record: Record) -> dict[str, Saving]:
         record: Of a run.
 
     Returns:
-        ``seconds``, ``energy_kwh``, ``co2_kg``, ``money`` and ``samples``, those that were measured at all.
+        ``seconds``, ``energy_kwh``, ``co2_kg``, ``money``, ``samples`` and, where they were counted, ``flops``; nothing
+        for a run without a CostMonitor.
     """
-    measured, projected = record["measured"] or {}, record["projected"] or {}
-    return {name: _saving(name, measured, projected) for name in QUANTITIES if measured.get(name) is not None}
+    measured = record.measured
+    if measured is None:
+        return {}
+    other = record.projected or Projected(seconds=0.0)
+    found = {
+        "seconds": time_saving(measured, record.projected),
+        "energy_kwh": _like_time(measured.energy_kwh, other.energy_kwh, other),
+        "co2_kg": _like_time(measured.co2_kg, other.co2_kg, other),
+        "money": _like_time(measured.money, other.money, other),
+        "samples": Saving(measured.samples, other.samples),
+    }
+    return found if measured.flops is None else {**found, "flops": Saving(measured.flops, other.flops)}
 
 
-def _saving(name: str, measured: dict[str, Any], projected: dict[str, Any]) -> Saving:
-    low, high = projected.get("seconds_low"), projected.get("seconds_high")
-    value = projected.get(name)
-    if name == "samples" or value is None or low is None or high is None or not projected["seconds"]:
-        return Saving(measured[name], value)
-    # Energy, CO2 and money are projected in proportion to the time.
-    return Saving(measured[name], value, value * low / projected["seconds"], value * high / projected["seconds"])
+def time_saving(measured: Measured, other: Projected | None) -> Saving:
+    """The time of a run beside that of another recipe."""
+    if other is None:
+        return Saving(measured.seconds)
+    return Saving(measured.seconds, other.seconds, other.seconds_low, other.seconds_high)
+
+
+def _like_time(measured: float | None, projected: float | None, other: Projected) -> Saving:
+    """Energy, CO2 and money are projected in proportion to the time, with its interval."""
+    if projected is None or other.seconds_low is None or other.seconds_high is None or not other.seconds:
+        return Saving(measured, projected)
+    low, high = (projected * end / other.seconds for end in (other.seconds_low, other.seconds_high))
+    return Saving(measured, projected, low, high)

@@ -1,10 +1,15 @@
 """The table at the end of a run."""
 
-from rich.table import Table
+from typing import TYPE_CHECKING
 
-from lightning_critperiod.report.files import Record
+from lightning_critperiod.record import Record
 from lightning_critperiod.report.savings import savings
-from lightning_critperiod.report.words import NAMES, amount, interval_note, metric, percent, projected_amount
+from lightning_critperiod.report.words import NAMES, amount, epochs_of, metric, notes, percent, projected_amount
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+HEAD = ("", "measured", "projected full recipe", "saved")
 
 
 def rows(record: Record) -> list[tuple[str, str, str, str]]:
@@ -16,7 +21,7 @@ def rows(record: Record) -> list[tuple[str, str, str, str]]:
     Returns:
         The cells as text.
     """
-    currency = (record["measured"] or {}).get("currency", "")
+    currency = "" if record.measured is None else record.measured.currency
     costs = [
         (
             NAMES[name],
@@ -26,14 +31,11 @@ def rows(record: Record) -> list[tuple[str, str, str, str]]:
         )
         for name, saving in savings(record).items()
     ]
-    stages = record["metrics"]
-    metrics = [
-        (name, metric(value), "", "") for stage in ("validation", "test") for name, value in stages[stage].items()
-    ]
-    return costs + metrics
+    stages = (record.metrics.validation, record.metrics.test)
+    return costs + [(name, metric(value), "", "") for stage in stages for name, value in stage.items()]
 
 
-def table(record: Record) -> Table:
+def table(record: Record) -> "Table":
     """What a run measured, beside the projected full recipe, for a terminal.
 
     Args:
@@ -42,12 +44,15 @@ def table(record: Record) -> Table:
     Returns:
         A table for ``rich.console.Console().print``.
     """
-    title = f"{record['run']['epochs_done']} of {record['run']['max_epochs']} epochs"
-    result = Table(title=title, caption=interval_note(record) or None)
-    result.add_column("")
-    for title in ("measured", "projected full recipe", "saved"):
+    from rich.table import Table
+    from rich.text import Text
+
+    result = Table(title=epochs_of(record.run), caption="\n".join(notes(record)) or None, caption_justify="left")
+    result.add_column(HEAD[0])
+    for title in HEAD[1:]:
         result.add_column(title, justify="right")
     costs = len(savings(record))
     for index, row in enumerate(rows(record)):
-        result.add_row(*row, end_section=index == costs - 1)
+        # Text, not str: square brackets in the name of a metric are no markup.
+        result.add_row(*map(Text, row), end_section=index == costs - 1)
     return result

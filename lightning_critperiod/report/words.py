@@ -1,11 +1,11 @@
 """Numbers and findings in words: what the table and the pages say."""
 
-from lightning_critperiod.report.files import Record
-from lightning_critperiod.report.savings import Saving, savings
+from lightning_critperiod.record import Decision, Measured, Record, Run
+from lightning_critperiod.report.savings import Saving, savings, time_saving
 
 OWN_NOISE = (
-    "knows only this run's own noise: the pace of the machine between runs is not in it. Its "
-    "developers checked it on a shared machine: it covered 12 of 20 real full runs (docs/coverage.md)"
+    "knows only the noise within this run: how much faster or slower the machine is in another run is not in it, so "
+    "that it is narrower than the truth on a machine that is shared"
 )
 """What follows "The 95% interval", wherever one is shown."""
 
@@ -15,6 +15,7 @@ NAMES = {
     "co2_kg": "CO2-equivalent",
     "money": "money",
     "samples": "samples drawn",
+    "flops": "training FLOPs",
 }
 
 
@@ -26,6 +27,8 @@ def amount(name: str, value: float | None, currency: str = "") -> str:
         return f"{value:,.0f}"
     if name == "seconds":
         return f"{value:,.1f} s"
+    if name == "flops":
+        return f"{value:.3g}"
     unit = {"energy_kwh": "kWh", "co2_kg": "kg"}.get(name, currency)
     return f"{value:.3g} {unit}"
 
@@ -42,10 +45,30 @@ def projected_amount(name: str, saving: Saving, currency: str = "") -> str:
     return f"{number} [{low}, {high}] {unit}".rstrip()
 
 
-def interval_note(record: Record) -> str:
-    """What stands below a table with intervals; empty where there is none."""
+def notes(record: Record) -> list[str]:
+    """What stands below a table of costs: what its brackets mean, and what in it was assumed."""
     uncertain = any(saving.is_uncertain for saving in savings(record).values())
-    return f"In brackets the 95% interval of the projection; it {OWN_NOISE}." if uncertain else ""
+    interval = f"In brackets the 95% interval of the projection; it {OWN_NOISE}."
+    return [*([interval] if uncertain else []), *assumptions(record.measured)]
+
+
+def assumptions(measured: Measured | None) -> list[str]:
+    """Which country and prices nobody gave, and how to give them."""
+    if measured is None or not measured.assumed:
+        return []
+    region = f", {measured.region}" if measured.region else ""
+    said = {
+        "country_iso_code": f"the grid of {measured.country_iso_code}{region} for CO2",
+        "price_per_kwh": f"{measured.price_per_kwh:g} {measured.currency} per kWh for money",
+        "price_per_hour": f"{measured.price_per_hour:g} {measured.currency} per hour of the machine for money",
+    }
+    names = [name for name in said if name in measured.assumed]
+    if not names:
+        return []
+    arguments = ", ".join(f"{name}=..." for name in names)
+    return [
+        f"Assumed, as nobody gave it: {' and '.join(said[name] for name in names)}. Yours: CostMonitor({arguments})."
+    ]
 
 
 def percent(fraction: float | None) -> str:
@@ -60,36 +83,69 @@ def metric(value: float | None) -> str:
     return "no value" if value is None else f"{value:.4g}"
 
 
+def plural(number: int, noun: str) -> str:
+    """A number of things: "1 epoch", "3 epochs"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def epochs_of(run: Run) -> str:
+    """How many epochs are over, of how many: "8 of 8 epochs", or "8 epochs" in a run without a last one."""
+    if run.max_epochs is None:
+        return plural(run.epochs_done, "epoch")
+    return f"{run.epochs_done} of {plural(run.max_epochs, 'epoch')}"
+
+
+def switched_at(decision: Decision) -> str:
+    """When the critical period ended: "after epoch 3"; only for one that did."""
+    return f"after epoch {decision.end_epoch - 1}" if decision.end_epoch else "before the first epoch"
+
+
 def headline(record: Record) -> str:
     """The decision in words, with what it would have changed in a run that was only observed."""
-    return f"{decision(record)} {observed(record)}".rstrip()
+    return " ".join(text for text in (decision(record), ended(record), observed(record)) if text)
 
 
 def decision(record: Record) -> str:
-    """The decision in one sentence."""
-    found = record["decision"]
+    """The decision in one sentence, and in a second one that a guard took it back."""
+    found = record.decision
     if found is None:
         return "This run had no CriticalPeriodCallback: nothing was decided."
-    reason = found["reason"] or "critical period not over so far"
-    return reason[0].upper() + reason[1:] + "."
+    reasons = (found.reason or "critical period not over so far", found.guard_reason)
+    return " ".join(_sentence(reason) for reason in reasons if reason)
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + "."
+
+
+def ended(record: Record) -> str:
+    """That a cooldown ended the run before its last planned epoch; empty where none did."""
+    left_out = 0 if record.projected is None else record.projected.epochs_left_out
+    last, planned = None if record.decision is None else record.decision.last_epoch, record.run.max_epochs
+    if last is None or planned is None or record.run.epochs_done <= last or planned == last + 1:
+        return ""
+    counted = "; the others count as saved" if left_out else ""
+    return f"A cooldown ended the run after {last + 1} of at most {plural(planned, 'epoch')}{counted}."
 
 
 def observed(record: Record) -> str:
     """What the decision would have changed; empty in a run that it did change, or that had none."""
-    found = record["decision"]
-    if found is None or not found["observe_only"] or found["end_epoch"] is None:
+    found = record.decision
+    if found is None or not found.observe_only or found.end_epoch is None:
         return ""
     return f"The run was only observed: nothing was changed. {_would_have(record)}".rstrip()
 
 
 def _would_have(record: Record) -> str:
-    other, measured = record["observed"], record["measured"]
+    other, measured = record.observed, record.measured
     if other is None or measured is None:
         return ""
-    saving = Saving(measured["seconds"], other["seconds"], other["seconds_low"], other["seconds_high"])
+    saving = time_saving(measured, other)
+    drawn = ""
+    if other.samples is not None and measured.samples is not None:
+        drawn = f"drawn {other.samples:,} samples in place of {measured.samples:,}, and "
     text = (
-        f"From there on the recipe would have drawn {other['samples']:,} samples in place of "
-        f"{measured['samples']:,}, and taken {projected_amount('seconds', saving)} in place of "
-        f"{amount('seconds', measured['seconds'])} (projected)."
+        f"From there on the recipe would have {drawn}taken {projected_amount('seconds', saving)} in place of "
+        f"{amount('seconds', measured.seconds)} (projected)."
     )
     return f"{text} The 95% interval {OWN_NOISE}." if saving.is_uncertain else text

@@ -7,6 +7,7 @@ from lightning_critperiod.rules.low_outlier import LowOutlier
 from lightning_critperiod.rules.patient import Patient
 from lightning_critperiod.rules.plateau import Plateau
 from lightning_critperiod.rules.slope import Slope
+from lightning_critperiod.rules.worthwhile import Worthwhile
 
 __all__ = [
     "AtEpoch",
@@ -19,5 +20,6 @@ __all__ = [
     "Plateau",
     "Rule",
     "Slope",
+    "Worthwhile",
     "require_fit",
 ]

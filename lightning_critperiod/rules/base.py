@@ -71,7 +71,7 @@ def require_last_epoch(rule: Rule, max_epochs: int | None) -> int:
     if max_epochs is None:
         raise ValueError(
             f"{rule} needs a run with a last epoch, and max_epochs=-1 has none: give Trainer(max_epochs=...), or a "
-            "rule that needs none, such as Plateau, LowOutlier or AtEpoch."
+            "rule that needs none, such as Worthwhile, Plateau or AtEpoch."
         )
     return max_epochs
 

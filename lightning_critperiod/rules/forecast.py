@@ -1,109 +1,29 @@
-"""A rule that looks ahead: little is left to gain on the saturating curve that the metric follows."""
+"""A rule that looks ahead: little is left to gain until the last epoch of the run."""
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist, linear_regression
-from typing import Literal, NamedTuple
+from statistics import fmean
+from typing import Literal
 
 from lightning_critperiod.recipe import require_number
 from lightning_critperiod.rules.base import History, Lines, Rule, require_last_epoch
-from lightning_critperiod.rules.measured import may_judge, measured, require_min_epochs, require_mode
+from lightning_critperiod.rules.measured import last_epoch, may_judge, measured, require_min_epochs, require_mode
+from lightning_critperiod.rules.outlook import outlook
 
-Points = list[tuple[int, float]]
-
-# In Akaike's criterion a worse model by more than 10 has "essentially no support" (Burnham, Anderson 2002).
-_EVIDENCE = 10.0
-# A curve has three parameters and a variance: below six points the corrected criterion is not defined.
-_LEAST_POINTS = 6
-_CHI2_95 = NormalDist().inv_cdf(0.975) ** 2
-
-
-class _Curve(NamedTuple):
-    """a + b exp(-t / tau) with the best a and b; tau = inf is the limit, the straight line."""
-
-    tau: float
-    slope: float
-    intercept: float
-    residual: float
-
-    def at(self, start: int, epoch: float) -> float:
-        return self.intercept + self.slope * _basis(self.tau, start, epoch)
-
-
-def _basis(tau: float, start: int, epoch: float) -> float:
-    return float(epoch) if tau == math.inf else -math.expm1((start - epoch) / tau)
-
-
-def _fit(points: Points, tau: float) -> _Curve:
-    start = points[0][0]
-    basis = [_basis(tau, start, t) for t, _ in points]
-    values = [value for _, value in points]
-    slope, intercept = linear_regression(basis, values)
-    residual = math.fsum((y - intercept - slope * x) ** 2 for x, y in zip(basis, values, strict=True))
-    return _Curve(tau, slope, intercept, residual)
-
-
-def _best_curve(points: Points) -> _Curve:
-    """The least residual: a geometric grid of time constants, narrowed four times around its best."""
-    low, high = 0.5, 10.0 * (points[-1][0] - points[0][0])
-    for _ in range(5):
-        step = (high / low) ** (1 / 12)
-        best = min((_fit(points, low * step**i) for i in range(13)), key=lambda curve: curve.residual)
-        low, high = best.tau / step, best.tau * step
-    return best
-
-
-def _penalty(points: Points, parameters: int) -> float:
-    """What Akaike's criterion, corrected for few points, adds to n ln(residual)."""
-    return 2 * parameters * len(points) / (len(points) - parameters - 1)
-
-
-def _saturating_curve(points: Points) -> _Curve | None:
-    """The best curve, or None where a straight line is as good, or there is too little to tell."""
-    values = [value for _, value in points]
-    if len(points) < _LEAST_POINTS or min(values) == max(values):
-        return None
-    curve, line = _best_curve(points), _fit(points, math.inf)
-    # Two fits that are exact up to float noise are equally good.
-    noise = 1e-12 * len(points) * (max(values) - min(values)) ** 2
-    gained = len(points) * math.log((line.residual + noise) / (curve.residual + noise))
-    return curve if gained - _penalty(points, 4) + _penalty(points, 3) > _EVIDENCE else None
-
-
-def _left(points: Points, tau: float, max_epochs: int) -> float:
-    """Gain on the curve from the last measured epoch to the last of the run, over the gain so far."""
-    so_far, rest = points[-1][0] - points[0][0], max_epochs - 1 - points[-1][0]
-    return math.exp(-so_far / tau) * math.expm1(-rest / tau) / math.expm1(-so_far / tau)
-
-
-def _edge(points: Points, best: _Curve, tau: float) -> float:
-    """The time constant between the best and ``tau`` where the 95% profile likelihood interval ends."""
-    inside, outside = best.tau, tau
-    limit = best.residual * math.exp(_CHI2_95 / len(points))
-    for _ in range(40):
-        middle = math.sqrt(inside * outside)
-        inside, outside = (middle, outside) if _fit(points, middle).residual <= limit else (inside, middle)
-    return inside
+# Measured epochs whose mean is where the gain so far begins: one value alone may be an outlier.
+_FIRST = 3
 
 
 @dataclass(frozen=True)
 class Forecast(Rule):
-    """Over when the metric's curve has less than ``min_gain`` of its gain so far left for the rest.
+    """Over when at most ``min_gain`` of its gain so far is left for the rest of the run, noise allowed for.
 
-    All measured points (epoch t, value) are fitted by a + b exp(-t / tau), least squares. On that curve,
-    the gain from the last measured epoch to the last of the run is compared with the gain from the first
-    measured epoch to the last measured one: over when it is below ``min_gain`` times as much. Least squares
-    over a and b is a straight-line fit at a given tau, so the search is over tau alone, on a grid that is
-    narrowed around its best: no random start, no state.
+    What is left has an upper limit: that of ``Worthwhile``, a slope over log2(epochs) times the doublings of the epochs
+    that are missing to the last one. The gain so far is what the line through the last doubling stands above the mean
+    of the first three measured values. Over when the limit is below ``min_gain`` times the gain so far.
 
-    It abstains (no verdict) with fewer than six measured epochs; when the curve goes the wrong way for
-    ``mode``; and when a straight line fits as well: unless Akaike's criterion, corrected for few points, of
-    the line is more than 10 above the curve's (Burnham and Anderson 2002: "essentially no support"). So a
-    metric that is flat, or falls evenly, or is independent noise, ends nothing.
-
-    False alarms (docs/calibration.md, 100 epochs): 0% of the runs on flat or steady signals with independent noise; 16%
-    on a flat and 41% on a steady signal when the noise is correlated from epoch to epoch (AR(1), 0.9). A curve with a
-    long tail has more left than an exponential says: 100% on a power law, where it is early by a third of the run.
+    It abstains (no verdict) while fewer than 4 epochs were measured in the last half doubling, where nothing was gained
+    so far, and after the last epoch. A metric that gains evenly has little left only shortly before the end. Ours.
 
     Args:
         min_gain: Least gain left that is worth the full recipe, as a fraction of the gain so far, above 0.
@@ -115,11 +35,11 @@ class Forecast(Rule):
         ValueError: An argument is out of its range.
 
     >>> import math
-    >>> val_loss = {epoch: 0.4 + 2 * math.exp(-epoch / 5) for epoch in range(17)}
-    >>> Forecast()({e: val_loss[e] for e in range(15)}, max_epochs=50), Forecast()(val_loss, max_epochs=50)
+    >>> val_loss = {epoch: 0.4 + 2 * math.exp(-epoch / 5) for epoch in range(32)}
+    >>> Forecast()({e: val_loss[e] for e in range(20)}, max_epochs=50), Forecast()(val_loss, max_epochs=50)
     (False, True)
     >>> Forecast().why(val_loss, max_epochs=50)
-    'has 4.2% of its gain so far left (95% interval 4.2% to 4.2%), below 5%'
+    'has at most 3.7% of its gain so far left, below 5%'
     """
 
     min_gain: float = 0.05
@@ -135,31 +55,33 @@ class Forecast(Rule):
         """Whether the critical period is over."""
         if not may_judge(history, max_epochs, self.min_epochs):
             return False
-        points = measured(history)
-        curve = _saturating_curve(points)
-        if curve is None or (curve.slope > 0) != (self.mode == "max"):
-            return False
-        return _left(points, curve.tau, require_last_epoch(self, max_epochs)) < self.min_gain
+        is_last = last_epoch(history) + 1 >= require_last_epoch(self, max_epochs)
+        return not is_last and self._left(history, max_epochs) < self.min_gain
 
     def why(self, history: History, max_epochs: int | None) -> str:
         """The verdict in words that follow the signal's name."""
-        points, max_epochs = measured(history), require_last_epoch(self, max_epochs)
-        best = _best_curve(points)
-        span = points[-1][0] - points[0][0]
-        taus = (
-            _edge(points, best, min(0.1, best.tau)),
-            best.tau,
-            _edge(points, best, max(100.0 * span, best.tau)),
-        )
-        low, left, high = (_left(points, tau, max_epochs) for tau in taus)
-        interval = f"95% interval {low:.1%} to {high:.1%}"
-        return f"has {left:.1%} of its gain so far left ({interval}), below {100 * self.min_gain:g}%"
+        left = max(self._left(history, max_epochs), 0.0)
+        return f"has at most {left:.1%} of its gain so far left, below {100 * self.min_gain:g}%"
+
+    def why_not(self, history: History, max_epochs: int | None) -> str:
+        """What is still left, in words, for a history on which the rule did not fire."""
+        before = {epoch: value for epoch, value in history.items() if epoch < require_last_epoch(self, max_epochs) - 1}
+        left = self._left(before, max_epochs)
+        if math.isinf(left):
+            return f"{self} saw no gain so far, or too few epochs, to measure what is left by"
+        return f"the metric may have {left:.1%} of its gain so far left, not below {100 * self.min_gain:g}%"
 
     def lines(self, history: History, max_epochs: int | None) -> Lines:
-        """The fitted curve up to the last epoch of the run; none where a straight line is as good."""
-        points, max_epochs = measured(history), require_last_epoch(self, max_epochs)
-        curve = _saturating_curve(points)
-        if curve is None:
-            return {}
-        start = points[0][0]
-        return {"fitted curve": [(float(epoch), curve.at(start, epoch)) for epoch in range(start, max_epochs)]}
+        """The line through the last doubling, and the most that may be to come until the last epoch."""
+        found, end = outlook(history, self.mode), require_last_epoch(self, max_epochs)
+        return {} if found is None else found.lines(end)
+
+    def _left(self, history: History, max_epochs: int | None) -> float:
+        """The limit of what is left as a fraction of the gain so far; infinite where it is not known."""
+        found = outlook(history, self.mode)
+        if found is None:
+            return math.inf
+        gained = found.level - found.sign * fmean(value for _, value in measured(history)[:_FIRST])
+        # Float noise is no gain.
+        is_gain = gained > 1e-9 * abs(found.level)
+        return found.to_come(require_last_epoch(self, max_epochs)) / gained if is_gain else math.inf

@@ -57,6 +57,10 @@ class Patient(Rule):
         """The verdict in words that follow the signal's name."""
         return f"{self.rule.why(history, max_epochs)}, {self.epochs} times in a row"
 
+    def why_not(self, history: History, max_epochs: int | None) -> str:
+        """The reason of the other rule."""
+        return self.rule.why_not(history, max_epochs)
+
     def lines(self, history: History, max_epochs: int | None) -> Lines:
         """Those of the other rule."""
         return self.rule.lines(history, max_epochs)

@@ -80,6 +80,13 @@ class Plateau(Rule):
         by = f" by more than {amount}" if self.min_delta else ""
         return f"did not improve on {best:.4g}{by} in {waited} measurement{'s' * (waited != 1)}"
 
+    def why_not(self, history: History, max_epochs: int | None) -> str:
+        """How long ago the best value was, for a history on which the rule did not fire."""
+        best, waited = self._best_and_waited(history)
+        if not math.isfinite(best):
+            return "nothing was measured"
+        return f"the best, {best:.4g}, is {waited} measurement{'s' * (waited != 1)} old, of {max(self.patience, 1)}"
+
     def lines(self, history: History, max_epochs: int | None) -> Lines:
         """The best value, from where it was reached."""
         best, waited = self._best_and_waited(history)

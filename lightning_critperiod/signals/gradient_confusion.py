@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from lightning_critperiod.rules import LowOutlier
 from lightning_critperiod.signals.gradients import gradient_cosines
 from lightning_critperiod.signals.probes import ProbeSignal
 
@@ -48,6 +49,7 @@ class GradientConfusion(ProbeSignal):
     """
 
     name = "gradient_confusion"
+    own_rule = LowOutlier()
     fewest = 2
 
     def __init__(self, probe_batches: int = 8, every_n_epochs: int = 1) -> None:

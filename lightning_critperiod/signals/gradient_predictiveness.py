@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from lightning_critperiod.rules import Forecast
 from lightning_critperiod.signals.gradients import gradient_cosines
 from lightning_critperiod.signals.probes import ProbeSignal
 
@@ -13,7 +14,8 @@ from lightning_critperiod.signals.probes import ProbeSignal
 class GradientPredictiveness(ProbeSignal):
     """Cosine similarity of a probe batch's gradients at successive measurements, averaged over batches, in [-1, 1].
 
-    value = mean over i of cos(g_i(previous), g_i(now)); there is none at the first measurement. The gradients
+    value = mean over i of cos(g_i(previous), g_i(now)); there is none at the first measurement, and at the first one
+    after layers were added, thawed or removed. The gradients
     are those of ``GradientConfusion``, at the same cost. The previous gradients are kept in host memory and
     in the checkpoint, which grows by ``probe_batches`` times the size of the kernels in float32: lower
     ``probe_batches`` for a large model.
@@ -30,6 +32,8 @@ class GradientPredictiveness(ProbeSignal):
     """
 
     name = "gradient_predictiveness"
+    own_rule = Forecast(mode="max")
+    mode = "max"
 
     def __init__(self, probe_batches: int = 8, every_n_epochs: int = 1) -> None:
         super().__init__(probe_batches, every_n_epochs)
@@ -42,14 +46,15 @@ class GradientPredictiveness(ProbeSignal):
 
     @override
     def value(self, trainer: Any, pl_module: Any) -> float | None:
+        before, self._previous = self._previous, []
         cosines = []
         for index in range(len(self._batches)):
             gradient = self.gradient(trainer, pl_module, index).float().cpu()
-            if index < len(self._previous):
-                cosines.append(gradient_cosines(torch.stack([self._previous[index], gradient]))[0, 1])
-                self._previous[index] = gradient
-            else:
-                self._previous.append(gradient)
+            self._previous.append(gradient)
+            if index < len(before) and len(before[index]) == len(gradient):
+                cosines.append(gradient_cosines(torch.stack([before[index], gradient]))[0, 1])
+        if before and not cosines:
+            self.warn_once("the trainable parameters have changed: gradients are compared with those from now on.")
         return torch.stack(cosines).nanmean().item() if cosines else None
 
     @override

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.parameter import is_lazy
 
 from lightning_critperiod.lightning_seam.namespace import NAMES
+from lightning_critperiod.signals.layers import has_lazy_parameter
 
 _CHUNK = 2**13  # columns in one matrix product: wide enough for its full speed, and its float32 sums stay near 1e-6
 
@@ -78,15 +80,15 @@ def _product(rows: Tensor) -> Tensor:
 
 
 def trainable_kernels(module: nn.Module) -> list[nn.Parameter]:
-    """The parameters whose gradients are compared: trainable, with ndim > 1."""
-    return [parameter for parameter in module.parameters() if parameter.requires_grad and parameter.dim() > 1]
+    """The parameters whose gradients are compared: trainable, with ndim > 1; lazy ones once they have a shape."""
+    return [p for p in module.parameters() if p.requires_grad and not is_lazy(p) and p.dim() > 1]
 
 
 def kernel_refusal(module: nn.Module) -> str | None:
     """Why a module has no gradients that can be compared; None if it has."""
     if any(isinstance(parameter, DTensor) for parameter in module.parameters()):
         return "needs whole parameters, got sharded ones"
-    if not trainable_kernels(module):
+    if not trainable_kernels(module) and not has_lazy_parameter(module):
         return "needs a trainable parameter of two or more dimensions"
     return None
 
@@ -107,7 +109,8 @@ def batch_gradient(trainer: Any, pl_module: Any, batch: Any, index: int) -> Tens
         index: The batch's index, handed to ``training_step``.
 
     Returns:
-        [d] on the module's device; all NaN if ``training_step`` skipped the batch.
+        [d] on the module's device; all NaN if ``training_step`` skipped the batch, or returned a loss that no
+        parameter is in.
     """
     twin = module_twin(trainer, pl_module)
     for module in twin.modules():
@@ -117,7 +120,7 @@ def batch_gradient(trainer: Any, pl_module: Any, batch: Any, index: int) -> Tens
     with _own_randomness(index, pl_module.device), torch.enable_grad():
         with trainer.precision_plugin.train_step_context():
             loss = _loss(twin, batch, index)
-        if loss is None:
+        if loss is None or not loss.requires_grad:
             return torch.full((sum(kernel.numel() for kernel in kernels),), torch.nan, device=pl_module.device)
         scaler = getattr(trainer.precision_plugin, "scaler", None)
         scaled = loss if scaler is None else loss * scaler.get_scale()  # float16 gradients underflow otherwise
@@ -159,7 +162,7 @@ def _loss(module: Any, batch: Any, index: int) -> Tensor | None:
         output = module.training_step(batch)
     else:
         output = module.training_step(batch, index)
-    loss: Tensor | None = output["loss"] if isinstance(output, Mapping) else output
+    loss: Tensor | None = output.get("loss") if isinstance(output, Mapping) else output
     return loss
 
 

@@ -1,10 +1,11 @@
 """A metric that the user logs anyway, as a signal."""
 
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 from typing_extensions import override
 
+from lightning_critperiod.rules.measured import require_mode
 from lightning_critperiod.signals.base import Signal
 
 
@@ -15,20 +16,27 @@ class MonitoredMetric(Signal):
     validations in an epoch the last one counts, and what validation logs goes before what training logs under
     the same name. A metric that training logs has its value at the end of the epoch.
 
+    A name that nobody has logged by the end of the first epoch that could is a warning that lists the names that there
+    are, and an epoch without a value. It can't be refused earlier: what the sanity check did not log, training may.
+
     Args:
         monitor: The name in ``trainer.callback_metrics``, such as "val_loss".
+        mode: Whether "min" (lower) or "max" (higher) values of it are better; None if nobody says.
 
     Raises:
         TypeError: ``monitor`` is no string.
-        ValueError: ``monitor`` is empty. At the end of the first epoch that could have logged it: nobody did.
+        ValueError: ``monitor`` is empty, or ``mode`` is something else.
     """
 
-    def __init__(self, monitor: str) -> None:
+    def __init__(self, monitor: str, mode: Literal["min", "max"] | None = None) -> None:
         if not isinstance(monitor, str):
             raise TypeError(f"monitor must be the name of a logged metric, got {monitor!r}")
         if not monitor:
             raise ValueError("monitor must be the name of a logged metric, got an empty string")
+        if mode is not None:
+            require_mode(mode)
         self.monitor = monitor
+        self.mode = mode
         self.name = monitor
         self._logged: tuple[int, float] | None = None  # epoch and value
         self._forget()
@@ -40,6 +48,7 @@ class MonitoredMetric(Signal):
 
     @override
     def reset(self) -> None:
+        super().reset()
         self._logged = None
         self._forget()
 
@@ -66,10 +75,10 @@ class MonitoredMetric(Signal):
             self._take(trainer, self._measured)
         self._measured = self._before_validation = trainer.callback_metrics.get(self.monitor)
         if self._logged is None and self._was_due:
-            raise ValueError(
-                f"monitor={self.monitor!r} must name a logged metric, got none of that name in this epoch; there are "
-                f"{sorted(trainer.callback_metrics)}. Log it with self.log in validation or in training_step (in "
-                "on_train_epoch_end it comes too late)."
+            self.warn_once(
+                f"monitor={self.monitor!r} must name a logged metric, nobody has logged it so far",
+                f"; there are {sorted(trainer.callback_metrics)}. It has no value until validation or training_step "
+                "logs it with self.log (in on_train_epoch_end it comes too late).",
             )
         return self._logged[1] if self._logged and self._logged[0] == trainer.current_epoch else None
 

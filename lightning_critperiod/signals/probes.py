@@ -11,14 +11,16 @@ from typing_extensions import override
 
 from lightning_critperiod.recipe import require_number
 from lightning_critperiod.signals.base import Signal
-from lightning_critperiod.signals.gradients import batch_gradient, kernel_refusal, module_twin
+from lightning_critperiod.signals.gradients import batch_gradient, kernel_refusal, module_twin, trainable_kernels
+from lightning_critperiod.signals.layers import has_lazy_parameter
 
 
 class ProbeSignal(Signal):
     """A signal computed on the gradients of probe batches: the first ones that training saw, kept as they came.
 
     They are copied to host memory as they go into the first training steps, augmented as they are, and saved
-    with every checkpoint. An epoch with fewer batches gives as many as it has.
+    with every checkpoint. An epoch with fewer batches gives as many as it has. Where the model has changed so that its
+    ``training_step`` takes them no longer, or has nothing trainable left, there is no value.
     """
 
     fewest = 1
@@ -42,6 +44,7 @@ class ProbeSignal(Signal):
 
     @override
     def reset(self) -> None:
+        super().reset()
         self._batches, self._complete = [], False
 
     @override
@@ -55,15 +58,30 @@ class ProbeSignal(Signal):
 
     @override
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        if not self._complete and len(self._batches) < self.probe_batches:
+        if self._complete or len(self._batches) >= self.probe_batches:
+            return
+        try:
             self._batches.append(_map_tensors(batch, lambda tensor: tensor.detach().to("cpu", copy=True)))
+        except TypeError as error:
+            if trainer.global_step == 0 and batch_idx == 0:
+                raise
+            self.warn_once("a batch is left out of the probes", f": {error}")
 
     @override
     def measure(self, trainer: Any, pl_module: Any) -> float | None:
         if len(self._batches) < self.fewest:
             return None
         self._complete = True
-        return None if (trainer.current_epoch + 1) % self.every_n_epochs else self.value(trainer, pl_module)
+        if (trainer.current_epoch + 1) % self.every_n_epochs:
+            return None
+        if not trainable_kernels(pl_module):
+            self.warn_once("no longer measured: the model has no trainable parameters of two or more dimensions.")
+            return None
+        try:
+            return self.value(trainer, pl_module)
+        except Exception as error:  # of the user's training_step, on a batch that the model took before it changed
+            self.warn_once("not measured: training_step fails on a batch that was kept", f" ({error!r}).")
+            return None
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -87,6 +105,8 @@ def _refusal(trainer: Any, pl_module: Any) -> str | None:
         return "needs a training_step that takes a batch, got one that takes dataloader_iter"
     if refusal := kernel_refusal(pl_module):
         return refusal
+    if has_lazy_parameter(pl_module):
+        return None  # it can't be copied before it has a shape
     try:
         module_twin(trainer, pl_module)
     except (TypeError, RuntimeError, AttributeError, copy.Error) as error:

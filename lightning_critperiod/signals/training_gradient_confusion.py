@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_critperiod.recipe import require_number
+from lightning_critperiod.rules import LowOutlier
 from lightning_critperiod.signals.base import Signal
 from lightning_critperiod.signals.gradient_confusion import cosine_spread
 from lightning_critperiod.signals.gradients import kernel_refusal, trainable_kernels
@@ -45,6 +46,7 @@ class TrainingGradientConfusion(Signal):
     """
 
     name = "training_gradient_confusion"
+    own_rule = LowOutlier()
 
     def __init__(self, steps: int = 8) -> None:
         require_number("steps", steps, low=2)
@@ -56,6 +58,10 @@ class TrainingGradientConfusion(Signal):
 
     @override
     def reset(self) -> None:
+        super().reset()
+        self._forget()
+
+    def _forget(self) -> None:
         self._gradients: Tensor | None = None  # [steps, d], a ring
         self._kept = 0  # gradients put into it in this epoch
         self._batch_idx = self._kept_batch = -1
@@ -106,7 +112,9 @@ class TrainingGradientConfusion(Signal):
     @override
     def measure(self, trainer: Any, pl_module: Any) -> float | None:
         gradients = self._of_this_epoch()
-        self.reset()
+        self._forget()
+        if not trainable_kernels(pl_module):
+            self.warn_once("no longer measured: the model has no trainable parameters of two or more dimensions.")
         if gradients is None or len(gradients) < 2:
             return None
         spread = cosine_spread(gradients)
@@ -127,7 +135,7 @@ class TrainingGradientConfusion(Signal):
 
     @override
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.reset()
+        self._forget()
         gradients = state["gradients"]
         if gradients is not None and len(gradients) == min(state["kept"], self.steps):  # else with other steps
             self._gradients = gradients.new_empty(self.steps, gradients.shape[1])

@@ -4,7 +4,6 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from lightning_critperiod.own_rule import own_rule
 from lightning_critperiod.rules import Rule
 from lightning_critperiod.signals import LayerRotation, Signal
 
@@ -37,7 +36,7 @@ def rule_of(rule: dict[str, Any] | None, signal: dict[str, Any] | None) -> Rule:
     if rule is not None:
         found: Rule = made(Rule, rule)
         return found
-    return own_rule(LayerRotation() if signal is None else made(Signal, signal))
+    return rule_of_signal(None if signal is None else made(Signal, signal))
 
 
 def rule_of_signal(signal: Signal | None = None) -> Rule:
@@ -49,4 +48,4 @@ def rule_of_signal(signal: Signal | None = None) -> Rule:
     Returns:
         The rule.
     """
-    return own_rule(LayerRotation() if signal is None else signal)
+    return (LayerRotation() if signal is None else signal).default_rule()

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from lightning_critperiod.report import Record
+from lightning_critperiod.studies.study_run import StudyRun
 
 Cells = list[tuple[str, ...]]
 """Header and lines."""
@@ -37,10 +37,7 @@ def passes_text(passes: float | None) -> str:
     return "-" if passes is None else f"{passes:.1f}"
 
 
-def conditions(records: Iterable[Record]) -> list[str]:
+def conditions(runs: Iterable[StudyRun]) -> list[str]:
     """Every set of hardware and versions that occurs."""
-    seen = {
-        ", ".join(f"{name} {value}" for name, value in (record["hardware"] | record["versions"]).items())
-        for record in records
-    }
-    return sorted(seen)
+    found = ({**run.record.hardware, **run.record.versions} for run in runs)
+    return sorted({", ".join(f"{name} {value}" for name, value in machine.items()) for machine in found})

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from statistics import fmean
 
-from lightning_critperiod.studies.drawn import overhead_seconds, run_seconds
 from lightning_critperiod.studies.jobs import Jobs, Run
 from lightning_critperiod.studies.results import Results
 
@@ -15,7 +14,7 @@ def seconds_left(jobs: Jobs, results: Results, left: Sequence[Run], workers: int
 
     Args:
         jobs: Says what a run is expected to draw.
-        results: Has the records of the finished runs.
+        results: Has the finished runs.
         left: The other ones.
         workers: Runs at a time.
 
@@ -26,9 +25,9 @@ def seconds_left(jobs: Jobs, results: Results, left: Sequence[Run], workers: int
     passes = sum(jobs.work(*run).whole for run in done)
     if not passes:
         return None
-    records = [results.load(*run) for run in done]
-    pace = sum(map(run_seconds, records)) / passes
-    beside = fmean(map(overhead_seconds, records))
+    runs = [results.load(*run) for run in done]
+    pace = sum(run.epoch_seconds for run in runs) / passes
+    beside = fmean(run.other_seconds for run in runs)
     each = [beside + pace * (work.whole - work.shared) for work in (jobs.work(*run) for run in left)]
     # However many workers there are, the study takes as long as its longest run.
     return max(sum(each) / workers, max(each, default=0.0))

@@ -1,5 +1,6 @@
 """One run: an arm with one seed, trained and tested in this process."""
 
+import dataclasses
 import json
 import tempfile
 import time
@@ -7,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lightning_critperiod.recorder import RunRecorder
-from lightning_critperiod.report import Record
+from lightning_critperiod.report import RunRecorder
 from lightning_critperiod.studies.baselines import NotApplicable, RecordRates
 from lightning_critperiod.studies.config import Cli
 from lightning_critperiod.studies.quiet import quiet
+from lightning_critperiod.studies.study_run import StudyRun
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Job:
     checkpoint: str | None = None
 
 
-def train(job: Job, cli: Cli) -> Record:
+def train(job: Job, cli: Cli) -> StudyRun:
     """Train and test one arm with one seed, quietly, and leave no file behind.
 
     Args:
@@ -45,7 +46,7 @@ def train(job: Job, cli: Cli) -> Record:
         cli: Runs ``fit`` by the arguments of a command line.
 
     Returns:
-        The record of the run, with its ``comparison``.
+        The run.
 
     Raises:
         RuntimeError: The run did not come to its end.
@@ -61,19 +62,18 @@ def train(job: Job, cli: Cli) -> Record:
             arguments += ["--config", str(file)]
         callbacks = _fitted([*arguments, "--seed_everything", str(job.seed)], cli)
     record = next(c.record for c in callbacks if isinstance(c, RunRecorder))
-    if record is None or record["status"] != "completed" or not record["metrics"]["test"]:
+    if record is None or record.status != "completed" or not record.metrics.test:
         raise RuntimeError("the run left no record of its end and its test")
-    rates = next(c.rates for c in callbacks if isinstance(c, RecordRates))
-    comparison = {
-        "arm": job.arm,
-        "seed": job.seed,
-        "overrides": job.overrides,
-        "filled": job.filled,
-        "resumed": job.checkpoint is not None,
-        "seconds": time.perf_counter() - start,
-        "rates": rates,
-    }
-    return {**record, "config": None, "comparison": comparison}
+    return StudyRun(
+        record=dataclasses.replace(record, config=None),
+        arm=job.arm,
+        seed=job.seed,
+        overrides=job.overrides,
+        filled=job.filled,
+        rates=next(c.rates for c in callbacks if isinstance(c, RecordRates)),
+        resumed=job.checkpoint is not None,
+        wall_seconds=time.perf_counter() - start,
+    )
 
 
 def _fitted(arguments: list[str], cli: Cli) -> list[Any]:
@@ -86,7 +86,7 @@ def _fitted(arguments: list[str], cli: Cli) -> list[Any]:
         NotApplicable: A baseline does not exist for this project.
     """
     try:
-        callbacks: list[Any] = cli(arguments).trainer.callbacks
+        callbacks: list[Any] = cli(arguments, report=False).trainer.callbacks
     except Exception as error:
         if isinstance(error.__cause__, NotApplicable):
             raise NotApplicable(str(error.__cause__)) from None

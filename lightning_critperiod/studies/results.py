@@ -1,18 +1,18 @@
-"""The folder of a study: what is studied, and the record of every finished run."""
+"""The folder of a study: what is studied, and every finished run."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from lightning_critperiod.report import Record, load
-from lightning_critperiod.report.files import as_json, write
-from lightning_critperiod.studies.arm import Arm, with_present_paths
+from lightning_critperiod.record import as_json, write
+from lightning_critperiod.studies.arm import Arm
+from lightning_critperiod.studies.study_run import StudyRun, load_run
 
 STUDY = "study.json"
 
 
 class Results:
-    """Records by arm and seed: ``<arm>/seed-<seed>.json``.
+    """Finished runs by arm and seed: ``<arm>/seed-<seed>.json``.
 
     Args:
         folder: Of the study; made with the first file.
@@ -52,40 +52,40 @@ class Results:
             write({STUDY: as_json(claimed)}, self.folder)
 
     def file(self, arm: str, seed: int) -> Path:
-        """Where the record of a run is."""
+        """Where a run is."""
         return self.folder / arm / f"seed-{seed}.json"
 
     def has(self, arm: str, seed: int) -> bool:
         """Whether a run is finished."""
         return self.file(arm, seed).is_file()
 
-    def records(self, arm: str) -> dict[int, Record]:
-        """Seed -> record of the finished runs of an arm."""
+    def runs(self, arm: str) -> dict[int, StudyRun]:
+        """Seed -> finished run of an arm."""
         files = {int(file.stem.removeprefix("seed-")): file for file in (self.folder / arm).glob("seed-*.json")}
-        return {seed: load(files[seed]) for seed in sorted(files)}
+        return {seed: load_run(files[seed]) for seed in sorted(files)}
 
-    def save(self, record: Record) -> None:
-        """Keep the record of a finished run."""
-        file = self.file(record["comparison"]["arm"], record["comparison"]["seed"])
-        write({file.name: as_json(record)}, file.parent)
+    def save(self, run: StudyRun) -> None:
+        """Keep a finished run."""
+        file = self.file(run.arm, run.seed)
+        write({file.name: as_json(run.to_json())}, file.parent)
 
-    def load(self, arm: Arm, seed: int) -> Record:
-        """The record of a finished run.
+    def load(self, arm: Arm, seed: int) -> StudyRun:
+        """A finished run.
 
         Args:
             arm: Which arm.
             seed: Which seed.
 
         Returns:
-            The record.
+            The run.
 
         Raises:
             ValueError: It is damaged, or of an arm of that name with other overrides.
         """
-        record = load(self.file(arm.name, seed))
-        if with_present_paths(record.get("comparison", {}).get("overrides")) != arm.overrides:
+        run = load_run(self.file(arm.name, seed))
+        if run.overrides != arm.overrides:
             raise ValueError(
                 f"{self.file(arm.name, seed)} is of an arm {arm.name!r} with other overrides: rename the arm, or "
                 "remove its folder"
             )
-        return record
+        return run

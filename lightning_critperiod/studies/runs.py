@@ -15,7 +15,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from lightning_critperiod.report import Record
 from lightning_critperiod.studies.baselines import NotApplicable
 from lightning_critperiod.studies.config import Cli
 from lightning_critperiod.studies.estimate import duration, seconds_left
@@ -24,16 +23,17 @@ from lightning_critperiod.studies.jobs import Jobs, Run
 from lightning_critperiod.studies.metric import Metric
 from lightning_critperiod.studies.pools import RETRIES, Pool
 from lightning_critperiod.studies.results import Results
+from lightning_critperiod.studies.study_run import StudyRun
 from lightning_critperiod.studies.summary import logged_value
 
 
 @dataclass
 class Runs:
-    """Trains what is not finished yet, and keeps every record as soon as there is one.
+    """Trains what is not finished yet, and keeps every one as soon as it is finished.
 
     Args:
         jobs: Says what a run is to do.
-        results: Where records go, and where finished runs are found.
+        results: Where finished runs go and are found.
         metric: That decides; a run that does not log it ends the study.
         cli: Runs ``fit``.
         console: Where progress is shown.
@@ -101,7 +101,7 @@ class Runs:
         Returns:
             What is left then.
         """
-        waiting, running = list(left), dict[Future[Record], Run]()
+        waiting, running = list(left), dict[Future[StudyRun], Run]()
         with pool.executor() as executor:
             while True:
                 for run in self._ready(waiting)[: pool.workers - len(running)]:
@@ -122,41 +122,39 @@ class Runs:
     def _ready(self, waiting: list[Run]) -> list[Run]:
         return [run for run in waiting if self.jobs.ready(*run)]
 
-    def _submit(self, executor: Executor, run: Run) -> Future[Record]:
+    def _submit(self, executor: Executor, run: Run) -> Future[StudyRun]:
         try:
             job = self.jobs.job(*run)
         except ValueError as error:
-            refused: Future[Record] = Future()
+            refused: Future[StudyRun] = Future()
             refused.set_exception(error)
             return refused
         return executor.submit(train, job, self.cli)
 
-    def _keep(self, run: Run, future: Future[Record], progress: Progress) -> None:
+    def _keep(self, run: Run, future: Future[StudyRun], progress: Progress) -> None:
         progress.advance(progress.task_ids[0])
         error = future.exception()
         if error is None:
             self._save(run, future.result())
         elif isinstance(error, NotApplicable):
             self.skipped[_name(run)] = str(error)
-            self.console.print(f"{_name(run)} left out: {error}", style="yellow", markup=False)
+            self.console.print(f"{_name(run)} left out: {error}", style="yellow")
         else:
             self._fail([run], f"{type(error).__name__}: {error}")
         self.jobs.ended(*run)
 
-    def _save(self, run: Run, record: Record) -> None:
-        self.results.save(record)
-        logged_value(self.metric, record)
-        metrics = ", ".join(
-            f"{name} {value:.4g}" for name, value in record["metrics"]["test"].items() if value is not None
-        )
-        measured = record["measured"]
-        said = f"{_name(run)}: {metrics}; {measured['samples']:,} samples in {measured['seconds']:.1f} s"
-        self.console.print(said, markup=False)
+    def _save(self, run: Run, done: StudyRun) -> None:
+        self.results.save(done)
+        logged_value(self.metric, done)
+        tested = done.record.metrics.test.items()
+        metrics = ", ".join(f"{name} {value:.4g}" for name, value in tested if value is not None)
+        said = f"{_name(run)}: {metrics}; {done.samples:,} samples in {done.epoch_seconds:.1f} s"
+        self.console.print(said)
 
     def _fail(self, runs: Sequence[Run], why: str) -> None:
         for run in runs:
             self.failed[_name(run)] = why
-            self.console.print(f"{_name(run)} failed: {why}", style="red", markup=False)
+            self.console.print(f"{_name(run)} failed: {why}", style="red")
 
 
 def _name(run: Run) -> str:

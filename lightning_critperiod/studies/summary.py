@@ -5,9 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lightning_critperiod.report import Record
 from lightning_critperiod.studies.arm import Arm
-from lightning_critperiod.studies.drawn import pass_samples, run_seconds
 from lightning_critperiod.studies.metric import Metric
 from lightning_critperiod.studies.statistics import (
     Interval,
@@ -18,11 +16,12 @@ from lightning_critperiod.studies.statistics import (
     t_interval,
     verdict,
 )
+from lightning_critperiod.studies.study_run import StudyRun
 
 REFERENCES = ("full", "ours")
 
-Records = Mapping[str, Mapping[int, Record]]
-"""Arm -> seed -> record."""
+Studied = Mapping[str, Mapping[int, StudyRun]]
+"""Arm -> seed -> finished run."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +108,12 @@ class Summary:
         return self.metric.gain(row.against[reference])
 
 
-def summarize(arms: Sequence[Arm], records: Records, metric: Metric, margin: float | None) -> Summary:
+def summarize(arms: Sequence[Arm], studied: Studied, metric: Metric, margin: float | None) -> Summary:
     """Sum up a study.
 
     Args:
         arms: In the order of the rows; those without a record are left out.
-        records: Of the runs.
+        studied: The finished runs.
         metric: That decides.
         margin: In the metric's unit; None makes no verdict.
 
@@ -124,25 +123,25 @@ def summarize(arms: Sequence[Arm], records: Records, metric: Metric, margin: flo
     Raises:
         ValueError: There are no records, or the metric was not logged.
     """
-    if not any(records.get(arm.name) for arm in arms):
+    if not any(studied.get(arm.name) for arm in arms):
         raise ValueError("no arm has a finished run: there are no records to compare")
-    logged = {name: {seed: logged_value(metric, run) for seed, run in runs.items()} for name, runs in records.items()}
+    logged = {name: {seed: logged_value(metric, run) for seed, run in runs.items()} for name, runs in studied.items()}
     lost = {name: [seed for seed, value in by_seed.items() if value is None] for name, by_seed in logged.items()}
     finite = {name: {s: v for s, v in by_seed.items() if v is not None} for name, by_seed in logged.items()}
     scale = metric.scale(value for by_seed in finite.values() for value in by_seed.values())
     values = {name: {seed: scale * value for seed, value in by_seed.items()} for name, by_seed in finite.items()}
-    n = _pass_samples(records)
-    rows = [_row(arm, records[arm.name], values, n) for arm in arms if values.get(arm.name)]
+    n = _pass_samples(studied)
+    rows = [_row(arm, studied[arm.name], values, n) for arm in arms if values.get(arm.name)]
     lost = {name: seeds for name, seeds in lost.items() if seeds}
     return Summary(metric, margin, [_judged(row, metric, margin, row.arm in lost) for row in rows], lost)
 
 
-def logged_value(metric: Metric, record: Record) -> float | None:
+def logged_value(metric: Metric, run: StudyRun) -> float | None:
     """The metric of a run as it was logged.
 
     Args:
         metric: Which one.
-        record: Of the run.
+        run: A finished run.
 
     Returns:
         None if it is no finite number.
@@ -150,30 +149,26 @@ def logged_value(metric: Metric, record: Record) -> float | None:
     Raises:
         ValueError: It was not logged.
     """
-    found = record["metrics"]["test"]
+    found = run.record.metrics.test
     if metric.name not in found:
-        run = record["comparison"]
         raise ValueError(
-            f"no test metric {metric.name!r} in {run['arm']}, seed {run['seed']}: give --metric one of "
-            f"{', '.join(found)}"
+            f"no test metric {metric.name!r} in {run.arm}, seed {run.seed}: give --metric one of {', '.join(found)}"
         )
-    value: float | None = found[metric.name]
-    return value
+    return found[metric.name]
 
 
-def _pass_samples(records: Records) -> int | None:
+def _pass_samples(studied: Studied) -> int | None:
     """n, from a run that tells what it drew in terms of it: an observer does not."""
-    for runs in records.values():
-        for record in runs.values():
-            if record["decision"] is not None and not record["decision"]["observe_only"]:
-                return pass_samples(record)
-    return None
+    runs = (run for by_seed in studied.values() for run in by_seed.values())
+    return next(
+        (run.pass_samples for run in runs if run.record.decision and not run.record.decision.observe_only), None
+    )
 
 
-def _row(arm: Arm, runs: Mapping[int, Record], values: Mapping[str, dict[int, float]], n: int | None) -> Row:
+def _row(arm: Arm, runs: Mapping[int, StudyRun], values: Mapping[str, dict[int, float]], n: int | None) -> Row:
     own = values[arm.name]
     found = {name: paired(own, values[name]) for name in REFERENCES if name != arm.name and name in values}
-    samples = statistics.fmean(record["measured"]["samples"] for record in runs.values())
+    samples = statistics.fmean(run.samples for run in runs.values())
     return Row(
         arm=arm.name,
         description=arm.description,
@@ -181,9 +176,9 @@ def _row(arm: Arm, runs: Mapping[int, Record], values: Mapping[str, dict[int, fl
         values=own,
         samples=samples,
         passes=samples / n if n else None,
-        seconds=statistics.fmean(run_seconds(record) for record in runs.values()),
-        switches={seed: end for seed, record in runs.items() if (end := _switch(record)) is not None},
-        last_rate=statistics.fmean(_last_rate(record) for record in runs.values()),
+        seconds=statistics.fmean(run.epoch_seconds for run in runs.values()),
+        switches={seed: end for seed, run in runs.items() if (end := _switch(run))},
+        last_rate=statistics.fmean(_last_rate(run) for run in runs.values()),
         against={name: difference for name, difference in found.items() if difference is not None},
         verdict=None,
         seeds_needed=None,
@@ -200,12 +195,12 @@ def _judged(row: Row, metric: Metric, margin: float | None, lost: bool) -> Row:
     return dataclasses.replace(row, verdict=said, seeds_needed=needed)
 
 
-def _switch(record: Record) -> int | None:
-    """The first epoch after the critical period; a run that begins after it, or ends with it, has no switch."""
-    end_epoch: int = (record["decision"] or {}).get("end_epoch") or 0
-    return end_epoch if 0 < end_epoch < record["run"]["max_epochs"] else None
+def _switch(run: StudyRun) -> int:
+    """The first epoch after the critical period; 0 for a run that begins after it, or ends with it."""
+    end_epoch = run.end_epoch or 0
+    return end_epoch if end_epoch < (run.record.run.max_epochs or end_epoch + 1) else 0
 
 
-def _last_rate(record: Record) -> float:
-    rates = [max(values) for values, _ in record["comparison"]["rates"]]
+def _last_rate(run: StudyRun) -> float:
+    rates = [max(values) for values, _ in run.rates]
     return rates[-1] / max(rates) if max(rates) else 1.0

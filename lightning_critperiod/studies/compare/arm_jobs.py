@@ -107,8 +107,7 @@ class ArmJobs(Jobs):
     def _switch(self, rule: dict[str, Any] | None, seed: int) -> int | None:
         ours = self._arm(OURS)
         if rule is None and ours is not None and self._has(OURS, seed):
-            end_epoch: int | None = self.trunks.results.load(ours, seed)["decision"]["end_epoch"]
-            return end_epoch
+            return self.trunks.results.load(ours, seed).end_epoch
         if not _is_planned(rule):
             return self.config.plan.max_epochs // 2
         epoch: int | None = (rule or {}).get("init_args", {}).get("epoch")

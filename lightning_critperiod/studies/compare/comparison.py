@@ -1,10 +1,8 @@
 """A comparison: its arms are trained, then tables and figure are made."""
 
-import sys
 from dataclasses import dataclass
 
-from rich.console import Console
-
+from lightning_critperiod.report import console
 from lightning_critperiod.studies.cells import as_rich
 from lightning_critperiod.studies.compare.arm_jobs import ArmJobs
 from lightning_critperiod.studies.compare.compare_options import CompareOptions
@@ -40,7 +38,7 @@ class Comparison:
         """
         margin = "" if self.margin is None else f"; the margin is {self.margin:g} {self.runs.metric.unit}"
         for text in (*self.runs.jobs.config.notes, f"{self.runs.metric}{margin}."):
-            self.runs.console.print(text, soft_wrap=True, markup=False)
+            self.runs.console.print(text, soft_wrap=True)
         self.runs.finish(self.pool)
         if self.runs.any_finished:
             self.report()
@@ -49,15 +47,15 @@ class Comparison:
     def report(self) -> None:
         """Show and write what the finished runs say."""
         runs, results, console = self.runs, self.runs.results, self.runs.console
-        records = {
+        studied = {
             arm.name: {s: results.load(arm, s) for s in runs.jobs.seeds if results.has(arm.name, s)}
             for arm in runs.jobs.arms
         }
-        summary = draw(runs.jobs.arms, records, runs.metric, self.margin, results.folder)
+        summary = draw(runs.jobs.arms, studied, runs.metric, self.margin, results.folder)
         console.print(as_rich(main_cells(summary), title(results.folder, summary)))
         for text in conclusions(summary):
-            console.print(f"- {text}", markup=False)
-        console.print(f"Results: {results.folder}", soft_wrap=True, markup=False)
+            console.print(f"- {text}")
+        console.print(f"Results: {results.folder}", soft_wrap=True)
 
 
 def prepare(options: CompareOptions, cli: Cli) -> Comparison:
@@ -85,9 +83,7 @@ def prepare(options: CompareOptions, cli: Cli) -> Comparison:
     results.claim(claim, {"metric": metric.name, "mode": metric.mode, "margins": margins})
     seeds = range(config.seed, config.seed + options.seeds)
     jobs = ArmJobs(config, options.arms, seeds, Trunks(results, options.from_trunk))
-    # The file as it is now: while a run is quiet, sys.stdout is another one.
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160)
-    runs = Runs(jobs, results, metric, cli, console)
+    runs = Runs(jobs, results, metric, cli, console())
     runs.check()
     return Comparison(runs, Pool(options.workers, options.ray), margin)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning_critperiod.report.files import as_json, write
+from lightning_critperiod.record import as_json, write
 from lightning_critperiod.studies.arm import Arm
 from lightning_critperiod.studies.charts import as_text
 from lightning_critperiod.studies.compare.comparison_table import markdown
@@ -14,17 +14,17 @@ from lightning_critperiod.studies.compare.pareto import pareto_figure
 from lightning_critperiod.studies.compare.shipped_arms import make
 from lightning_critperiod.studies.metric import Metric, redrawn
 from lightning_critperiod.studies.results import Results
-from lightning_critperiod.studies.summary import Records, Summary, summarize
+from lightning_critperiod.studies.summary import Studied, Summary, summarize
 
 SUMMARY = "summary.json"
 
 
-def draw(arms: Sequence[Arm], records: Records, metric: Metric, margin: float | None, folder: Path) -> Summary:
+def draw(arms: Sequence[Arm], studied: Studied, metric: Metric, margin: float | None, folder: Path) -> Summary:
     """Write table.md, summary.json and pareto.svg.
 
     Args:
         arms: In the order of the rows.
-        records: Of the finished runs.
+        studied: The finished runs.
         metric: That decides.
         margin: Of non-inferiority, in the metric's unit.
         folder: Of the comparison.
@@ -32,8 +32,8 @@ def draw(arms: Sequence[Arm], records: Records, metric: Metric, margin: float | 
     Returns:
         What they say.
     """
-    summary = summarize(arms, records, metric, margin)
-    runs = [record for by_seed in records.values() for record in by_seed.values()]
+    summary = summarize(arms, studied, metric, margin)
+    runs = [run for by_seed in studied.values() for run in by_seed.values()]
     write(
         {
             "table.md": markdown(summary, title(folder, summary), runs),
@@ -59,13 +59,11 @@ def redraw(folder: Path) -> None:
     """
     known = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     results = Results(folder)
-    records = {row["arm"]: results.records(row["arm"]) for row in known["arms"]}
-    arms = [
-        make(row["arm"], next(iter(records[row["arm"]].values()))["comparison"]["overrides"], row["description"])
-        for row in known["arms"]
-    ]
+    studied = {row["arm"]: results.runs(row["arm"]) for row in known["arms"]}
+    overrides = {arm: next(iter(runs.values())).overrides for arm, runs in studied.items()}
+    arms = [make(row["arm"], overrides[row["arm"]], row["description"]) for row in known["arms"]]
     metric = redrawn({**known, **results.study})
-    draw(arms, records, metric, results.study["margins"].get(metric.name), folder)
+    draw(arms, studied, metric, results.study["margins"].get(metric.name), folder)
 
 
 def _seeds(summary: Summary) -> list[int]:

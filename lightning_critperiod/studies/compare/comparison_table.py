@@ -1,12 +1,12 @@
 """The tables of a comparison."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from lightning_critperiod.report import Record
 from lightning_critperiod.studies.cells import Cells, as_markdown, bullets, conditions, passes_text
 from lightning_critperiod.studies.compare.conclusions import conclusions
 from lightning_critperiod.studies.metric import Metric
 from lightning_critperiod.studies.statistics import Paired
+from lightning_critperiod.studies.study_run import StudyRun
 from lightning_critperiod.studies.summary import REFERENCES, Row, Summary
 
 
@@ -62,13 +62,13 @@ def _difference_line(row: Row, difference: Paired, metric: Metric) -> tuple[str,
     )
 
 
-def markdown(summary: Summary, title: str, records: Sequence[Record]) -> str:
+def markdown(summary: Summary, title: str, runs: Iterable[StudyRun]) -> str:
     """All tables, the conclusions, and what they rest on.
 
     Args:
         summary: Of the comparison.
         title: Of the page.
-        records: Of all runs, for hardware and versions.
+        runs: All of them, for hardware and versions.
 
     Returns:
         A Markdown page.
@@ -86,5 +86,5 @@ def markdown(summary: Summary, title: str, records: Sequence[Record]) -> str:
         if any(reference in row.against for row in summary.rows):
             parts += [f"## Paired differences to {reference}", as_markdown(difference_cells(summary, reference))]
     parts += ["## The arms", bullets(f"{row.arm}: {row.description}" for row in summary.rows)]
-    parts += ["## Hardware and versions", bullets(conditions(records))]
+    parts += ["## Hardware and versions", bullets(conditions(runs))]
     return "\n\n".join(parts) + "\n"

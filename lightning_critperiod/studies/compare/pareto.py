@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lightning_critperiod.plotting.style import BLUE, MUTED, ORANGE, SHADE, VERMILLION, name_axes, sheet
+from lightning_critperiod.report.plotting.style import BLUE, MUTED, ORANGE, SHADE, VERMILLION, name_axes, sheet
 from lightning_critperiod.studies.charts import points
 from lightning_critperiod.studies.summary import Row, Summary
 

@@ -3,8 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from lightning_critperiod.report import Record
-from lightning_critperiod.studies.drawn import pass_samples
+from lightning_critperiod.studies.study_run import Rates, StudyRun
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Spent:
     detector_samples: int
     pass_samples: int
     batch_size: int
-    rates: list[tuple[list[float], int]]
+    rates: Rates
     signal: list[float]
 
     @property
@@ -43,24 +42,24 @@ class Spent:
         return sum(steps for _, steps in self.rates)
 
 
-def spent(record: Record) -> Spent:
-    """What the run of a record spent.
+def spent(run: StudyRun) -> Spent:
+    """What a run spent.
 
     Args:
-        record: Of a run of the arm `ours`, with its ``comparison``.
+        run: Of the arm ``ours``.
 
     Returns:
         The same in the units that the arms need.
     """
-    epochs = [epoch for epoch in record["epochs"] if epoch["samples"]]
-    drawn = sum(epoch["samples"] for epoch in epochs)
-    seconds = record["measured"]["seconds_by_phase"]
+    epochs = [epoch for epoch in run.record.epochs if epoch.samples]
+    drawn = sum(epoch.samples or 0 for epoch in epochs)
+    seconds = run.record.measured.seconds_by_phase if run.record.measured else {}
     pace = (seconds["training"] + seconds["data_wait"]) / drawn
     return Spent(
         samples=drawn,
         detector_samples=round(seconds.get("detector", 0.0) / pace),
-        pass_samples=pass_samples(record),
-        batch_size=max(math.ceil(epoch["samples"] / epoch["batches"]) for epoch in epochs),
-        rates=[(rates, steps) for rates, steps in record["comparison"]["rates"]],
-        signal=[epoch["signal"] for epoch in epochs if epoch["signal"] is not None],
+        pass_samples=run.pass_samples,
+        batch_size=max(math.ceil((epoch.samples or 0) / epoch.batches) for epoch in epochs),
+        rates=run.rates,
+        signal=list(run.record.history.values()),
     )

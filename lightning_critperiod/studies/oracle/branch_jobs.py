@@ -10,7 +10,6 @@ from typing import Any
 from typing_extensions import override
 
 from lightning_critperiod.detector import replay
-from lightning_critperiod.report import Record
 from lightning_critperiod.rules import Rule
 from lightning_critperiod.studies.arm import Arm
 from lightning_critperiod.studies.asked import rule_of
@@ -19,23 +18,25 @@ from lightning_critperiod.studies.job import Job
 from lightning_critperiod.studies.jobs import Jobs, Work
 from lightning_critperiod.studies.oracle.grid import FULL, RULE, choice, switch
 from lightning_critperiod.studies.plan import Course
+from lightning_critperiod.studies.study_run import StudyRun
 from lightning_critperiod.studies.trunks import Trunks
 
 
-def rule_epoch(rule: Rule, record: Record) -> int | None:
+def rule_epoch(rule: Rule, run: StudyRun) -> int | None:
     """Where a rule fires in what a full run has recorded, asked as in training: it sees no later epoch.
 
     Args:
         rule: The config's own.
-        record: Of a run with the full recipe to the end.
+        run: With the full recipe to the end.
 
     Returns:
         The first epoch after the critical period; None if none follows.
     """
-    max_epochs = record["run"]["max_epochs"]
-    history = {e["epoch"]: math.nan if e["signal"] is None else e["signal"] for e in record["epochs"]}
+    max_epochs = run.record.run.max_epochs
+    # NaN where nothing was measured: some rules look at the epoch alone.
+    history = {epoch.epoch: math.nan if epoch.signal is None else epoch.signal for epoch in run.record.epochs}
     end_epoch = replay(rule, history, max_epochs).end_epoch
-    return None if end_epoch is None or end_epoch >= max_epochs else end_epoch
+    return None if end_epoch is None or end_epoch >= (max_epochs or math.inf) else end_epoch
 
 
 @dataclass
@@ -103,7 +104,7 @@ class BranchJobs(Jobs):
     def _epoch(self, arm: Arm, seed: int) -> int | None:
         epoch = choice(arm)["epoch"]
         if epoch == RULE:
-            return rule_epoch(self._rule, self.trunks.results.records(FULL)[seed])
+            return rule_epoch(self._rule, self.trunks.results.runs(FULL)[seed])
         return int(epoch)
 
     def _kept(self, seed: int) -> dict[str, Any]:

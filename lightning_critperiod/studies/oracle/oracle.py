@@ -1,10 +1,8 @@
 """An oracle: its grid is trained, then tables and figures are made."""
 
-import sys
 from dataclasses import dataclass
 
-from rich.console import Console
-
+from lightning_critperiod.report import console
 from lightning_critperiod.rules import require_fit
 from lightning_critperiod.studies.asked import rule_of
 from lightning_critperiod.studies.cells import as_rich
@@ -41,7 +39,7 @@ class Oracle:
             The exit status: 1 if a run failed.
         """
         for text in (*self.runs.jobs.config.notes, f"{self.runs.metric}."):
-            self.runs.console.print(text, soft_wrap=True, markup=False)
+            self.runs.console.print(text, soft_wrap=True)
         self.runs.finish(self.pool)
         self.trunks.clean()
         if self.runs.any_finished:
@@ -56,8 +54,8 @@ class Oracle:
             title = f"{sweep.name}: annealing, switch {place_words(place)}"
             console.print(as_rich(annealing_cells(points, sweep.metric), title))
         for text in findings(sweep):
-            console.print(f"- {text}", markup=False)
-        console.print(f"Results: {folder}", soft_wrap=True, markup=False)
+            console.print(f"- {text}")
+        console.print(f"Results: {folder}", soft_wrap=True)
 
 
 def prepare(options: OracleOptions, cli: Cli) -> Oracle:
@@ -79,9 +77,7 @@ def prepare(options: OracleOptions, cli: Cli) -> Oracle:
     results.claim({"command": "oracle", "config": config.sources}, notes)
     seeds, trunks = range(config.seed, config.seed + options.seeds), Trunks(results, options.from_trunk)
     jobs = BranchJobs(config, arms, seeds, trunks)
-    # The file as it is now: while a run is quiet, sys.stdout is another one.
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160)
-    runs = Runs(jobs, results, metric, cli, console)
+    runs = Runs(jobs, results, metric, cli, console())
     runs.check()
     return Oracle(runs, Pool(options.workers, options.ray), trunks)
 

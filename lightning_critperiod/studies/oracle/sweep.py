@@ -1,23 +1,21 @@
 """What the runs of an oracle say, read from their records alone."""
 
-import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from statistics import fmean, median
 
 from lightning_critperiod.recipe import Volume
-from lightning_critperiod.report import Record
 from lightning_critperiod.studies.arm import Arm
 from lightning_critperiod.studies.asked import rule_of
-from lightning_critperiod.studies.drawn import epoch_seconds, volume_of
 from lightning_critperiod.studies.metric import Metric, redrawn
 from lightning_critperiod.studies.oracle.branch_jobs import rule_epoch
 from lightning_critperiod.studies.oracle.grid import FULL, RULE, choice
 from lightning_critperiod.studies.plan import in_words
 from lightning_critperiod.studies.results import Results
 from lightning_critperiod.studies.statistics import Paired, paired
-from lightning_critperiod.studies.summary import Records, Row, Summary, summarize
+from lightning_critperiod.studies.study_run import StudyRun
+from lightning_critperiod.studies.summary import Row, Studied, Summary, summarize
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Sweep:
         choices: Seed -> the first epoch after the period by that rule, asked on the full run; None if there is none.
         summary: The rows of the points.
         points: All of them; the full recipe is the first.
-        records: Of the runs.
+        runs: All of them.
     """
 
     name: str
@@ -67,7 +65,7 @@ class Sweep:
     choices: dict[int, int | None]
     summary: Summary
     points: list[Point]
-    records: list[Record]
+    runs: list[StudyRun]
 
     @property
     def metric(self) -> Metric:
@@ -128,67 +126,49 @@ def load(folder: Path) -> Sweep:
     """
     results = Results(folder)
     study = results.study
-    found = {file.name: results.records(file.name) for file in folder.iterdir() if file.is_dir()}
-    records = {name: found[name] for name in sorted(found, key=lambda name: (name != FULL, name)) if found[name]}
-    if FULL not in records:
+    found = {file.name: results.runs(file.name) for file in folder.iterdir() if file.is_dir()}
+    studied = {name: found[name] for name in sorted(found, key=lambda name: (name != FULL, name)) if found[name]}
+    if FULL not in studied:
         raise ValueError(f"{folder} has no record of the full recipe: nothing to compare with")
-    rule, fulls = rule_of(study["rule"], study.get("signal")), records[FULL]
-    summary = summarize([_arm(name, runs) for name, runs in records.items()], records, redrawn(study), None)
+    rule, fulls = rule_of(study["rule"], study.get("signal")), studied[FULL]
+    summary = summarize([_arm(name, runs) for name, runs in studied.items()], studied, redrawn(study), None)
     if summary.row(FULL) is None:
         raise ValueError(f"{folder}: {summary.metric.name} of the full recipe is no finite number in any run")
     return Sweep(
         name=folder.name,
-        max_epochs=_length(fulls),
+        max_epochs=next(iter(fulls.values())).record.run.max_epochs or 0,
         # As the config has it: an object of a class of the user's own need not say what it is.
         rule=str(rule) if study["rule"] is None else in_words(study["rule"]),
-        choices={seed: rule_epoch(rule, record) for seed, record in fulls.items()},
+        choices={seed: rule_epoch(rule, run) for seed, run in fulls.items()},
         summary=summary,
-        points=list(_points(summary, records)),
-        records=[record for runs in records.values() for record in runs.values()],
+        points=list(_points(summary, studied)),
+        runs=[run for runs in studied.values() for run in runs.values()],
     )
 
 
-def _arm(name: str, runs: Mapping[int, Record]) -> Arm:
-    return Arm(name, next(iter(runs.values()))["comparison"]["overrides"], "")
+def _arm(name: str, runs: Mapping[int, StudyRun]) -> Arm:
+    return Arm(name, next(iter(runs.values())).overrides, "")
 
 
-def _points(summary: Summary, records: Records) -> Iterator[Point]:
-    usual = _usual_seconds(records)
+def _points(summary: Summary, studied: Studied) -> Iterator[Point]:
+    usual = _usual_seconds(studied)
     for row in summary.rows:
-        runs = records[row.arm]
+        runs = studied[row.arm]
         made_from = choice(_arm(row.arm, runs))
         yield Point(
             row=row,
             epoch=made_from.get("epoch"),
             annealing=made_from.get("annealing", 0.0),
-            usual_seconds=statistics.fmean(usual[volume_of(epoch)] for epoch in _epochs_of(runs)) * _length(runs),
-            annealed=statistics.fmean(_annealed(record) for record in runs.values()),
-            saved=_saved(runs, records[FULL]),
+            usual_seconds=fmean(sum(usual[epoch.volume] for epoch in run.record.epochs) for run in runs.values()),
+            annealed=fmean(sum(epoch.phase == "annealing" for epoch in run.record.epochs) for run in runs.values()),
+            saved=fmean(1 - run.samples / studied[FULL][seed].samples for seed, run in runs.items()),
         )
 
 
-def _usual_seconds(records: Records) -> dict[Volume, float]:
+def _usual_seconds(studied: Studied) -> dict[Volume | None, float]:
     """Volume -> median seconds of an epoch; what branches have from their trunk counts once."""
-    found: dict[Volume, set[float]] = {}
-    for runs in records.values():
-        for epoch in _epochs_of(runs):
-            found.setdefault(volume_of(epoch), set()).add(epoch_seconds(epoch))
-    return {volume: statistics.median(seconds) for volume, seconds in found.items()}
-
-
-def _epochs_of(runs: Mapping[int, Record]) -> list[dict[str, Any]]:
-    return [epoch for record in runs.values() for epoch in record["epochs"]]
-
-
-def _length(runs: Mapping[int, Record]) -> int:
-    return int(next(iter(runs.values()))["run"]["max_epochs"])
-
-
-def _annealed(record: Record) -> int:
-    return sum(epoch["phase"] == "annealing" for epoch in record["epochs"])
-
-
-def _saved(runs: Mapping[int, Record], fulls: Mapping[int, Record]) -> float:
-    return statistics.fmean(
-        1 - record["measured"]["samples"] / fulls[seed]["measured"]["samples"] for seed, record in runs.items()
-    )
+    found: dict[Volume | None, set[float]] = {}
+    for run in (run for runs in studied.values() for run in runs.values()):
+        for epoch in run.record.epochs:
+            found.setdefault(epoch.volume, set()).add(epoch.total_seconds)
+    return {volume: median(seconds) for volume, seconds in found.items()}

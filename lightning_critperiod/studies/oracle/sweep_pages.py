@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lightning_critperiod.report.files import write
+from lightning_critperiod.record import write
 from lightning_critperiod.studies.charts import as_text
 from lightning_critperiod.studies.oracle.sweep import Sweep, load
 from lightning_critperiod.studies.oracle.switch_figures import figure1, figure2

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lightning_critperiod.plotting.style import BLUE, INK, MUTED, ORANGE, SHADE, VERMILLION, name_axes, sheet
+from lightning_critperiod.report.plotting.style import BLUE, INK, MUTED, ORANGE, SHADE, VERMILLION, name_axes, sheet
 from lightning_critperiod.studies.charts import points as draw_points
 from lightning_critperiod.studies.oracle.sweep import Point, Sweep, change
 from lightning_critperiod.studies.oracle.switch_table import cheapest, place_words

@@ -133,13 +133,13 @@ def markdown(sweep: Sweep) -> str:
             "The fraction is that of the epochs after the switch which have the full recipe again, at the end of the "
             "run, in whole epochs."
         )
-    parts += ["## Hardware and versions", bullets(conditions(sweep.records)), _origin(sweep)]
+    parts += ["## Hardware and versions", bullets(conditions(sweep.runs)), _origin(sweep)]
     return "\n\n".join(parts) + "\n"
 
 
 def _origin(sweep: Sweep) -> str:
-    resumed = sum(record["comparison"]["resumed"] for record in sweep.records)
+    resumed = sum(run.resumed for run in sweep.runs)
     return (
-        f"{resumed} of {len(sweep.records)} runs went on from a checkpoint of the full run of their seed, the others "
+        f"{resumed} of {len(sweep.runs)} runs went on from a checkpoint of the full run of their seed, the others "
         "began at the beginning; both give the same numbers."
     )

@@ -1,0 +1,65 @@
+"""How much of a run a log covers: where it begins, what is missing."""
+
+import math
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from statistics import median
+
+from lightning_critperiod.rules import History
+
+
+def coverage(name: str, history: History, epochs: int) -> str:
+    """What is missing in a signal, in a sentence; empty where every epoch has a value.
+
+    Args:
+        name: Of the signal.
+        history: Epoch -> value.
+        epochs: That were logged in the run.
+
+    Returns:
+        How many values there are, at which distance, and where they begin and end.
+    """
+    measured = sorted(epoch for epoch, value in history.items() if math.isfinite(value))
+    if not measured:
+        return f"{name} has no finite value."
+    if len(measured) == epochs:
+        return ""
+    said = ", ".join(_parts(measured, epochs))
+    return f"{name} has {len(measured)} values in {epochs} epochs{said and ', '}{said}."
+
+
+def _parts(measured: list[int], epochs: int) -> Iterator[str]:
+    distances = [after - before for before, after in pairwise(measured)]
+    usual = round(median(distances)) if distances else 1
+    if usual > 1:
+        yield f"as a rule every {usual} epochs"
+    if measured[0] >= usual:
+        yield f"none before epoch {measured[0]}: a verdict rests on what follows"
+    gaps = sum(distance > usual for distance in distances)
+    if gaps:
+        yield f"with {gaps} gap{'s' * (gaps != 1)}"
+    if epochs - 1 - measured[-1] >= usual:
+        yield f"none after epoch {measured[-1]}"
+
+
+def length_note(logged: set[int], max_epochs: int) -> str:
+    """How long a run is taken to be, where nobody says it.
+
+    Args:
+        logged: The epochs of which anything was logged.
+        max_epochs: The length that was taken, up to the last of them.
+
+    Returns:
+        A sentence.
+    """
+    if len(logged) == max_epochs:
+        return f"The run is taken to be the {max_epochs} epochs that were logged; --max_epochs says more."
+    return (
+        f"The run is taken to be {max_epochs} epochs, up to the last one that was logged; the log has {len(logged)} of "
+        f"them, from epoch {min(logged)} on. --max_epochs says more."
+    )
+
+
+def coverage_notes(histories: Mapping[str, History], epochs: int) -> list[str]:
+    """The sentences on all signals that miss something."""
+    return [note for name, history in histories.items() if (note := coverage(name, history, epochs))]

@@ -1,0 +1,89 @@
+"""What was decided, by which signal and rule, and what followed from it."""
+
+from dataclasses import dataclass, field
+
+from lightning_critperiod.recipe import Volume
+from lightning_critperiod.record.run import Setting
+from lightning_critperiod.timeline import Phase
+
+
+@dataclass(frozen=True)
+class PlannedRecipe:
+    """The recipe as it was given.
+
+    Args:
+        during: Volume during the critical period; None is the datamodule's own.
+        after: Volume after it.
+        annealing_fraction: Share of the remaining epochs that have the full recipe again at the end.
+        changes: What else the recipe says, in words, by the name of its argument.
+    """
+
+    during: Volume | None = None
+    after: Volume = field(default_factory=Volume)
+    annealing_fraction: float = 0.0
+    changes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Epochs that follow each other in one phase.
+
+    Args:
+        phase: Of all of them.
+        first: First 0-based epoch.
+        last: Last one.
+    """
+
+    phase: Phase
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a callback decided.
+
+    Args:
+        signal: Name of it.
+        rule: With its arguments, as it prints itself.
+        rule_name: Class name of the rule.
+        rule_arguments: Those of its arguments that are plain values.
+        lines: What the signal was compared with, for figures: label -> (epoch, value) points.
+        recipe: As it was given.
+        lr_policy: "epoch_equivalent" or "unchanged".
+        observe_only: Whether the run was left as it was.
+        full_volume: Volume of the full recipe.
+        end_epoch: First epoch after the critical period; None while it is not over.
+        back_epoch: First epoch for which a guard took the changes back.
+        cooldown_epoch: First epoch of the cooldown.
+        last_epoch: Last epoch of the run, once a cooldown has decided it.
+        reason: The decision in words.
+        guard_reason: Why the guard took the changes back, in words.
+        phases: Of the run from its first epoch to its last, as it was planned in the end.
+    """
+
+    signal: str
+    rule: str
+    rule_name: str = ""
+    rule_arguments: dict[str, Setting] = field(default_factory=dict)
+    lines: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    recipe: PlannedRecipe = field(default_factory=PlannedRecipe)
+    lr_policy: str = "epoch_equivalent"
+    observe_only: bool = False
+    full_volume: Volume = field(default_factory=Volume)
+    end_epoch: int | None = None
+    back_epoch: int | None = None
+    cooldown_epoch: int | None = None
+    last_epoch: int | None = None
+    reason: str = ""
+    guard_reason: str = ""
+    phases: tuple[Span, ...] = ()
+
+    @property
+    def acted(self) -> bool:
+        """Whether the run was changed by it."""
+        return self.end_epoch is not None and not self.observe_only
+
+    def is_over(self, epoch: int) -> bool:
+        """Whether the rule had fired by the end of a 0-based epoch."""
+        return self.end_epoch is not None and epoch + 1 >= self.end_epoch

@@ -1,0 +1,74 @@
+"""The metrics over what they cost."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lightning_critperiod.record import Record
+from lightning_critperiod.report.plotting.phases import by_cost, mark_switch, shade_phases
+from lightning_critperiod.report.plotting.samples import drawn_by
+from lightning_critperiod.report.plotting.style import BLUE, ORANGE, SKY, label_ends, name_axes, sheet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TRAINING = "train"
+Values = Sequence[float | None]
+
+
+def metrics_figures(record: Record) -> "dict[str, Figure]":
+    """Each validation metric over samples drawn and over seconds, with its training counterpart if there is one.
+
+    ``val_acc`` goes with ``train_acc``: the same name but for its first word. Where a metric is of averaged weights and
+    that of the weights as they were trained was logged too, both are drawn.
+
+    Args:
+        record: Of a run.
+
+    Returns:
+        Name of the metric -> figure; a metric without a single value is left out.
+    """
+    return {
+        name: _metric_figure(record, name)
+        for name in record.metrics.validation
+        if any(epoch.metrics.get(name) is not None for epoch in record.epochs)
+    }
+
+
+def _metric_figure(record: Record, name: str) -> "Figure":
+    figure, panels = sheet(4.2, rows=2)
+    seconds: tuple[str, Sequence[float]] = ("seconds", [epoch.total_seconds for epoch in record.epochs])
+    for panel, (unit, spent) in zip(panels, (drawn_by(record.epochs), seconds), strict=True):
+        borders = by_cost(spent)
+        ends = [end for curve in _curves(record, name) for end in _draw(panel, borders[1:], *curve)]
+        name_axes(panel, unit, name)
+        panel.xaxis.set_major_formatter("{x:,.0f}")
+        panel.margins(x=0.12)
+        shade_phases(panel, record.epochs, borders)
+        label_ends(panel, ends)
+        mark_switch(panel, record, record.epochs, borders)
+    return figure
+
+
+def _curves(record: Record, name: str) -> list[tuple[str, Values, str]]:
+    """Label, values and colour: of training, of the weights as they were trained, of the metric itself."""
+    counterpart = f"{TRAINING}_{name.partition('_')[2]}"
+    values = [epoch.metrics.get(name) for epoch in record.epochs]
+    raw = [epoch.raw_metrics.get(name) for epoch in record.epochs]
+    averaged = any(value is not None for value in raw)
+    return [
+        (TRAINING, [epoch.metrics.get(counterpart) for epoch in record.epochs], ORANGE),
+        ("raw", raw, SKY),
+        ("averaged" if averaged else name.partition("_")[0], values, BLUE),
+    ]
+
+
+def _draw(
+    panel: "Axes", spent: Sequence[float], label: str, values: Values, color: str
+) -> list[tuple[float, float, str]]:
+    """Draw a curve, if there is a value, and hand back where its label goes: x, y, text."""
+    points = [(x, y) for x, y in zip(spent, values, strict=True) if y is not None]
+    if not points:
+        return []
+    panel.plot(*zip(*points, strict=True), color=color, linewidth=1.2, marker="." if len(points) < 3 else "")
+    return [(*points[-1], label)]

@@ -1,0 +1,78 @@
+"""The last words of a run: the decision, the table of costs, what to change and where the report lies."""
+
+import sys
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lightning_critperiod.record import Record
+from lightning_critperiod.report import html
+from lightning_critperiod.report.advice import ADVICE, advice
+from lightning_critperiod.report.table import HEAD, rows, table
+from lightning_critperiod.report.words import headline, notes
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+MOST = 3
+"""Pieces of advice that are shown at the end of a run; the report has all of them."""
+
+
+def display(record: Record, folder: Path | None) -> None:
+    """Show the summary where the run was started: on the terminal, or as HTML below the cell of a notebook.
+
+    Args:
+        record: Of the run.
+        folder: Where its report lies, if anywhere.
+    """
+    if in_notebook():
+        from IPython.display import HTML
+        from IPython.display import display as show
+
+        show(HTML(as_html(record, folder)))  # type: ignore[no-untyped-call, unused-ignore]
+    else:
+        from rich.console import Console
+
+        # A pipe has no width of its own, and 80 columns would break the table.
+        print_summary(Console(width=None if sys.stdout.isatty() else 160), record, folder)
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return shell is not None and "IPKernelApp" in shell.config
+
+
+def print_summary(console: "Console", record: Record, folder: Path | None) -> None:
+    """Print the summary.
+
+    Args:
+        console: Of rich.
+        record: Of the run.
+        folder: Where its report lies, if anywhere.
+    """
+    console.print(headline(record), markup=False)
+    console.print(table(record))
+    for one in advice(record)[:MOST]:
+        console.print(f"{ADVICE}: {one.text}", markup=False, soft_wrap=True)
+    if folder is not None:
+        console.print(f"Report: {folder}", soft_wrap=True, markup=False)
+
+
+def as_html(record: Record, folder: Path | None) -> str:
+    """The summary as HTML.
+
+    Args:
+        record: Of the run.
+        folder: Where its report lies, if anywhere.
+
+    Returns:
+        Elements for the output of a notebook's cell.
+    """
+    parts = [f"<p><b>{escape(headline(record))}</b></p>", html.table(HEAD, rows(record))]
+    parts += [f"<p>{escape(text)}</p>" for text in notes(record)]
+    parts += [f"<p>{ADVICE}: {escape(one.text)}</p>" for one in advice(record)[:MOST]]
+    if folder is not None:
+        parts.append(f"<p>Report: <code>{escape(str(folder))}</code></p>")
+    return "\n".join(parts)

@@ -1,0 +1,93 @@
+"""A rule that knows what going on is worth: the gain of one more doubling of the training."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lightning_critperiod.recipe import require_number
+from lightning_critperiod.rules.base import History, Lines, Rule
+from lightning_critperiod.rules.measured import last_epoch, require_int, require_mode
+from lightning_critperiod.rules.outlook import LEAST_POINTS, Outlook, outlook
+
+
+@dataclass(frozen=True)
+class Worthwhile(Rule):
+    """Over when going on is not worth it: what is still to come is less than ``min_gain``, noise allowed for.
+
+    With t the number of epochs so far, the gain per doubling of the training is the slope of the least-squares line of
+    the values over log2(epochs). There are two such lines, through the epochs since t / 2 and since t / sqrt(2); each
+    slope has an upper limit (99%, one-sided, Student's t), and the larger one counts. A curve that is concave in
+    log(epochs), as a power law or one that saturates, gains at most that much per doubling from here on. Over when
+    the limit, times the doublings that are left, is below ``min_gain``. Left is one doubling, or what is missing to
+    ``horizon``. Noise makes the limit larger: it delays the verdict.
+
+    No verdict while fewer than 4 epochs were measured since t / sqrt(2), which is the 11th epoch if every epoch is,
+    nor after the last epoch of the run. Give it a metric that is smooth and that no schedule pushes: that of averaged
+    weights, at a constant learning rate. Nothing in a curve foretells a drop of the learning rate. Ours.
+
+    Args:
+        min_gain: The least gain that is worth going on for, in units of the metric, above 0.
+        mode: "min" if lower is better, "max" if higher is.
+        horizon: Number of epochs that the training would have if it went on, at least 1; None is twice as many as so
+            far.
+
+    Raises:
+        TypeError: ``min_gain`` is not a number, or ``horizon`` is no int.
+        ValueError: An argument is out of its range.
+
+    >>> accuracy = {epoch: 0.9 - 0.5 / (epoch + 1) for epoch in range(60)}
+    >>> rule = Worthwhile(min_gain=0.015, mode="max")
+    >>> rule({e: accuracy[e] for e in range(20)}, max_epochs=None), rule(accuracy, max_epochs=None)
+    (False, True)
+    >>> rule.why(accuracy, max_epochs=None)
+    'improved by 0.00803 in the last doubling of the epochs; at most 0.00837 is to come by epoch 119, below 0.015'
+    """
+
+    min_gain: float
+    mode: Literal["min", "max"]
+    horizon: int | None = None
+
+    open_ended = True
+
+    def __post_init__(self) -> None:
+        require_number("min_gain", self.min_gain, low=0, open_low=True)
+        require_mode(self.mode)
+        if self.horizon is not None:
+            require_int("horizon", self.horizon, low=1)
+
+    def __call__(self, history: History, max_epochs: int | None) -> bool:
+        """Whether the critical period is over."""
+        found = outlook(history, self.mode)
+        is_last = max_epochs is not None and last_epoch(history) + 1 >= max_epochs
+        return found is not None and not is_last and found.to_come(self._end(found)) < self.min_gain
+
+    def why(self, history: History, max_epochs: int | None) -> str:
+        """The verdict in words that follow the signal's name."""
+        return f"{self._expected(history)}, below {self.min_gain:g}"
+
+    def why_not(self, history: History, max_epochs: int | None) -> str:
+        """What is still to come, in words, for a history on which the rule did not fire."""
+        found = outlook(history, self.mode)
+        if found is None:
+            return f"{self} needs {LEAST_POINTS} measured epochs in the last half doubling"
+        side = "below" if found.to_come(self._end(found)) < self.min_gain else "not below"
+        return f"the metric {self._expected(history)}, {side} {self.min_gain:g}"
+
+    def lines(self, history: History, max_epochs: int | None) -> Lines:
+        """The line through the last doubling, the most that may be to come, and the least that is worth it."""
+        found = outlook(history, self.mode)
+        if found is None:
+            return {}
+        end = self._end(found)
+        return {**found.lines(end), "worth going on": found.above(self.min_gain, end)}
+
+    def _end(self, found: Outlook) -> int:
+        return max(self.horizon or 2 * found.now, found.now)
+
+    def _expected(self, history: History) -> str:
+        found = outlook(history, self.mode)
+        if found is None:
+            return "was measured too rarely"
+        end = self._end(found)
+        change = f"{'improved' if found.gain >= 0 else 'got worse'} by {abs(found.gain):.3g}"
+        most = f"at most {found.to_come(end):.3g}" if found.to_come(end) > 0 else "nothing"
+        return f"{change} in the last doubling of the epochs; {most} is to come by epoch {end - 1}"

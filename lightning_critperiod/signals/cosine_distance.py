@@ -1,0 +1,72 @@
+"""The cosine distance between the weights of a layer at two times, exact down to distances of 1e-8."""
+
+import math
+
+import torch
+from torch import Tensor
+
+# Weights in one float32 dot product: few enough that a chunk stays in the cache and that rounding stays near 1e-6 (1e-4
+# for a layer of equal weights, the worst case), enough that the calls cost nothing.
+_CHUNK = 2**18
+
+
+def cosine_distance(initial: Tensor, current: Tensor) -> float:
+    """Cosine distance of a layer's weights to its initial weights.
+
+    It is computed as half the squared norm of the difference of the unit vectors, which does not cancel: the relative
+    error stays below 1e-3 (mostly near 1e-6) down to distances of 1e-8 and beyond, whatever the size of the weights and
+    in any floating type. Both are read once, a chunk at a time; nothing of the layer's size is allocated unless the two
+    live on different devices.
+
+    Args:
+        initial: Of any shape.
+        current: Of the same shape.
+
+    Returns:
+        In [0, 2]; NaN where there is no angle, because one of them is all zero (or not finite).
+    """
+    a, b = _flat(initial.to(current.device), current), _flat(current, current)
+    dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
+    distance = _chunked_distance(a, b, dtype)
+    # Out of float32's range, or really zero: float64 holds the square of any float32.
+    return _chunked_distance(a, b, torch.float64) if math.isnan(distance) else distance
+
+
+def _flat(weights: Tensor, like: Tensor) -> Tensor:
+    """A flat view, in the order in which ``like`` lies in memory: channels-last kernels are not copied."""
+    order = sorted(range(like.dim()), key=like.stride, reverse=True)
+    weights = weights.detach().permute(order)
+    return (torch.view_as_real(weights) if weights.is_complex() else weights).reshape(-1)
+
+
+def _chunked_distance(a: Tensor, b: Tensor, dtype: torch.dtype) -> float:
+    """|a - S b|^2 / (2 |a|^2) with S = |a| / |b|, from one read of the weights."""
+    # S is known only at the end. A chunk is compared at the scale s that the chunks before it suggest, r = a - s b, and
+    # corrected afterwards: a - S b = r + (s - S) b. Each term is about as small as the result, so nothing cancels.
+    scale, aa, bb = 1.0, 0.0, 0.0
+    sums: list[tuple[float, float, float, float]] = []
+    for x, y in zip(torch.split(a, _CHUNK), torch.split(b, _CHUNK), strict=True):
+        x, y = x.to(dtype), y.to(dtype)
+        if not sums:
+            scale = _scale(_dot(x, x), _dot(y, y), dtype)
+        rest = torch.sub(x, y, alpha=scale)
+        rr, rb, yy = _dot(rest, rest), _dot(rest, y), _dot(y, y)
+        sums.append((scale, rr, rb, yy))
+        aa += rr + 2 * scale * rb + scale * scale * yy
+        bb += yy
+        scale = _scale(aa, bb, dtype)
+    # Below the lowest norm, the squares of differences of 1e-7 would underflow.
+    lowest = torch.finfo(dtype).tiny * 1e14 * a.numel()
+    if not (lowest <= aa < math.inf and lowest <= bb < math.inf):
+        return math.nan
+    off = [(s - math.sqrt(aa / bb), rr, rb, yy) for s, rr, rb, yy in sums]
+    return max(0.0, sum(rr + 2 * o * rb + o * o * yy for o, rr, rb, yy in off) / (2 * aa))
+
+
+def _scale(aa: float, bb: float, dtype: torch.dtype) -> float:
+    """|a| / |b|, rounded to what the weights are multiplied by; any number where it is not defined."""
+    return torch.tensor(math.sqrt(aa / bb) if aa > 0 and bb > 0 else 1.0, dtype=dtype).item()
+
+
+def _dot(a: Tensor, b: Tensor) -> float:
+    return torch.dot(a, b).item()
