@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 import os
@@ -30,6 +31,7 @@ from lightning_critperiod.studies.estimate import seconds_left
 from lightning_critperiod.studies.metric import Metric, Monitor
 from lightning_critperiod.studies.plan import Plan
 from lightning_critperiod.studies.results import Results
+from lightning_critperiod.studies.study_run import load_run
 from lightning_critperiod.studies.summary import summarize
 from lightning_critperiod.studies.trunks import Trunks
 
@@ -150,6 +152,10 @@ def everything(tmp_path_factory):
 
 def record(folder, arm, seed=7):
     return json.loads((folder / arm / f"seed-{seed}.json").read_text())
+
+
+def run_of(folder, arm, seed=7):
+    return load_run(folder / arm / f"seed-{seed}.json")
 
 
 def drawn(found):
@@ -354,7 +360,7 @@ def test_no_records_and_no_such_metric_are_said(everything):
     with pytest.raises(
         ValueError, match="no test metric 'f1' in ours, seed 7: give --metric one of test_loss, test_acc"
     ):
-        summarize(arms, {"ours": {7: record(everything, "ours")}}, Metric("f1", "max"), None)
+        summarize(arms, {"ours": {7: run_of(everything, "ours")}}, Metric("f1", "max"), None)
 
 
 def test_an_arm_with_a_quantity_that_does_not_exist_is_refused():
@@ -364,7 +370,7 @@ def test_an_arm_with_a_quantity_that_does_not_exist_is_refused():
 
 def test_the_front_holds_the_arms_that_none_beats_in_both(everything):
     arms = find(shipped())
-    summary = summarize(arms, {arm.name: {7: record(everything, arm.name)} for arm in arms}, ACCURACY, 5.0)
+    summary = summarize(arms, {arm.name: {7: run_of(everything, arm.name)} for arm in arms}, ACCURACY, 5.0)
     rows = summary.rows
     front = {row.arm for row in pareto_front(summary)}
     for row in rows:
@@ -383,14 +389,14 @@ def test_the_front_holds_the_arms_that_none_beats_in_both(everything):
 
 def test_the_findings_say_where_the_placebo_decided_as_ours_did(everything):
     arms = find(["ours", "placebo"])
-    records = {arm.name: {7: record(everything, arm.name)} for arm in arms}
+    records = {arm.name: {7: run_of(everything, arm.name)} for arm in arms}
     text = " ".join(conclusions(summarize(arms, records, ACCURACY, None)))
     assert "In 1 of 1 seeds the placebo switched at the same epoch as ours" in text  # AtEpoch reads no signal
 
 
 def test_the_findings_say_that_the_saving_comes_from_fewer_steps_where_ours_does_not_win(everything):
     arms = find(["ours", "full", "constant"])
-    records = {arm.name: {7: record(everything, arm.name)} for arm in arms}
+    records = {arm.name: {7: run_of(everything, arm.name)} for arm in arms}
     text = " ".join(conclusions(summarize(arms, records, ACCURACY, 5.0)))
     assert "ours is undecided at the margin of 5 points" in text
     assert "statistically indistinguishable from constant" in text
@@ -402,9 +408,9 @@ def test_the_findings_say_where_one_view_is_as_good_and_cheaper():
 
     study = Results(Path(__file__).parents[1] / "results" / "digits")
     arms = find(["ours", "full", "k1"])
-    records = {arm.name: study.records(arm.name) for arm in arms}
+    records = {arm.name: study.runs(arm.name) for arm in arms}
     differences = np.array([
-        100 * (k1["metrics"]["test"]["test_acc"] - full["metrics"]["test"]["test_acc"])
+        100 * (k1.record.metrics.test["test_acc"] - full.record.metrics.test["test_acc"])
         for k1, full in zip(records["k1"].values(), records["full"].values(), strict=True)
     ])
     n = len(differences)
@@ -416,8 +422,8 @@ def test_the_findings_say_where_one_view_is_as_good_and_cheaper():
 
 def test_by_a_loss_the_lowest_comes_first_and_the_front_the_verdict_and_the_sentences_turn_with_it(everything):
     arms = find(["ours", "full", "k1", "constant"])
-    records = {arm.name: {7: record(everything, arm.name)} for arm in arms}
-    loss = {name: runs[7]["metrics"]["test"]["test_loss"] for name, runs in records.items()}
+    records = {arm.name: {7: run_of(everything, arm.name)} for arm in arms}
+    loss = {name: runs[7].record.metrics.test["test_loss"] for name, runs in records.items()}
     summary = summarize(arms, records, Metric("test_loss", "min"), 0.1)
     assert {row.arm: row.mean for row in summary.rows} == loss
     table = main_cells(summary)
@@ -434,8 +440,9 @@ def test_by_a_loss_the_lowest_comes_first_and_the_front_the_verdict_and_the_sent
 
 def test_a_seed_whose_metric_is_no_finite_number_is_in_no_mean_and_said(everything):
     arms = find(["ours", "full"])
-    runs = {arm.name: {7: record(everything, arm.name), 8: record(everything, arm.name)} for arm in arms}
-    runs["ours"][8]["metrics"]["test"]["test_acc"] = None  # as a record has NaN
+    runs = {arm.name: {7: run_of(everything, arm.name), 8: run_of(everything, arm.name)} for arm in arms}
+    diverged = runs["ours"][8].record.tested({"test_acc": None})  # as a record has NaN
+    runs["ours"][8] = dataclasses.replace(runs["ours"][8], record=diverged)
     summary = summarize(arms, runs, ACCURACY, 5.0)
     ours = summary.row("ours")
     assert list(ours.values) == [7]
@@ -508,7 +515,7 @@ def test_arms_and_records_of_version_01_have_the_class_paths_of_today(tmp_path):
     assert arm.overrides["critical_period"]["signal"]["class_path"] == "lightning_critperiod.studies.baselines.NoSignal"
     study = Results(Path(__file__).parents[1] / "results" / "digits")
     for arm in find(["ours", "full", "k1", "infobatch", "placebo"]):
-        assert study.load(arm, 0)["comparison"]["arm"] == arm.name
+        assert study.load(arm, 0).arm == arm.name
 
 
 def test_the_small_configs_state_their_margin():

@@ -1,4 +1,4 @@
-"""`compare` and `oracle` in a project of the user's own: a plain LightningCLI config, and a metric that is no accuracy."""
+"""`compare` and `oracle` in a project of a user's own: a plain LightningCLI config, a metric that is no accuracy."""
 
 import io
 import json
@@ -137,7 +137,7 @@ def test_a_model_with_its_own_data_and_no_seed_is_compared_too(tmp_path, monkeyp
         (
             {},
             ["--metric", "val_fit", "--mode", "max"],
-            "no test metric 'val_fit' in k1, seed 3: give --metric one of test",
+            "no test metric 'val_fit' in k1, seed 3: give --metric one",
         ),
     ],
 )

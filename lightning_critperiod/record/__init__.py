@@ -10,9 +10,9 @@ from lightning_critperiod.record.record import FORMAT, Record
 from lightning_critperiod.record.run import Epoch, Metrics, Run, Setting
 
 if TYPE_CHECKING:
-    from lightning_critperiod.record.collect import collect
+    from lightning_critperiod.record.from_trainer import collect
 
-__getattr__ = lazily(__name__, {"collect": ("collect",)})  # it needs torch, who reads records does not
+__getattr__ = lazily(__name__, {"from_trainer": ("collect",)})  # it needs torch, who reads records does not
 
 __all__ = [
     "FORMAT",
