@@ -19,7 +19,7 @@ ARROWS = {
     "cli": {"callback", "costs", "inspection", "report", "reporting", "shipped_configs", "studies"},
     "costs": {"lazy_names", "lightning_seam", "recipe"},
     "data": {"recipe"},
-    "datamodules": {"changes", "lightning_seam", "recipe"},
+    "datamodules": {"changes", "data", "lightning_seam", "recipe"},
     "detector": {"rules"},
     "early_cooldown": {"callback", "lightning_seam", "recipe", "rules", "signals"},
     "inspection": {"detector", "recipe", "record", "report", "rules", "signals", "timeline"},

@@ -12,7 +12,7 @@ from typing_extensions import override
 from lightning_critperiod import costs
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.cli.refusal import refusing
-from lightning_critperiod.report import CostMonitor, RunRecorder, console
+from lightning_critperiod.report import CostMonitor, RunRecorder, command_console
 from lightning_critperiod.shipped_configs import with_files
 
 KINDS = (CriticalPeriodCallback, costs.CostMonitor, RunRecorder)
@@ -94,4 +94,4 @@ class CritperiodCLI(LightningCLI):
         ):
             trainer.test(self.model, datamodule=self.datamodule, verbose=False)
         if self.report and trainer.is_global_zero and self.recorder is not None:
-            self.recorder.show_on(console())
+            self.recorder.show_on(command_console())

@@ -106,7 +106,7 @@ def _measured(monitor: CostMonitor) -> Measured:
         co2_kg=costs.co2_kg,
         money=costs.money,
         currency=costs.currency,
-        samples=sum(drawn),
+        samples=None if None in drawn else sum(n for n in drawn if n is not None),
         seconds_by_phase=dict(monitor.seconds),
         energy_by_part=monitor.energy,
         price_per_kwh=monitor.price_per_kwh,

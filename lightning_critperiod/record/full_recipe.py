@@ -88,7 +88,7 @@ class _Drawn:
 
     def count(self, epoch: int) -> int:
         costs = self.monitor.epochs[epoch]
-        return costs.batches if self.unit == "batch" else costs.samples
+        return costs.batches if self.unit == "batch" or costs.samples is None else costs.samples
 
     def wanted(self, epoch: int, fraction: float) -> int:
         """At k (1 - r) = fraction: as much as the epochs that had it, else in proportion to what was drawn."""

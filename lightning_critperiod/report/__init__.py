@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from lightning_critperiod.lazy_names import lazily
 from lightning_critperiod.report.caveats import caveats
-from lightning_critperiod.report.console import console
+from lightning_critperiod.report.console import command_console
 from lightning_critperiod.report.save import pages, save
 from lightning_critperiod.report.savings import Saving, savings
 from lightning_critperiod.report.side_by_side import comparison_pages, comparison_table
@@ -23,9 +23,9 @@ __all__ = [
     "RunRecorder",
     "Saving",
     "caveats",
+    "command_console",
     "comparison_pages",
     "comparison_table",
-    "console",
     "headline",
     "pages",
     "save",

@@ -24,6 +24,11 @@ class Worthwhile(Rule):
     nor after the last epoch of the run. Give it a metric that is smooth and that no schedule pushes: that of averaged
     weights, at a constant learning rate. Nothing in a curve foretells a drop of the learning rate. Ours.
 
+    False alarms (docs/calibration.md, 100 epochs): 0% of the runs on a steady fall with noise of 10% of it, 31% when
+    that is correlated from epoch to epoch (AR(1), 0.9); 0% on a power law with noise of 1%, and 56% of the ends missed.
+    On strangers' finished runs (docs/worthwhile.md, the half that confirms, 2% of the whole gain, the horizon their
+    end) 4% false alarms; it is late and saves 4% of the epochs, of 32% that were possible.
+
     Args:
         min_gain: The least gain that is worth going on for, in units of the metric, above 0.
         mode: "min" if lower is better, "max" if higher is.
@@ -68,7 +73,7 @@ class Worthwhile(Rule):
         """What is still to come, in words, for a history on which the rule did not fire."""
         found = outlook(history, self.mode)
         if found is None:
-            return f"{self} needs {LEAST_POINTS} measured epochs in the last half doubling"
+            return f"a verdict takes {LEAST_POINTS} measured epochs in the last half doubling of the epochs"
         side = "below" if found.to_come(self._end(found)) < self.min_gain else "not below"
         return f"the metric {self._expected(history)}, {side} {self.min_gain:g}"
 

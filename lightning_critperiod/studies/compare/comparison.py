@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lightning_critperiod.report import console
+from lightning_critperiod.report import command_console
 from lightning_critperiod.studies.cells import as_rich
 from lightning_critperiod.studies.compare.arm_jobs import ArmJobs
 from lightning_critperiod.studies.compare.compare_options import CompareOptions
@@ -83,7 +83,7 @@ def prepare(options: CompareOptions, cli: Cli) -> Comparison:
     results.claim(claim, {"metric": metric.name, "mode": metric.mode, "margins": margins})
     seeds = range(config.seed, config.seed + options.seeds)
     jobs = ArmJobs(config, options.arms, seeds, Trunks(results, options.from_trunk))
-    runs = Runs(jobs, results, metric, cli, console())
+    runs = Runs(jobs, results, metric, cli, command_console())
     runs.check()
     return Comparison(runs, Pool(options.workers, options.ray), margin)
 

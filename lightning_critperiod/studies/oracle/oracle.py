@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lightning_critperiod.report import console
+from lightning_critperiod.report import command_console
 from lightning_critperiod.rules import require_fit
 from lightning_critperiod.studies.asked import rule_of
 from lightning_critperiod.studies.cells import as_rich
@@ -77,7 +77,7 @@ def prepare(options: OracleOptions, cli: Cli) -> Oracle:
     results.claim({"command": "oracle", "config": config.sources}, notes)
     seeds, trunks = range(config.seed, config.seed + options.seeds), Trunks(results, options.from_trunk)
     jobs = BranchJobs(config, arms, seeds, trunks)
-    runs = Runs(jobs, results, metric, cli, console())
+    runs = Runs(jobs, results, metric, cli, command_console())
     runs.check()
     return Oracle(runs, Pool(options.workers, options.ray), trunks)
 
