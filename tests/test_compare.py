@@ -31,8 +31,8 @@ from lightning_critperiod.studies.estimate import seconds_left
 from lightning_critperiod.studies.metric import Metric, Monitor
 from lightning_critperiod.studies.plan import Plan
 from lightning_critperiod.studies.results import Results
+from lightning_critperiod.studies.rows import summarize
 from lightning_critperiod.studies.study_run import load_run
-from lightning_critperiod.studies.summary import summarize
 from lightning_critperiod.studies.trunks import Trunks
 
 N, BATCH, EPOCHS, SWITCH = 64, 8, 6, 3

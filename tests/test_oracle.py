@@ -21,11 +21,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_critperiod import CriticalPeriodCallback, Slope, cli
 from lightning_critperiod.studies.oracle.branch_jobs import BranchJobs, rule_epoch
-from lightning_critperiod.studies.oracle.grid import default_epochs
 from lightning_critperiod.studies.oracle.sweep import load
 from lightning_critperiod.studies.oracle.sweep_pages import redraw
 from lightning_critperiod.studies.oracle.switch_figures import figure1, figure2
 from lightning_critperiod.studies.oracle.switch_table import findings, switch_cells
+from lightning_critperiod.studies.oracle.switches import default_epochs
 from lightning_critperiod.studies.study_run import load_run
 
 SWITCHES = (0, 2, 4)

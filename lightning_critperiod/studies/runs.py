@@ -23,8 +23,8 @@ from lightning_critperiod.studies.jobs import Jobs, Run
 from lightning_critperiod.studies.metric import Metric
 from lightning_critperiod.studies.pools import RETRIES, Pool
 from lightning_critperiod.studies.results import Results
+from lightning_critperiod.studies.rows import logged_value
 from lightning_critperiod.studies.study_run import StudyRun
-from lightning_critperiod.studies.summary import logged_value
 
 
 @dataclass

@@ -14,7 +14,7 @@ from lightning_critperiod.studies.compare.pareto import pareto_figure
 from lightning_critperiod.studies.compare.shipped_arms import make
 from lightning_critperiod.studies.metric import Metric, redrawn
 from lightning_critperiod.studies.results import Results
-from lightning_critperiod.studies.summary import Studied, Summary, summarize
+from lightning_critperiod.studies.rows import Studied, Summary, summarize
 
 SUMMARY = "summary.json"
 

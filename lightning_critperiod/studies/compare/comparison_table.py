@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from lightning_critperiod.studies.cells import Cells, as_markdown, bullets, conditions, passes_text
 from lightning_critperiod.studies.compare.conclusions import conclusions
 from lightning_critperiod.studies.metric import Metric
+from lightning_critperiod.studies.rows import REFERENCES, Row, Summary
 from lightning_critperiod.studies.statistics import Paired
 from lightning_critperiod.studies.study_run import StudyRun
-from lightning_critperiod.studies.summary import REFERENCES, Row, Summary
 
 
 def main_cells(summary: Summary) -> Cells:

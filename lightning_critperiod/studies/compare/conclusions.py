@@ -1,8 +1,8 @@
 """What a comparison says, in sentences."""
 
 from lightning_critperiod.studies.metric import Metric
+from lightning_critperiod.studies.rows import Row, Summary
 from lightning_critperiod.studies.statistics import Paired
-from lightning_critperiod.studies.summary import Row, Summary
 
 
 def conclusions(summary: Summary) -> list[str]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from lightning_critperiod.report.plotting.style import BLUE, MUTED, ORANGE, SHADE, VERMILLION, name_axes, sheet
 from lightning_critperiod.studies.charts import points
-from lightning_critperiod.studies.summary import Row, Summary
+from lightning_critperiod.studies.rows import Row, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,7 +16,7 @@ from lightning_critperiod.studies.asked import rule_of
 from lightning_critperiod.studies.config import Config
 from lightning_critperiod.studies.job import Job
 from lightning_critperiod.studies.jobs import Jobs, Work
-from lightning_critperiod.studies.oracle.grid import FULL, RULE, choice, switch
+from lightning_critperiod.studies.oracle.switches import FULL, RULE, choice, switch
 from lightning_critperiod.studies.plan import Course
 from lightning_critperiod.studies.study_run import StudyRun
 from lightning_critperiod.studies.trunks import Trunks

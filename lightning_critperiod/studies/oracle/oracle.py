@@ -8,10 +8,10 @@ from lightning_critperiod.studies.asked import rule_of
 from lightning_critperiod.studies.cells import as_rich
 from lightning_critperiod.studies.config import Cli, Config, read
 from lightning_critperiod.studies.oracle.branch_jobs import BranchJobs
-from lightning_critperiod.studies.oracle.grid import grid
 from lightning_critperiod.studies.oracle.oracle_options import OracleOptions
 from lightning_critperiod.studies.oracle.sweep_pages import redraw
 from lightning_critperiod.studies.oracle.switch_table import annealing_cells, findings, place_words, switch_cells
+from lightning_critperiod.studies.oracle.switches import grid
 from lightning_critperiod.studies.pools import Pool
 from lightning_critperiod.studies.results import Results
 from lightning_critperiod.studies.runs import Runs

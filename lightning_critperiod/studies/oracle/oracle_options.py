@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lightning_critperiod.recipe import require_number
-from lightning_critperiod.studies.oracle.grid import default_epochs
+from lightning_critperiod.studies.oracle.switches import default_epochs
 from lightning_critperiod.studies.study_options import StudyOptions, common, numbers, study_parser
 
 DESCRIPTION = """Trains the config's recipe, without annealing, with the switch at each of a grid of epochs, and says

@@ -10,12 +10,12 @@ from lightning_critperiod.studies.arm import Arm
 from lightning_critperiod.studies.asked import rule_of
 from lightning_critperiod.studies.metric import Metric, redrawn
 from lightning_critperiod.studies.oracle.branch_jobs import rule_epoch
-from lightning_critperiod.studies.oracle.grid import FULL, RULE, choice
+from lightning_critperiod.studies.oracle.switches import FULL, RULE, choice
 from lightning_critperiod.studies.plan import in_words
 from lightning_critperiod.studies.results import Results
+from lightning_critperiod.studies.rows import Row, Studied, Summary, summarize
 from lightning_critperiod.studies.statistics import Paired, paired
 from lightning_critperiod.studies.study_run import StudyRun
-from lightning_critperiod.studies.summary import Row, Studied, Summary, summarize
 
 
 @dataclass(frozen=True)

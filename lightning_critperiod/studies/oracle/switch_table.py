@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from lightning_critperiod.studies.cells import Cells, as_markdown, bullets, conditions, passes_text
 from lightning_critperiod.studies.metric import Metric
-from lightning_critperiod.studies.oracle.grid import RULE
 from lightning_critperiod.studies.oracle.sweep import Point, Sweep, change
+from lightning_critperiod.studies.oracle.switches import RULE
 
 NOT_INDEPENDENT = (
     "The points of one seed share their training up to the earlier of two switches: they are not independent of each "
