@@ -102,8 +102,9 @@ def test_a_baseline_that_does_not_exist_for_the_project_is_left_out_and_no_failu
     ids=["no dataclass", "a rule that holds a rule"],
 )
 def test_the_rule_of_a_study_is_the_one_of_the_config_with_its_arguments(rule, fires, words, tmp_path, monkeypatch):
-    config = written(tmp_path, critical_period={"rule": rule})
-    options = ("--metric", "test/fit", "--seeds", 1, "--results")
+    trainer = {**yaml.safe_load(CONFIG)["trainer"], "callbacks": None, "enable_checkpointing": False}
+    config = written(tmp_path, critical_period={"rule": rule}, trainer=trainer)
+    options = ("--metric", "test/fit", "--mode", "min", "--seeds", 1, "--results")
     assert critperiod(monkeypatch, "compare", "--config", config, "--arms", "ours,placebo", *options, tmp_path) == 0
     for arm in ("ours", "placebo"):
         assert record(tmp_path / "waves", arm)["decision"]["end_epoch"] == fires

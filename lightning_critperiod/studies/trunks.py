@@ -83,4 +83,5 @@ class Trunks:
 
 def _callback(**arguments: Any) -> dict[str, Any]:
     trunk = {"class_path": "lightning_critperiod.studies.trunk.Trunk", "init_args": arguments}
-    return {"trainer": {"callbacks+": [trunk]}}
+    # Lightning refuses a callback of the kind of ModelCheckpoint where a config has switched checkpoints off.
+    return {"trainer": {"enable_checkpointing": True, "callbacks+": [trunk]}}
