@@ -11,13 +11,12 @@ from typing import Any
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.model_helpers import is_overridden
-from rich.console import Console
 from typing_extensions import override
 
 from lightning_critperiod import compare, costs, inspection, oracle, reporting
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.refusal import Refusal, refusing
-from lightning_critperiod.report import CostMonitor, RunRecorder
+from lightning_critperiod.report import CostMonitor, RunRecorder, command_console
 
 Study = compare.Comparison | oracle.Oracle
 STUDIES: dict[str, Callable[[list[str], Any], Study]] = {"compare": compare.prepare, "oracle": oracle.prepare}
@@ -100,7 +99,7 @@ class CritperiodCLI(LightningCLI):
         if has_test_set and trainer.state.finished and not trainer.fast_dev_run:
             trainer.test(self.model, datamodule=self.datamodule, verbose=False)
         if trainer.is_global_zero and self.recorder is not None:
-            self.recorder.show_on(Console())
+            self.recorder.show_on(command_console())
 
 
 def _study(arguments: list[str]) -> Study:

@@ -12,8 +12,18 @@ REFUSED = (ArgumentError, MisconfigurationException, ValueError, TypeError, OSEr
 NOISE = ("Does not validate against", "Subtypes:", "Errors:", "Expected a <class 'NoneType'>", "Given value")
 OURS = "lightning_critperiod"
 # What calls the user's code or is called by it and by ours: who of the two is to blame, its own frames do not tell.
-LIBRARIES = {"jsonargparse", "lightning", "lightning_utilities", "pytorch_lightning", "codecarbon", "yaml"}
-LIBRARIES |= {"torch", "torchvision", "torchmetrics", "numpy", "sklearn", "PIL", *sys.stdlib_module_names}
+LIBRARIES = {"jsonargparse", "lightning", "lightning_utilities", "pytorch_lightning", "codecarbon", "yaml", "rich"}
+LIBRARIES |= {
+    "torch",
+    "torchvision",
+    "torchmetrics",
+    "numpy",
+    "sklearn",
+    "PIL",
+    "matplotlib",
+    "tensorboard",
+    *sys.stdlib_module_names,
+}
 
 
 class Refusal(Exception):

@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser
 from rich.table import Table
 
 from lightning_critperiod.record import Record, load, write
-from lightning_critperiod.report import comparison_pages, comparison_table, console, headline, pages, table
+from lightning_critperiod.report import command_console, comparison_pages, comparison_table, headline, pages, table
 
 DESCRIPTION = (
     "Draws report.md and report.html of a run again, from its report.json alone. Of several runs it makes one page "
@@ -50,7 +50,7 @@ def report(arguments: Sequence[str]) -> None:
             (record,) = records.values()
             texts, said = pages(record, output.name), [headline(record), table(record)]
     write(texts, output.parent)
-    terminal = console()
+    terminal = command_console()
     for part in said:
         terminal.print(part)
     terminal.print(f"Written: {', '.join(str(output.parent / name) for name in texts)}", soft_wrap=True)

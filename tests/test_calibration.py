@@ -76,10 +76,12 @@ STATED = [
     (
         Forecast,
         "{}% of the runs on a steady fall with noise of 10% of it, {}% when that is correlated from epoch to epoch "
-        "(AR(1), 0.9); {}% on a power law with noise of 1%, and {}% of the ends missed",
+        "(AR(1), 0.9); {}% on a power law with noise of 1%, and {}% of the ends missed. It fires on {}% of flat "
+        "signals with correlated noise",
         lambda: [
             *(percent(f"steady, {kind}", rule="Forecast()") for kind in ("10%", "AR(1) 10%")),
             *(percent(c, rule="Forecast()", signal="power law, noise 0.01") for c in ("false_alarm", "missed")),
+            percent("flat, AR(1) 0.9", rule="Forecast()"),
         ],
     ),
     (
@@ -94,6 +96,25 @@ STATED = [
 ]
 
 
+STRANGERS = "{alarms}% false alarms"
+LATE = "{alarms}% false alarms; it is late and saves {saved} of the epochs, of {possible} that were possible"
+
+
 @pytest.mark.parametrize(("rule", "sentence", "cells"), STATED, ids=[rule.__name__ for rule, *_ in STATED])
 def test_what_a_docstring_says_of_false_alarms_stands_in_its_very_cells_of_the_calibration(rule, sentence, cells):
     assert sentence.format(*cells()) in " ".join(inspect.getdoc(rule).split())
+
+
+@pytest.mark.parametrize(
+    ("rule", "row", "sentence"),
+    [
+        (Forecast, "`Forecast(min_gain)`, of the gain so far", STRANGERS),
+        (Worthwhile, "`Worthwhile`, horizon the end of the run", LATE),
+    ],
+)
+def test_what_a_docstring_says_of_strangers_runs_stands_on_the_page_of_the_study(rule, row, sentence):
+    half = (ROOT / "docs" / "worthwhile.md").read_text().split("## The half for confirmation")[1]
+    table = half.split("### Every rule, `min_gain` 2%")[1].split("Ours,")[0]
+    (cells,) = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith(f"| {row}")]
+    numbers = {"alarms": cells[2].split("%")[0], "saved": cells[5], "possible": cells[6]}
+    assert sentence.format(**numbers) in " ".join(inspect.getdoc(rule).split())

@@ -17,6 +17,8 @@ from torch.utils.data import (
 )
 
 from lightning_critperiod.data import Draws, VolumeSampler, at_volume
+from lightning_critperiod.data.draws import seeded
+from lightning_critperiod.data.views import ManyViews
 from lightning_critperiod.recipe import Volume
 
 
@@ -175,6 +177,187 @@ def test_resuming_in_mid_epoch_skips_what_was_drawn():
     stream.skip = 5
     assert list(stream) == whole[20:]
     assert list(stream) == whole
+
+
+MANY = 70_000  # more samples than are drawn outright: the order is computed
+
+
+def sharded(n, ranks=2, rank=0, **arguments):
+    return DistributedSampler(range(n * ranks), num_replicas=ranks, rank=rank, **arguments)
+
+
+COMPUTED = {
+    "random": lambda n: RandomSampler(range(n)),
+    "sequential": lambda n: SequentialSampler(range(n)),
+    "sharded": sharded,
+    "sharded, not shuffled": lambda n: sharded(n, shuffle=False),
+}
+PLAIN = pytest.mark.parametrize("plain", COMPUTED.values(), ids=COMPUTED)
+
+
+@PLAIN
+@pytest.mark.parametrize(("k", "r"), VOLUMES)
+def test_an_order_that_is_computed_has_the_exact_volume_and_each_sample_floor_k_to_ceil_k_times(plain, k, r):
+    items = np.array(list(VolumeSampler(plain(MANY), draws(k, r))))
+    counts = np.unique(items, return_counts=True)[1]
+    assert len(items) == round(k * (1 - r) * MANY)
+    assert len(counts) == (len(items) if k <= 1 else round((1 - r) * MANY))
+    assert set(counts.tolist()) <= {math.floor(k), math.ceil(k)}
+
+
+@PLAIN
+def test_a_computed_order_keeps_another_subset_every_epoch_and_the_same_one_for_the_same_epoch(plain):
+    """The shard of a shuffled DistributedSampler changes too: of its half of the samples, a half is kept."""
+    first, second, again = (list(VolumeSampler(plain(MANY), draws(2, 0.5, epoch))) for epoch in (0, 1, 0))
+    assert first == again
+    expected = 0.25 if plain is sharded else 0.5
+    assert abs(len(set(first) & set(second)) / len(set(first)) - expected) < 0.02
+
+
+@pytest.mark.parametrize("name", ["sequential", "sharded, not shuffled"])
+def test_the_first_pass_of_a_computed_order_ascends_where_the_users_sampler_does_and_further_ones_do_not(name):
+    items = np.array(list(VolumeSampler(COMPUTED[name](MANY), draws(2, 0.3)))).reshape(2, -1)
+    assert (np.diff(items[0]) > 0).all()
+    assert set(items[0]) == set(items[1])
+    assert abs(np.corrcoef(items)[0, 1]) < 0.02  # of 49,001 unrelated pairs it is 0.0045 on average
+    whole = list(COMPUTED[name](MANY))
+    assert list(VolumeSampler(COMPUTED[name](MANY), draws(2)))[:MANY] == whole
+
+
+def test_a_computed_order_of_a_random_sampler_is_shuffled_in_every_pass():
+    passes = np.array(list(VolumeSampler(RandomSampler(range(MANY)), draws(3, 0.3)))).reshape(3, -1)
+    assert np.abs(np.corrcoef([np.arange(passes.shape[1]), *passes]) - np.eye(4)).max() < 0.02
+
+
+@PLAIN
+def test_a_computed_order_goes_on_from_any_batch_as_if_all_before_had_been_drawn(plain):
+    plan = draws(2.5, 0.3)
+    stream = VolumeSampler(plain(MANY), plan, batch_size=100)
+    whole = list(stream)
+    for skip in (0, 1, 489, 490, 491, 600, 980, 1224, 1225, 2000):
+        stream.skip = skip
+        assert list(stream) == whole[100 * skip :]
+    assert list(stream) == whole
+
+
+@pytest.mark.parametrize(("plain", "n"), [("random", 10**12), ("sharded", 10**12), ("sequential", 10**9)])
+def test_the_first_index_and_a_resume_at_the_end_of_an_epoch_do_not_go_through_a_trillion_samples(plain, n):
+    stream = VolumeSampler(COMPUTED[plain](n), draws(2, 0.3), batch_size=10)
+    assert 0 <= next(iter(stream)) < 2 * n
+    stream.skip = len(stream) // 10 - 3
+    assert len(set(stream)) == 30
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_computed_shards_are_disjoint_and_padded_as_torchs_own(shuffle, drop_last):
+    n = 3 * MANY - 1
+    shards = [DistributedSampler(range(n), 3, rank, shuffle=shuffle, drop_last=drop_last) for rank in range(3)]
+    ours = [list(VolumeSampler(base, draws(seed=base.rank))) for base in shards]
+    theirs = [list(base) for base in shards]
+    assert [len(shard) for shard in ours] == [len(shard) for shard in theirs]
+    counts = [collections.Counter(i for shard in parts for i in shard) for parts in (ours, theirs)]
+    assert sorted(counts[0].values()) == sorted(counts[1].values())
+    assert ours == theirs or shuffle
+    pruned = [set(VolumeSampler(base, draws(1, 0.5))) for base in shards]
+    padding = 0 if drop_last else 1
+    assert sum(map(len, pruned)) - len(set().union(*pruned)) <= padding
+
+
+def test_a_distributed_samplers_own_seed_decides_its_computed_order():
+    orders = [
+        list(VolumeSampler(sharded(MANY, seed=seed), draws(seed=other))) for seed, other in ((0, 1), (0, 2), (1, 1))
+    ]
+    assert orders[0] == orders[1]
+    assert set(orders[0]) != set(orders[2])
+
+
+class Backwards(RandomSampler):
+    def __iter__(self):
+        return iter(range(len(self) - 1, -1, -1))
+
+
+class Strided(DistributedSampler):
+    def __iter__(self):
+        return iter(range(self.rank * self.num_samples, (self.rank + 1) * self.num_samples))
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        Backwards(range(MANY)),
+        Strided(range(2 * MANY), 2, 1),
+        RandomSampler(range(MANY), replacement=True, generator=torch.Generator().manual_seed(3)),
+        RandomSampler(range(2 * MANY), num_samples=MANY),
+        [f"sample {i}" for i in range(MANY)],
+    ],
+    ids=["subclass", "distributed subclass", "with replacement", "part of the data", "names"],
+)
+def test_any_other_sampler_of_many_samples_decides_its_own_order(own):
+    """What it yields with the numbers that the epoch's seed gives it, once each in the first pass."""
+    plan = draws(2)
+    items = list(VolumeSampler(own, plan))
+    with seeded(plan.number(0), getattr(own, "generator", None)):
+        expected = list(own)
+    assert items[:MANY] == expected
+    assert sorted(items[MANY:]) == sorted(expected)
+
+
+@PLAIN
+def test_computing_an_order_leaves_every_generator_as_it_was(plain):
+    before = states()
+    list(VolumeSampler(plain(MANY), draws(2, 0.2)))
+    assert states() == before
+
+
+class Faces(ManyViews):
+    """Says which view of which sample it was asked for."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def __len__(self):
+        return self.n
+
+    def __getitem__(self, key):
+        return key
+
+
+@pytest.mark.parametrize("n", [10, MANY])
+def test_a_dataset_of_many_views_is_asked_for_another_view_in_every_pass_and_epoch(n):
+    epochs = [list(VolumeSampler(RandomSampler(Faces(n)), draws(3, epoch=epoch))) for epoch in (0, 1)]
+    views = {
+        (epoch, i // n): {view for _, view in items[i : i + n]}
+        for epoch, items in enumerate(epochs)
+        for i in (0, n, 2 * n)
+    }
+    assert all(len(of_a_pass) == 1 for of_a_pass in views.values())
+    assert len(set().union(*views.values())) == 6
+    assert all(0 <= view < 2**63 for of_a_pass in views.values() for view in of_a_pass)
+    assert sorted(index for index, _ in epochs[0]) == sorted([*range(n)] * 3)
+
+
+@pytest.mark.parametrize("n", [10, MANY])
+def test_the_view_of_a_sample_in_a_pass_is_the_same_whatever_the_batch_size_and_after_a_resume(n):
+    base = SequentialSampler(Faces(n))
+    whole = list(VolumeSampler(base, draws(2), batch_size=4))
+    resumed = VolumeSampler(base, draws(2), batch_size=5)
+    resumed.skip = 3
+    assert list(resumed) == whole[15:]
+    assert whole != list(VolumeSampler(base, draws(2, seed=8)))
+
+
+def test_views_are_random_as_long_as_the_users_own_sampler_draws():
+    plan = Draws(Volume(), 0, lambda: 0)
+    assert list(VolumeSampler(SequentialSampler(Faces(4)), plan)) == [0, 1, 2, 3]
+
+
+def test_a_custom_batch_sampler_of_a_dataset_of_many_views_yields_its_own_batches():
+    class Pairs(BatchSampler):
+        dataset = Faces(20)
+
+    loader = DataLoader(Faces(20), batch_sampler=Pairs(SequentialSampler(range(20)), 2, False))
+    assert [batch.tolist() for batch in at_volume(loader, draws(1))] == [[i, i + 1] for i in range(0, 20, 2)]
 
 
 def test_the_users_loader_is_not_touched():

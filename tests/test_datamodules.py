@@ -1,6 +1,7 @@
 """The datamodules: the three sets apart, augmentation anew for every view, and the declared volume."""
 
 import shutil
+import struct
 import subprocess
 import sys
 from collections import Counter
@@ -11,12 +12,16 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from lightning.pytorch.callbacks import ModelCheckpoint
 from PIL import Image
 from sklearn.datasets import load_digits
 from torch import nn
+from torch.utils.data import DataLoader, Subset, default_collate
 
+from lightning_critperiod import AtEpoch, CriticalPeriodCallback, Recipe, Volume
 from lightning_critperiod.datamodules import CIFAR10, CIFAR100, Digits, FashionMNIST, ImageFolder
 from lightning_critperiod.datamodules.base import draw
+from lightning_critperiod.datamodules.batch import together
 from lightning_critperiod.models import ImageClassifier
 
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -123,16 +128,79 @@ def test_views_differ_between_epochs_and_follow_the_global_seed(num_workers):
     assert len({*first, *epochs(1)}) == 4
 
 
+def drawn(data, epochs=1):
+    """All images of some epochs, outside of a Trainer."""
+    torch.manual_seed(0)
+    loader = ready(data).train_dataloader()
+    return [torch.cat([images for images, _ in loader]) for _ in range(epochs)]
+
+
+@pytest.mark.parametrize("arguments", [{"batch_size": 575}, {"batch_size": 1150}, {"num_workers": 2}], ids=str)
+def test_a_view_depends_on_seed_epoch_pass_and_image_and_not_on_batches_and_workers(arguments):
+    expected = drawn(Digits(32, augmentation_multiplier=2, pruning_ratio=0.2), epochs=2)
+    for one, other in zip(
+        drawn(Digits(**arguments, augmentation_multiplier=2, pruning_ratio=0.2), 2), expected, strict=True
+    ):
+        assert torch.equal(one, other)
+
+
+def test_all_views_of_an_image_in_two_epochs_differ():
+    data = Digits(augmentation_multiplier=3)
+    torch.manual_seed(0)
+    loader = ready(data).train_dataloader()
+    keys = [list(loader.sampler) for _ in range(2)]
+    of_one = {view for epoch in keys for sample, view in epoch if sample == 5}
+    assert len(of_one) == 6
+    assert len({data.train_set[5, view][0].numpy().tobytes() for view in of_one}) == 6
+    assert len(torch.unique(torch.cat(drawn(data, epochs=2)), dim=0)) > 6890  # of 6900: tiny images may look the same
+
+
+@pytest.mark.parametrize("size", [None, 40])
+def test_an_image_alone_is_the_image_in_a_batch(size):
+    """Of small images a pass is made at once, of 1150 images of 40 x 40 pixels a batch."""
+    views = ready(Digits(image_size=size)).train_set
+    keys = [(sample, 77) for sample in range(0, 1150, 9)]
+    batch = views.__getitems__(keys)
+    mixed = views.__getitems__([*keys, (3, 78)])
+    for key, (image, label), (other, _) in zip(keys, batch, list(mixed)[:-1], strict=True):
+        assert torch.equal(views[key][0], image)
+        assert torch.equal(other, image)
+        assert views[key][1] == label == int(views.dataset[views.indices[key[0]]][1])
+
+
+def test_a_batch_is_what_torchs_own_collate_function_makes_of_its_samples():
+    views = ready(Digits()).val_set
+    batch = views.__getitems__([4, 2, 9])
+    ours, theirs = together(batch), default_collate(list(batch))
+    assert [type(part) for part in ours] == [type(part) for part in theirs]
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    subset = Subset(views, [4, 2, 9])
+    assert torch.equal(next(iter(DataLoader(subset, 3)))[0], ours[0])
+    assert together([(1, 2), (3, 4)])[0].tolist() == [1, 3]
+
+
+def test_evaluation_draws_no_random_numbers():
+    data = ready(Digits())
+    list(data.val_dataloader())
+    before = torch.get_rng_state()
+    data.val_set.__getitems__([0, 1, 2])
+    data.test_set[5]
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def views_of(data, image, count):
+    """Random views of an image that is not in the data, brightness from 0 to 255."""
+    numbers = np.arange(count, dtype=np.uint64)
+    return data.train_set.augmentation(image.expand(count, *image.shape), numbers, np.zeros_like(numbers)).float()
+
+
 def mirrored(data, image):
     """Of 64 views, the fraction that is closer to the mirror image than to the image itself."""
-    transform = data.train_set.transform
-    plain = data.val_set.transform(image)
-    views = [transform(image) for _ in range(64)]
-    return sum((view - plain.flip(-1)).norm() < (view - plain).norm() for view in views).item() / 64
+    plain = image.float()
+    return sum((view - plain.flip(-1)).norm() < (view - plain).norm() for view in views_of(data, image, 64)).item() / 64
 
 
 def test_photographs_are_mirrored_half_of_the_time_and_digits_never(folder):
-    torch.manual_seed(0)
     half = torch.zeros(1, 8, 8, dtype=torch.uint8)
     half[..., :4] = 255
     assert mirrored(ready(Digits()), half) == 0
@@ -147,14 +215,11 @@ def centre(brightness):
 
 def test_augmentation_moves_by_a_tenth_and_turns_by_15_degrees_at_most():
     """A dot in the middle is moved by at most 10% of the side each way; a dimmer one is turned about it."""
-    torch.manual_seed(0)
-    transform = ready(Digits()).train_set.transform
     image = torch.zeros(1, 101, 101, dtype=torch.uint8)
     image[0, 48:53, 48:53] = 255
     image[0, 48:53, 78:83] = 128
     shifts, angles = [], []
-    for _ in range(50):
-        view = transform(image)[0] * 0.3760 + 0.3053
+    for view in views_of(ready(Digits()), image, 50)[:, 0] / 255:
         down, right = centre(torch.where(view > 0.75, view, 0))
         far = torch.arange(101) > 50 + right + 15
         dim_down, dim_right = centre(torch.where(far & (view > 0.1), view, 0))
@@ -186,18 +251,18 @@ class Counting(ImageClassifier):
         return super().training_step(batch, batch_idx)
 
 
-def fit(model, data, tmp_path, **arguments):
+def fit(model, data, tmp_path, checkpoint=None, **arguments):
     trainer = L.Trainer(
         max_epochs=2,
         accelerator="cpu",
         logger=False,
-        enable_checkpointing=False,
+        enable_checkpointing="callbacks" in arguments,
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=tmp_path,
         **arguments,
     )
-    trainer.fit(model, datamodule=data)
+    trainer.fit(model, datamodule=data, ckpt_path=checkpoint)
     return trainer
 
 
@@ -210,6 +275,34 @@ def test_digits_draw_their_declared_volume(tmp_path, k, r, drawn):
     assert model.drawn == {0: drawn, 1: drawn}
 
 
+class Brightness(Counting):
+    """Remembers how bright every batch was that it trained on."""
+
+    def __init__(self):
+        super().__init__(10, 64)
+        self.seen = {}
+
+    def training_step(self, batch, batch_idx):
+        self.seen[self.trainer.global_step] = batch[0].sum(dtype=torch.float64).item()
+        return super().training_step(batch, batch_idx)
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty", "ignore:.*not resumable")
+def test_a_resume_in_mid_epoch_sees_the_views_that_it_would_have_seen(tmp_path):
+    def run(checkpoint=None):
+        L.seed_everything(3, verbose=False)
+        model, data = Brightness(), Digits(augmentation_multiplier=2, num_workers=0)
+        driver = CriticalPeriodCallback(rule=AtEpoch(1), recipe=Recipe(after=Volume(1, 0.3)))
+        saving = ModelCheckpoint(tmp_path, "{step}", every_n_train_steps=20, save_top_k=-1)
+        fit(model, data, tmp_path, checkpoint, callbacks=[driver, saving])
+        return model.seen
+
+    whole = run()
+    for begin in (20, 40):
+        seen = run(tmp_path / f"step={begin}.ckpt")
+        assert seen == {step: brightness for step, brightness in whole.items() if step >= begin}
+
+
 def test_a_folder_of_images_trains_validates_and_tests(tmp_path, folder):
     data = ImageFolder(folder, image_size=16, batch_size=8, augmentation_multiplier=2, num_workers=0)
     model = Counting(3, 3 * 16 * 16)
@@ -219,6 +312,96 @@ def test_a_folder_of_images_trains_validates_and_tests(tmp_path, folder):
     assert Counter(label for _, label in data.val_set) == {0: 2, 1: 2, 2: 2}
     assert 0 <= trainer.test(model, datamodule=data, verbose=False)[0]["test_acc"] <= 1
     assert [label for _, label in data.test_set] == [0] * 4 + [1] * 4 + [2] * 4
+
+
+def sides(loader):
+    return {image.shape[-1] for images, _ in loader for image in images}
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_training_images_have_the_size_of_now_and_evaluation_images_that_of_setup(num_workers):
+    data = ready(Digits(575, image_size=12, num_workers=num_workers))
+    loaders = [data.train_dataloader(), data.val_dataloader(), data.test_dataloader()]
+    data.image_size = 16
+    assert [sides(loader) for loader in loaders] == [{12}, {12}, {12}]
+    assert sides(data.train_dataloader()) == {16}
+    data.image_size = None
+    assert [sides(data.train_dataloader()), sides(data.val_dataloader())] == [{8}, {12}]
+
+
+def test_digits_are_resized_as_pillow_does_it():
+    small, plain = (ready(Digits(image_size=size)).val_set for size in (5, None))
+    for i in range(5):
+        pixels = plain.dataset[plain.indices[i]][0][0].numpy()
+        expected = np.asarray(Image.fromarray(pixels).resize((5, 5), Image.Resampling.BILINEAR)) / 255
+        np.testing.assert_allclose(small[i][0][0].numpy(), (expected - 0.3053) / 0.3760, atol=1.01 / 255 / 0.3760)
+
+
+SIZED = [Digits, CIFAR10, CIFAR100, FashionMNIST, ImageFolder]
+
+
+@pytest.mark.parametrize("cls", SIZED)
+def test_an_image_size_that_is_none_is_refused_at_once(cls):
+    arguments = {"data_dir": "nowhere"} if cls is not Digits else {}
+    with pytest.raises(ValueError, match="image_size must be an int from 1 up, got 0"):
+        cls(**arguments, image_size=0)
+    for wrong in (True, 8.0, "8"):
+        with pytest.raises(TypeError, match=f"image_size must be an int from 1 up, got {wrong!r}"):
+            cls(**arguments, image_size=wrong)
+
+
+def test_an_image_size_or_magnitude_that_was_set_wrongly_is_refused_with_the_loader():
+    for name, value in (("image_size", -1), ("randaugment_magnitude", 31)):
+        data = ready(Digits())
+        setattr(data, name, value)
+        with pytest.raises(ValueError, match=f"{name} must be an int .*, got {value}"):
+            data.train_dataloader()
+
+
+def test_images_of_a_folder_may_keep_their_size_if_it_is_one(folder):
+    for path in folder.rglob("*.png"):
+        Image.open(path).resize((9, 11)).save(path)
+    data = ready(ImageFolder(folder, image_size=None, batch_size=8, num_workers=0))
+    assert {tuple(images.shape[1:]) for images, _ in data.train_dataloader()} == {(3, 11, 9)}
+    Image.open(path).resize((9, 12)).save(path)
+    with pytest.raises(ValueError, match=r"one size where image_size is None, got \[\(3, 11, 9\), \(3, 12, 9\)\]"):
+        [*data.train_dataloader(), *data.val_dataloader(), *data.test_dataloader()]
+
+
+@pytest.fixture(scope="module")
+def tiny_fashion(tmp_path_factory):
+    """100 and 20 images of noise in the files that Fashion-MNIST comes in."""
+    folder = tmp_path_factory.mktemp("tiny")
+    raw = folder / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    for name, n in (("train", 100), ("t10k", 20)):
+        pixels = generator.integers(0, 256, (n, 28, 28), dtype=np.uint8)
+        images, labels = struct.pack(">4i", 2051, n, 28, 28), struct.pack(">2i", 2049, n)
+        (raw / f"{name}-images-idx3-ubyte").write_bytes(images + pixels.tobytes())
+        (raw / f"{name}-labels-idx1-ubyte").write_bytes(labels + bytes(i % 10 for i in range(n)))
+    return folder
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_randaugment_of_another_magnitude_reaches_the_workers_with_a_new_loader(tiny_fashion, num_workers):
+    data = ready(FashionMNIST(tiny_fashion, 32, 2, randaugment_magnitude=5, num_workers=num_workers))
+    torch.manual_seed(0)
+    five = next(iter(data.train_dataloader()))[0]
+    data.randaugment_magnitude = None
+    plain = next(iter(data.train_dataloader()))[0]
+    data.randaugment_magnitude = 5
+    again = next(iter(data.train_dataloader()))[0]
+    assert torch.equal(five, again)
+    assert 0 < (five != plain).flatten(1).any(1).sum() <= 32
+    evaluated = next(iter(data.val_dataloader()))
+    assert torch.equal(evaluated[0], next(iter(ready(FashionMNIST(tiny_fashion, 32)).val_dataloader()))[0])
+
+
+@pytest.mark.parametrize(("wrong", "error"), [(-1, ValueError), (31, ValueError), (True, TypeError), (2.5, TypeError)])
+def test_a_magnitude_of_randaugment_out_of_range_is_refused_at_once(wrong, error):
+    with pytest.raises(error, match=f"randaugment_magnitude must be an int from 0 .*, got {wrong!r}"):
+        CIFAR10("nowhere", randaugment_magnitude=wrong)
 
 
 def test_images_of_a_folder_are_resized_cut_to_a_square_and_normalised(folder):

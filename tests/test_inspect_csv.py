@@ -172,6 +172,12 @@ def test_training_values_between_even_steps_are_of_the_epoch_that_ends_next(tmp_
     assert logs.signals["loss"] == {0: 3, 1: 2, 2: 1, 3: 0.9}
 
 
+def test_an_epoch_may_be_a_step_longer_than_another(tmp_path):
+    steps = [390, 780, 1171, 1562]
+    logs = written(tmp_path, "step,val_loss\n" + "".join(f"{step},{step}\n" for step in steps))
+    assert logs.signals["val_loss"] == dict(enumerate(map(float, steps)))
+
+
 def test_uneven_steps_are_no_epochs(tmp_path):
     with pytest.raises(ValueError, match="no column 'epoch', and no validation metric at even steps"):
         written(tmp_path, "step,val_loss\n9,1.5\n19,0.75\n49,0.5\n")

@@ -8,6 +8,8 @@ from lightning.pytorch.loggers import CSVLogger
 
 from lightning_critperiod.inspection import inspect
 from lightning_critperiod.inspection.run import read
+from lightning_critperiod.record import Decision, Record, Run
+from lightning_critperiod.report import save
 
 FALLS = [0.6 * 0.9**epoch for epoch in range(8)]
 
@@ -40,7 +42,7 @@ def test_a_name_that_says_it_is_believed_and_the_direction_is_said(said, tmp_pat
     leave(tmp_path, name)
     out = said()
     assert verdict_of_plateau(out) == mode
-    assert f"{'Lower' if mode == 'min' else 'Higher'} is better for {name} (by its name)." in out
+    assert f"{'Lower' if mode == 'min' else 'Higher'} is better for {name} (by name)." in out
     assert "--mode NAME=min or --mode NAME=max says otherwise" in out
 
 
@@ -69,7 +71,7 @@ def test_what_the_user_says_goes_before_the_name(said, tmp_path):
 def test_a_mode_without_a_name_is_for_what_is_not_known(said, tmp_path):
     leave(tmp_path, "val_loss", "val_wobble")
     out = said("--mode=max")
-    assert "Lower is better for val_loss (by its name)." in out
+    assert "Lower is better for val_loss (by name)." in out
     assert "Higher is better for val_wobble (as --mode says)." in out
 
 
@@ -155,3 +157,10 @@ def test_a_configuration_that_cannot_be_read_does_not_matter(tmp_path, text):
     leave(tmp_path, "val_loss")
     (tmp_path / "hparams.yaml").write_text(text)
     assert read(tmp_path).modes == {}
+
+
+def test_the_report_of_our_own_run_says_it(tmp_path):
+    leave(tmp_path, "val_wobble")
+    decision = Decision("val_wobble", "Plateau(...)", "Plateau", {"patience": 3, "mode": "max"})
+    save(Record(Run("Net", 8, 8), decision=decision), tmp_path)
+    assert read(tmp_path).modes == {"val_wobble": "max"}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from conftest import TinyData, TinyModel, make_trainer
-from example_record import record
+from example_record import as_json, record
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from lightning_critperiod.inspection import inspect
@@ -105,7 +105,7 @@ def test_an_epoch_that_was_begun_counts(tmp_path):
 
 
 def leave_report(folder, **changes):
-    save(record(**changes), folder, {})
+    save(record(**changes), folder)
 
 
 def rows(epochs):
@@ -122,7 +122,7 @@ def test_our_report_tells_the_planned_length_and_the_samples(tmp_path):
 @pytest.mark.parametrize("change", [None, {"run": []}, {"epochs": 1}])
 def test_a_damaged_report_is_a_note(tmp_path, change):
     (tmp_path / "metrics.csv").write_text(rows(2))
-    text = '{"format": 1, "run": ' if change is None else json.dumps({**record(), **change})
+    text = '{"format": 1, "run": ' if change is None else json.dumps({**as_json(), **change})
     (tmp_path / "report.json").write_text(text)
     found = read(tmp_path)
     assert (found.max_epochs, found.samples) == (None, None)
@@ -153,23 +153,23 @@ def test_a_log_that_begins_late_and_has_gaps_is_not_called_whole(tmp_path, capsy
     said = capsys.readouterr().out
     assert "200 epochs that were logged" not in said
     assert "the log has 30 of them, from epoch 141 on" in said
-    assert "generator_loss has 30 values in 200 epochs, as a rule every 2 epochs, none before epoch 141" in said
+    assert "generator_loss: 30 values in 200 epochs, as a rule every 2 epochs, none before epoch 141" in said
 
 
 @pytest.mark.parametrize(
     ("measured", "note"),
     [
         (range(10), ""),
-        (range(1, 10, 2), "x has 5 values in 10 epochs, as a rule every 2 epochs."),
-        (range(0, 10, 5), "x has 2 values in 10 epochs, as a rule every 5 epochs."),
-        (range(4, 10), "x has 6 values in 10 epochs, none before epoch 4: a verdict rests on what follows."),
-        ([0, 1, 2, 6, 7, 8, 9], "x has 7 values in 10 epochs, with 1 gap."),
-        (range(6), "x has 6 values in 10 epochs, none after epoch 5."),
-        ([], "x has no finite value."),
+        (range(1, 10, 2), "5 values in 10 epochs, as a rule every 2 epochs"),
+        (range(0, 10, 5), "2 values in 10 epochs, as a rule every 5 epochs"),
+        (range(4, 10), "6 values in 10 epochs, none before epoch 4: a verdict rests on what follows"),
+        ([0, 1, 2, 6, 7, 8, 9], "7 values in 10 epochs, with 1 gap"),
+        (range(6), "6 values in 10 epochs, none after epoch 5"),
+        ([], "no finite value"),
     ],
 )
 def test_what_a_log_lacks_is_said(measured, note):
-    assert coverage("x", dict.fromkeys(measured, 0.5), 10) == note
+    assert coverage(dict.fromkeys(measured, 0.5), 10) == note
 
 
 def leave_log(folder):
@@ -200,3 +200,13 @@ def test_of_several_logs_below_a_folder_the_newest_by_number_is_named(tmp_path, 
         leave_log(tmp_path / folder)
     with pytest.raises(ValueError, match=rf"one of the {len(folders)} runs below it, the newest is .*{newest}"):
         read(tmp_path)
+
+
+def test_beside_a_csv_that_says_nothing_the_event_files_are_read(tmp_path):
+    log = TensorBoardLogger(tmp_path, "log", version=0)
+    make_trainer(tmp_path, max_epochs=3, logger=log, log_every_n_steps=1).fit(TinyModel(), TinyData(n=8))
+    folder = tmp_path / "log/version_0"
+    for text, notes in (("epoch,val_loss\n", 0), ("time,val_loss\n1,2\n", 1)):
+        (folder / "metrics.csv").write_text(text)
+        found = read(folder)
+        assert (found.logs.epochs, len(found.logs.notes)) == (3, notes)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "lightning_critperiod"
-HEAVY = {"matplotlib", "codecarbon", "jsonargparse", "ray", "sklearn", "torchvision", "rich"}
+HEAVY = {"IPython", "matplotlib", "codecarbon", "jsonargparse", "ray", "sklearn", "torchvision", "rich"}
 
 # room -> rooms of ours that it may import
 ARROWS = {
@@ -20,7 +20,7 @@ ARROWS = {
     "compare": {"callback", "changes", "data", "lightning_seam", "recipe", "record", "report", "rules", "signals"},
     "costs": {"lightning_seam", "recipe"},
     "data": {"recipe"},
-    "datamodules": {"changes", "lightning_seam", "recipe"},
+    "datamodules": {"changes", "data", "lightning_seam", "recipe"},
     "detector": {"rules"},
     "early_cooldown": {"callback", "changes", "lightning_seam", "recipe", "rules", "signals"},
     "inspection": {"detector", "recipe", "record", "report", "rules", "signals", "timeline"},
@@ -28,7 +28,7 @@ ARROWS = {
     "models": {"lightning_seam"},
     "oracle": {"callback", "compare", "inspection", "lightning_seam", "recipe", "record", "report", "rules"},
     "recipe": {"timeline"},
-    "record": {"callback", "costs", "lightning_seam", "recipe", "rules", "timeline"},
+    "record": {"callback", "costs", "early_cooldown", "lightning_seam", "recipe", "rules", "timeline"},
     "recorder": {"report"},
     "refusal": set(),
     "report": {"costs", "lightning_seam", "recipe", "record"},

@@ -16,6 +16,7 @@ RULES = [
     AtEpoch(7),
     Slope(),
     Slope(window=2, max_angle=-5.0, min_epochs=0),
+    Slope.published(),
     Plateau(),
     Plateau(patience=0, mode="max", min_epochs=9),
     Plateau(patience=6, min_delta=0.05, relative=True, min_epochs=0),

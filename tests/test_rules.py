@@ -420,7 +420,34 @@ def test_the_verdict_in_words(rule, values, max_epochs, words):
         (Slope(window=2), [0.2, 0.4, 0.6], 11, "the signal still rose at 63.4 degrees"),
         (Slope(window=2, min_epochs=9), [0.2, 0.4, 0.4], 11, f"{Slope(window=2, min_epochs=9)} never fired"),
         (Patient(Slope(), 2), [0.0, 0.1], 10, "a verdict takes 5 measured epochs, got 2"),
-        (Plateau(2), [3, 2, 1], 3, f"{Plateau(2)} never fired"),
+        (Plateau(2), [3, 2, 1], 3, "the best, 1, was 0 measurements ago, and the patience is 2"),
+        (Plateau(2), [NAN], 3, "nothing was measured"),
+        (
+            Worthwhile(0.01, "max"),
+            [0.9 - 0.5 / (e + 1) for e in range(30)],
+            30,
+            "the metric improved by 0.0159 in the last doubling of the epochs; at most 0.0169 is to come by epoch 59, "
+            "not below 0.01",
+        ),
+        (
+            Worthwhile(0.01, "max"),
+            [1, 2],
+            30,
+            "a verdict takes 4 measured epochs in the last half doubling of the epochs",
+        ),
+        # as of the epoch before the last one: after it nothing is left
+        (
+            Forecast(mode="max", min_gain=0.001),
+            [0.9 - 0.5 / (e + 1) for e in range(30)],
+            30,
+            "the metric may have 0.3% of its gain so far left, not below 0.1%",
+        ),
+        (
+            Forecast(),
+            [1.0] * 20,
+            20,
+            "a verdict takes a gain so far, and a few measured epochs in the last half doubling of the epochs",
+        ),
     ],
 )
 def test_why_there_was_no_verdict_in_words(rule, values, max_epochs, words):

@@ -23,7 +23,8 @@ def declared_loader(loader: Any, volume: Volume, trainer: Any) -> Any:
     Returns:
         A loader that Lightning does not shard again.
     """
-    epoch = (lambda: 0) if trainer is None else functools.partial(finished_epochs, trainer)
+    draws = Draws(volume, torch.initial_seed() % 2**63, lambda: draws.begun - 1, own=True)
     if trainer is not None:
+        draws.epoch = functools.partial(finished_epochs, trainer)
         loader = prepared(trainer, loader)
-    return at_volume(loader, Draws(volume, torch.initial_seed() % 2**63, epoch, own=True))
+    return at_volume(loader, draws)

@@ -1,9 +1,12 @@
 """Amounts of time, energy, CO2 and money that can be added."""
 
 from dataclasses import dataclass
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
 
 
-def plus(first: float | None, second: float | None) -> float | None:
+def plus(first: Number | None, second: Number | None) -> Number | None:
     """The sum, or None ("not measured") if one of the two was not measured."""
     return None if first is None or second is None else first + second
 

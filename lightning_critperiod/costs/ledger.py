@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lightning_critperiod.costs.amounts import Energy
+from lightning_critperiod.costs.amounts import Energy, plus
 
 PHASES = ("start_up", "metering", "training", "data_wait", "validation", "detector", "overhead")
 """Where time goes: before the first epoch, the energy meter's own start, training steps, waiting for data
@@ -18,7 +18,7 @@ class EpochCosts:
 
     Args:
         epoch: 0-based epoch.
-        samples: Samples really drawn, on all ranks together.
+        samples: Samples really drawn, on all ranks together; None if they were not counted.
         batches: Training batches of one rank.
         seconds: Phase -> s.
         learning_rate: Of the first parameter group, at the last step.
@@ -26,7 +26,7 @@ class EpochCosts:
     """
 
     epoch: int
-    samples: int = 0
+    samples: int | None = 0
     batches: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     learning_rate: float | None = None
@@ -36,7 +36,7 @@ class EpochCosts:
         """The same epoch, begun in one session and finished in a later one."""
         return EpochCosts(
             epoch=self.epoch,
-            samples=self.samples + later.samples,
+            samples=plus(self.samples, later.samples),
             batches=self.batches + later.batches,
             seconds=added(self.seconds, later.seconds),
             learning_rate=self.learning_rate if later.learning_rate is None else later.learning_rate,

@@ -1,10 +1,7 @@
-"""What a training logged in an epoch, and how many samples a batch holds."""
+"""What a training logged in an epoch."""
 
 import math
-from collections.abc import Iterator, Mapping
 from typing import Any
-
-import torch
 
 
 class LoggedMetrics:
@@ -38,19 +35,3 @@ def finite(value: Any) -> float | None:
     """A float, or None if the value is not finite."""
     number = float(value)
     return number if math.isfinite(number) else None
-
-
-def batch_size(batch: Any) -> int:
-    """The length of the first tensor in a batch; 1 if there is none."""
-    return next(_lengths(batch), 1)
-
-
-def _lengths(batch: Any) -> Iterator[int]:
-    if isinstance(batch, torch.Tensor):
-        yield len(batch) if batch.ndim else 1
-    elif isinstance(batch, Mapping):
-        for part in batch.values():
-            yield from _lengths(part)
-    elif isinstance(batch, list | tuple):
-        for part in batch:
-            yield from _lengths(part)

@@ -1,6 +1,7 @@
 """The one seam to codecarbon: electricity and CO2 of this machine, offline."""
 
 import logging
+import tempfile
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -79,6 +80,8 @@ class EnergyMeter:
                 warnings.simplefilter("ignore")
                 step()
             problem = None if self._latest.data is not None else "codecarbon returned nothing"
+        except ImportError:
+            problem = "codecarbon is not installed: pip install codecarbon"
         except Exception as error:  # whatever a meter does must not end a training
             problem = f"{type(error).__name__}: {error}"
         if problem and not self._failed:
@@ -96,7 +99,11 @@ class EnergyMeter:
             country_iso_code=self._country_iso_code,
             region=self._region,
             gpu_ids=self._gpu_ids,
+            # The user's own .codecarbon.config is read too: its powers count, its outputs are none of this meter's.
             output_methods=[],
+            output_dir=tempfile.gettempdir(),
+            on_csv_write="append",
+            logger_preamble="",
             output_handlers=[self._latest],
             emissions_endpoint=None,
             electricitymaps_api_token="",

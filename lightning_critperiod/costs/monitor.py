@@ -1,13 +1,15 @@
 """The callback that measures what a training costs."""
 
+import math
 from typing import Any
 
 from typing_extensions import override
 
-from lightning_critperiod.costs.amounts import Costs, Energy
+from lightning_critperiod.costs.amounts import Costs, Energy, plus
+from lightning_critperiod.costs.counting import samples_in_batch
 from lightning_critperiod.costs.grid import check_grid
 from lightning_critperiod.costs.ledger import EpochCosts, Ledger
-from lightning_critperiod.costs.logged import LoggedMetrics, batch_size
+from lightning_critperiod.costs.logged import LoggedMetrics
 from lightning_critperiod.costs.meter import EnergyMeter
 from lightning_critperiod.costs.ranks import meter_devices, summed
 from lightning_critperiod.costs.stopwatch import Stopwatch
@@ -26,7 +28,8 @@ class CostMonitor(Callback):
     time between sessions, are not in it. On a graphics card kernels run behind the host's back: the split
     between training and waiting for data is the host's view.
 
-    Money = ``price_per_kwh`` x kWh + ``price_per_hour`` x hours.
+    Money = ``price_per_kwh`` x kWh + ``price_per_hour`` x hours; where energy could not be measured it is the second
+    part alone, and None without a price per hour.
 
     Args:
         country_iso_code: Where the machine stands, ISO 3166-1 alpha-3, for the grid's carbon intensity.
@@ -89,16 +92,18 @@ class CostMonitor(Callback):
         """The totals, over all sessions of this training."""
         ledger = self._ledger
         seconds, energy = sum(ledger.seconds.values()), ledger.energy
-        if energy is None:
-            return Costs(seconds, None, None, None, self.currency)
-        money = self.price_per_kwh * energy.kwh + self.price_per_hour * seconds / 3600
+        machines = self.price_per_hour * seconds / 3600
+        if energy is None:  # the price of the machines is known all the same
+            return Costs(seconds, None, None, machines if self.price_per_hour else None, self.currency)
+        money = self.price_per_kwh * energy.kwh + machines
         return Costs(seconds, energy.kwh, energy.co2_kg, money, self.currency)
 
     @property
     def spent(self) -> dict[str, float]:
         """What this training has used so far, by the names of ``Budget``; what is not measured is missing."""
         ledger = self._before + self._so_far()
-        found = {"samples": float(sum(epoch.samples for epoch in ledger.epochs.values()))}
+        drawn = [epoch.samples for epoch in ledger.epochs.values()]
+        found = {} if None in drawn else {"samples": float(sum(n for n in drawn if n is not None))}
         if ledger.energy is not None:
             hours, energy = sum(ledger.seconds.values()) / 3600, ledger.energy
             money = self.price_per_kwh * energy.kwh + self.price_per_hour * hours
@@ -115,7 +120,7 @@ class CostMonitor(Callback):
         self._meter: EnergyMeter | None = None
         self._watch: Stopwatch | None = None
         self._epoch: int | None = None
-        self._drawn = 0
+        self._drawn = 0.0  # NaN where it is not known
         self._ranks = 1
 
     @override
@@ -155,15 +160,27 @@ class CostMonitor(Callback):
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         # A run that continues in mid-epoch gets no on_train_epoch_start.
         self._enter(_finished_epochs(trainer), "data_wait")
+        known = self.samples_of(batch)
+        self._drawn += samples_in_batch(trainer, batch_idx) if known is None else known
         if trainer.optimizers:
             lr = float(trainer.optimizers[0].param_groups[0]["lr"])
             self._session.epoch(_finished_epochs(trainer)).learning_rate = lr
+
+    def samples_of(self, batch: Any) -> int | None:
+        """Samples of a batch, for you to override where they are not counted.
+
+        They are counted by the indices that a ``DataLoader`` draws. With a custom batch sampler, an iterable dataset or
+        a batch from elsewhere the number of samples is not known, and only batches are counted.
+
+        Returns:
+            The number; None lets the loader's indices tell.
+        """
+        return None
 
     @override
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self._charge("training")
         self._session.epoch(_finished_epochs(trainer)).batches += 1
-        self._drawn += batch_size(batch)
 
     @override
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
@@ -198,10 +215,11 @@ class CostMonitor(Callback):
         drawn, self._session.energy = summed(trainer, self._drawn, energy)
         self._draw(drawn)
 
-    def _draw(self, samples: int) -> None:
+    def _draw(self, samples: float) -> None:
         if self._epoch is not None:
-            self._session.epoch(self._epoch).samples += samples
-        self._drawn = 0
+            epoch = self._session.epoch(self._epoch)
+            epoch.samples = plus(epoch.samples, None if math.isnan(samples) else int(samples))
+        self._drawn = 0.0
 
     @override
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
@@ -211,14 +229,15 @@ class CostMonitor(Callback):
         if self._meter is not None:
             self._meter.stop()
         self._session = self._so_far()
-        self._drawn = 0
+        self._drawn = 0.0
         self._end()
 
     def _so_far(self) -> Ledger:
         """This session, in the middle of an epoch: nothing is reduced, the other ranks' shares are equal to ours."""
         unsettled = Ledger()
         if self._drawn and self._epoch is not None:
-            unsettled.epoch(self._epoch).samples = self._drawn * self._ranks
+            known = not math.isnan(self._drawn)
+            unsettled.epoch(self._epoch).samples = int(self._drawn) * self._ranks if known else None
         if self._meter is not None and self._ranks == 1:
             self._session.energy = self._meter.read()
         return self._session + unsettled

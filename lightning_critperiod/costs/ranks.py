@@ -9,12 +9,12 @@ import torch
 from lightning_critperiod.costs.amounts import Energy
 
 
-def summed(trainer: Any, samples: int, energy: Energy | None) -> tuple[int, Energy | None]:
+def summed(trainer: Any, samples: float, energy: Energy | None) -> tuple[float, Energy | None]:
     """Samples over all ranks and energy over all nodes, by one reduction. Every rank calls it.
 
     Args:
         trainer: For its strategy.
-        samples: What this rank drew.
+        samples: What this rank drew; NaN if that is not known.
         energy: What this node's meter says; ``Energy()`` on a rank without a meter, None if it failed.
 
     Returns:
@@ -25,7 +25,7 @@ def summed(trainer: Any, samples: int, energy: Energy | None) -> tuple[int, Ener
     values = (float(samples), float(energy is None), *astuple(energy or Energy()))
     mine = torch.tensor(values, dtype=torch.float64, device=trainer.strategy.root_device)
     total = trainer.strategy.reduce(mine, reduce_op="sum").tolist()
-    return round(total[0]), None if total[1] else Energy(*total[2:])
+    return total[0], None if total[1] else Energy(*total[2:])
 
 
 def meter_devices(trainer: Any) -> list[str] | None:

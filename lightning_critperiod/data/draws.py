@@ -20,6 +20,7 @@ class Draws:
         own: False as long as the user's loader passes through untouched; True once the draws are ours.
         first: Keep the first samples of the user's stream in every epoch, and no random ones: overfitting on a few
             batches needs the same ones each time.
+        begun: How many epochs a sampler of these draws has begun to draw.
     """
 
     volume: Volume
@@ -27,6 +28,7 @@ class Draws:
     epoch: Callable[[], int]
     own: bool = False
     first: bool = False
+    begun: int = 0
 
     def number(self, stream: int) -> int:
         """A seed for one stream of random numbers of the epoch that starts now."""

@@ -5,13 +5,18 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import DistributedSampler, Sampler
 
 from lightning_critperiod.data.draws import Draws, seeded
+from lightning_critperiod.data.orders import Order, computed_order, pass_positions
+from lightning_critperiod.data.permutation import Permutation, Subset
+from lightning_critperiod.data.views import ManyViews
 from lightning_critperiod.recipe import Volume
 
 CHUNK = 2**16
+"""A stream of so many samples or fewer is drawn outright, as is the stream of a sampler that is not torch's own."""
 
 
 def kept(n: int, volume: Volume) -> int:
@@ -34,7 +39,15 @@ class VolumeSampler(Sampler[Any]):
     """The user's index stream at the volume of ``draws``: exactly round(k (1 - r) n) items, n = ``len(base)``.
 
     The kept subset is one set within an epoch, re-drawn every epoch. The first pass has the order of the user's own
-    sampler, further passes are shuffled. Nothing is copied but indices.
+    sampler (ascending where that is; where it is random, any random order is as good), further passes are shuffled.
+    Nothing is copied but indices.
+
+    The order of torch's own samplers (sequential, random without replacement, distributed) over more than 2^16 samples
+    is computed item by item: the first index, the memory and a resume in mid-epoch cost the same for any n. Any other
+    stream is drawn whole, from the user's sampler, before its first index.
+
+    A dataset of ``ManyViews`` is asked for (index, view) pairs, where ``base`` names it; view is a function of the
+    seed, the epoch and the pass.
 
     Args:
         base: The user's sampler, already sharded.
@@ -59,18 +72,47 @@ class VolumeSampler(Sampler[Any]):
         if not self.draws.own:
             return iter(self.base)
         skip, self.skip = self.skip, 0
-        return itertools.islice(self._items(), skip * self.batch_size, None)
+        self.draws.begun += 1
+        return itertools.chain.from_iterable(self._chunks(skip * self.batch_size))
 
     def set_epoch(self, epoch: int) -> None:
         """Hand the epoch on to the user's sampler (Lightning calls it on whatever the loader holds)."""
         forward_epoch(self.base, epoch)
 
-    def _items(self) -> Iterator[Any]:
+    def _chunks(self, skip: int) -> Iterator[list[Any]]:
+        self.set_epoch(self.draws.epoch())
+        order = computed_order(self.base, self.draws.number(0)) if len(self.base) > CHUNK else None
+        many_views = isinstance(_dataset(self.base), ManyViews)
+        for number, chunk in self._drawn(skip) if order is None else self._computed(order, skip):
+            yield self._pairs(chunk, number) if many_views else chunk
+
+    def _pairs(self, chunk: list[Any], number: int) -> list[Any]:
+        """The samples of a chunk, each with the number of the view, of 63 bits, that a pass shows of them."""
+        seed = np.random.SeedSequence([self.draws.number(1), number], spawn_key=(1,))
+        view = int(seed.generate_state(1, np.uint64)[0] >> np.uint64(1))
+        # A custom batch sampler yields lists of indices, and others what they like.
+        return [(index, view) if type(index) is int else index for index in chunk]
+
+    def _computed(self, order: Order, skip: int) -> Iterator[tuple[int, list[Any]]]:
+        """Chunks of the epoch, each with the number of its pass, computed from where they begin."""
+        n, volume, seed = len(self.base), self.draws.volume, self.draws.number(1)
+        count, total = max(kept(n, volume), 1), volume.samples(n)
+        # The beginning of a random order is a random subset.
+        every = count == n or order.shuffled or self.draws.first
+        subset = None if every else Subset(n, count, [seed])
+        for number in range(skip // count, -(-total // count)):
+            begin, end = max(skip - number * count, 0), min(total - number * count, count)
+            for positions in pass_positions(begin, end, Permutation(count, [seed, number]) if number else None, subset):
+                yield number, order.at(positions).tolist()
+
+    def _drawn(self, skip: int) -> Iterator[tuple[int, list[Any]]]:
+        """Chunks of the epoch, each with the number of its pass, from a stream that is drawn first."""
         stream = self._stream()
-        missing = self.draws.volume.samples(len(self.base))
-        for order in self._passes(len(stream)):
-            for chunk in torch.split(order[:missing], CHUNK):
-                yield from _take(stream, chunk)
+        missing = self.draws.volume.samples(len(stream))
+        for number, order in enumerate(self._passes(len(stream))):
+            for chunk in torch.split(order[min(skip, len(order)) : missing], CHUNK):
+                yield number, _take(stream, chunk)
+            skip -= min(len(order), skip)
             missing -= min(len(order), missing)
             if not missing:
                 return
@@ -88,17 +130,29 @@ class VolumeSampler(Sampler[Any]):
 
     def _stream(self) -> torch.Tensor | list[Any]:
         """The user's stream of this epoch, drawn with seeded numbers; all generators are as before afterwards."""
-        self.set_epoch(self.draws.epoch())
         with seeded(self.draws.number(0), getattr(self.base, "generator", None)):
-            stream = list(itertools.islice(self.base, len(self.base)))
-        # Indices take a fifth of the memory as a tensor; anything else that a sampler yields stays what it is.
-        return torch.tensor(stream) if all(type(index) is int for index in stream) else stream
+            items = itertools.islice(self.base, len(self.base))
+            chunks = [_compact(chunk) for chunk in iter(lambda: list(itertools.islice(items, CHUNK)), [])]
+        tensors = [chunk for chunk in chunks if isinstance(chunk, torch.Tensor)]
+        if len(tensors) == len(chunks):
+            return torch.cat(tensors) if tensors else torch.empty(0)
+        return [item for chunk in chunks for item in (chunk.tolist() if isinstance(chunk, torch.Tensor) else chunk)]
+
+
+def _compact(items: list[Any]) -> torch.Tensor | list[Any]:
+    """Indices as a tensor, in a fifth of the memory; anything else that a sampler yields stays what it is."""
+    return torch.from_numpy(np.fromiter(items, np.int64, len(items))) if set(map(type, items)) == {int} else items
 
 
 def _take(stream: torch.Tensor | list[Any], positions: torch.Tensor) -> list[Any]:
     if isinstance(stream, torch.Tensor):
         return stream[positions].tolist()
     return [stream[position] for position in positions.tolist()]
+
+
+def _dataset(sampler: Any) -> Any:
+    """The dataset that one of torch's own samplers is over."""
+    return getattr(sampler, "data_source", getattr(sampler, "dataset", None))
 
 
 class ShardedVolumeSampler(VolumeSampler, DistributedSampler[Any]):

@@ -2,41 +2,20 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import InterpolationMode, v2  # type: ignore[import-untyped]
 from typing_extensions import override
 
 from lightning_critperiod.changes import declared_loader
+from lightning_critperiod.datamodules.augmentation import Augmentation
+from lightning_critperiod.datamodules.batch import together
+from lightning_critperiod.datamodules.pixels import Normalise
+from lightning_critperiod.datamodules.views import Views
 from lightning_critperiod.lightning_seam.namespace import LightningDataModule
-from lightning_critperiod.recipe import Volume
-
-
-class Views(Dataset[tuple[Tensor, Any]]):
-    """Chosen samples of a dataset, transformed anew at every access: the k views of a sample all differ.
-
-    Args:
-        dataset: Gives an (image, class) pair for an index; image is a uint8 tensor [channels, height, width].
-        indices: The chosen samples, int64 tensor [n].
-        transform: Maps such an image to a float tensor [channels, height, width].
-    """
-
-    def __init__(self, dataset: Dataset[Any], indices: Tensor, transform: Callable[[Any], Tensor]) -> None:
-        self.dataset = dataset
-        self.indices: list[int] = indices.tolist()
-        self.transform = transform
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    @override
-    def __getitem__(self, index: int) -> tuple[Tensor, Any]:
-        image, label = self.dataset[self.indices[index]]
-        return self.transform(image), label
+from lightning_critperiod.recipe import Volume, require_int
 
 
 def draw(labels: Tensor, samples: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -67,6 +46,11 @@ class ImageDataModule(LightningDataModule, ABC):
 
     A subclass gives ``load`` and the class attributes.
 
+    Whole batches are augmented at once, each image by random numbers of its own. Where a volume is drawn (declared, or
+    by the callback), the view of an image is a function of the run's seed, the epoch, the pass and the image: the same
+    with any batch size and any number of workers, and after a resume. Where the loader is torch's own (k = 1, r = 0,
+    nothing switched), views are random by torch's global generator, as torchvision's transforms are.
+
     Args:
         batch_size: Images in a batch.
         augmentation_multiplier: k, augmented views of each kept image in an epoch; above 0.
@@ -76,9 +60,17 @@ class ImageDataModule(LightningDataModule, ABC):
             per core, at most 4.
         seed: Of the draw of the validation images.
 
+    Attributes:
+        image_size: Pixels of a side: images are made square and so large (bilinear, antialiased) before they are
+            augmented; None leaves them as they are. Validation and test images have the size that it says at
+            ``setup``, training images the one that it says when ``train_dataloader`` is called: a change during
+            training changes what is trained on, and the metrics of all epochs are of the same images.
+        randaugment_magnitude: RandAugment of this magnitude, 0 to 30, before the augmentation above; None is without.
+            It is read when ``train_dataloader`` is called.
+
     Raises:
-        TypeError: The multiplier or the ratio is no number.
-        ValueError: The multiplier or the ratio is out of range; in ``setup``, ``train_samples``.
+        TypeError: An argument is no number.
+        ValueError: An argument is out of range; ``train_samples`` in ``setup``.
     """
 
     mean: ClassVar[tuple[float, ...]]
@@ -107,14 +99,16 @@ class ImageDataModule(LightningDataModule, ABC):
         self.train_samples = train_samples
         self.num_workers = min(4, os.cpu_count() or 1) if num_workers is None else num_workers
         self.seed = seed
+        self.image_size: int | None = None
+        self.randaugment_magnitude: int | None = None
 
     @abstractmethod
     def load(self, train: bool) -> tuple[Dataset[Any], Tensor]:
         """The training or the test data.
 
         Returns:
-            A dataset of (image, class) pairs, each image a uint8 tensor [channels, height, width], and the
-            class of every image, int64 tensor [n].
+            A dataset of (image, class) pairs, each image a uint8 tensor [channels, height, width] or one of Pillow's,
+            and the class of every image, int64 tensor [n].
         """
 
     @override
@@ -122,15 +116,16 @@ class ImageDataModule(LightningDataModule, ABC):
         if stage in {"fit", "validate"}:
             dataset, labels = self.load(train=True)
             val, rest = draw(labels, max(1, round(len(labels) * self.val_fraction)), self.seed)
-            train = self._drawn_for_training(labels, rest)
-            self.train_set = Views(dataset, train, self._transform(augment=True))
-            self.val_set = Views(dataset, val, self._transform(augment=False))
+            self._training = dataset, self._drawn_for_training(labels, rest)
+            self.train_set = self._views(*self._training, self._augmentation())
+            self.val_set = self._views(dataset, val)
         else:
             dataset, labels = self.load(train=False)
-            self.test_set = Views(dataset, torch.arange(len(labels)), self._transform(augment=False))
+            self.test_set = self._views(dataset, torch.arange(len(labels)))
 
     @override
     def train_dataloader(self) -> DataLoader[Any]:
+        self.train_set = self._views(*self._training, self._augmentation())
         return self._at_declared_volume(self._loader(self.train_set, shuffle=True))
 
     @override
@@ -159,19 +154,28 @@ class ImageDataModule(LightningDataModule, ABC):
             raise ValueError(f"train_samples must be from 1 to {len(rest)} (what there is), got {self.train_samples}")
         return rest[draw(labels[rest], self.train_samples, self.seed)[0]]
 
-    def _transform(self, augment: bool) -> v2.Compose:
-        to_float = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(self.mean, self.std)]
-        return v2.Compose([*(self._augmentation() if augment else []), *to_float])
+    def _views(self, dataset: Dataset[Any], indices: Tensor, augmentation: Augmentation | None = None) -> Views:
+        self._require_valid_images()
+        return Views(dataset, indices, self.image_size, Normalise(self.mean, self.std), augmentation)
 
-    def _augmentation(self) -> list[v2.Transform]:
-        turn = v2.RandomAffine(15, translate=(0.1, 0.1), interpolation=InterpolationMode.BILINEAR)
-        return [turn, v2.RandomHorizontalFlip()] if self.flip else [turn]
+    def _augmentation(self) -> Augmentation:
+        return Augmentation(self.flip, self.randaugment_magnitude)
+
+    def _require_valid_images(self) -> None:
+        if self.image_size is not None:
+            require_int("image_size", self.image_size, low=1)
+        magnitude = self.randaugment_magnitude
+        if magnitude is not None:
+            require_int("randaugment_magnitude", magnitude, low=0)
+            if magnitude > 30:
+                raise ValueError(f"randaugment_magnitude must be an int from 0 to 30, got {magnitude!r}")
 
     def _loader(self, dataset: Dataset[Any], shuffle: bool) -> DataLoader[Any]:
         return DataLoader(
             dataset,
             self.batch_size,
             shuffle=shuffle,
+            collate_fn=together,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),

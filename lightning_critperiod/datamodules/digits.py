@@ -20,7 +20,7 @@ class Digits(ImageDataModule):
     1150 are for training. Augmentation is rotation by up to 15 degrees and shift by up to 10%; no flip.
 
     Source: Alpaydin & Kaynak 1998, "Optical Recognition of Handwritten Digits", UCI repository.
-    The arguments are ImageDataModule's.
+    The arguments are ImageDataModule's and its attribute ``image_size``.
     """
 
     mean = (0.3053,)
@@ -35,8 +35,11 @@ class Digits(ImageDataModule):
         pruning_ratio: float = 0.0,
         num_workers: int | None = 0,
         seed: int = 0,
+        image_size: int | None = None,
     ) -> None:
         super().__init__(batch_size, augmentation_multiplier, pruning_ratio, None, num_workers, seed)
+        self.image_size = image_size
+        self._require_valid_images()
 
     @override
     def load(self, train: bool) -> tuple[Dataset[Any], Tensor]:

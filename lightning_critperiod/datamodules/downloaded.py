@@ -7,7 +7,6 @@ import torch
 import torchvision  # type: ignore[import-untyped]
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
-from torchvision.transforms import v2  # type: ignore[import-untyped]
 from typing_extensions import override
 
 from lightning_critperiod.datamodules.base import ImageDataModule
@@ -21,15 +20,16 @@ class Downloaded(ImageDataModule):
         batch_size: Images in a batch.
         augmentation_multiplier: k, augmented views of each kept image in an epoch; above 0.
         pruning_ratio: r, the fraction of training images left out of an epoch, in [0, 1).
-        image_size: Pixels of a side, for images made smaller (or larger) once; None is as they are.
+        image_size: Pixels of a side of the images that the network sees; None is as they are. See ImageDataModule.
         train_samples: Use only so many of the training images, drawn stratified; None is all.
         num_workers: Processes that load and transform images; 0 does it in the training process, None is one
             per core, at most 4.
         seed: Of the draw of the validation images.
+        randaugment_magnitude: RandAugment of this magnitude, 0 to 30, in training; None is without.
 
     Raises:
-        TypeError: The multiplier or the ratio is no number.
-        ValueError: The multiplier or the ratio is out of range, or the data is not there to be had.
+        TypeError: An argument is no number.
+        ValueError: An argument is out of range, or the data is not there to be had.
     """
 
     source: ClassVar[Any]
@@ -45,10 +45,13 @@ class Downloaded(ImageDataModule):
         train_samples: int | None = None,
         num_workers: int | None = None,
         seed: int = 0,
+        randaugment_magnitude: int | None = None,
     ) -> None:
         super().__init__(batch_size, augmentation_multiplier, pruning_ratio, train_samples, num_workers, seed)
         self.data_dir = data_dir
         self.image_size = image_size
+        self.randaugment_magnitude = randaugment_magnitude
+        self._require_valid_images()
 
     @override
     def prepare_data(self) -> None:
@@ -60,8 +63,6 @@ class Downloaded(ImageDataModule):
         dataset = self._source(train, download=False)
         pixels = torch.as_tensor(dataset.data)
         images = pixels.reshape(*pixels.shape[:3], -1).permute(0, 3, 1, 2).contiguous()
-        if self.image_size is not None:
-            images = v2.functional.resize(images, [self.image_size, self.image_size])
         labels = torch.as_tensor(dataset.targets)
         return TensorDataset(images, labels), labels
 

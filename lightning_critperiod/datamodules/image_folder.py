@@ -7,7 +7,6 @@ import torch
 import torchvision  # type: ignore[import-untyped]
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
-from torchvision.transforms import v2  # type: ignore[import-untyped]
 from typing_extensions import override
 
 from lightning_critperiod.datamodules.base import ImageDataModule
@@ -21,7 +20,8 @@ class ImageFolder(ImageDataModule):
 
     Args:
         data_dir: Folder that holds train/ and, for the test, test/, each with one folder of images a class.
-        image_size: Pixels of a side of the images that the network sees.
+        image_size: Pixels of a side of the images that the network sees; None is as they are, if all are of one size.
+            See ImageDataModule.
         batch_size: Images in a batch.
         augmentation_multiplier: k, augmented views of each kept image in an epoch; above 0.
         pruning_ratio: r, the fraction of training images left out of an epoch, in [0, 1).
@@ -30,9 +30,9 @@ class ImageFolder(ImageDataModule):
         seed: Of the draw of the validation images.
 
     Raises:
-        TypeError: The multiplier or the ratio is no number.
-        ValueError: The multiplier or the ratio is out of range; in ``setup``: a folder is missing or holds no
-            images, or the two folders differ in classes.
+        TypeError: An argument is no number.
+        ValueError: An argument is out of range; in ``setup``: a folder is missing or holds no images, or the two
+            folders differ in classes.
     """
 
     # ImageNet's, as is usual for photographs.
@@ -42,7 +42,7 @@ class ImageFolder(ImageDataModule):
     def __init__(
         self,
         data_dir: str | Path,
-        image_size: int = 64,
+        image_size: int | None = 64,
         batch_size: int = 128,
         augmentation_multiplier: float = 1.0,
         pruning_ratio: float = 0.0,
@@ -52,6 +52,7 @@ class ImageFolder(ImageDataModule):
         super().__init__(batch_size, augmentation_multiplier, pruning_ratio, None, num_workers, seed)
         self.data_dir = data_dir
         self.image_size = image_size
+        self._require_valid_images()
 
     @override
     def load(self, train: bool) -> tuple[Dataset[Any], Tensor]:
@@ -66,9 +67,8 @@ class ImageFolder(ImageDataModule):
 
     def _folder(self, name: str) -> Any:
         folder = Path(self.data_dir) / name
-        to_tensor = v2.Compose([v2.Resize(self.image_size), v2.CenterCrop(self.image_size), v2.PILToTensor()])
         try:
-            return torchvision.datasets.ImageFolder(folder, transform=to_tensor)
+            return torchvision.datasets.ImageFolder(folder)
         except OSError as error:
             raise ValueError(
                 f"data_dir must hold images in {name}/<class>/, got data_dir={str(self.data_dir)!r}: {error}"

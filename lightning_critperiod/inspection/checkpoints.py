@@ -14,6 +14,8 @@ from lightning_critperiod.inspection.logs import STEP, Logs
 from lightning_critperiod.inspection.names import OURS
 from lightning_critperiod.signals import LayerRotation, layer_rotation
 
+# What arithmetic is defined for; quantized weights are none of it.
+_DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 _LFS = b"version https://git-lfs"
 
 
@@ -158,7 +160,7 @@ def _largest_group(saved: Sequence[_Saved]) -> frozenset[tuple[str, torch.Size]]
 
 def _matrices(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
     weights = checkpoint["state_dict"].items()
-    return {name: w for name, w in weights if isinstance(w, Tensor) and w.dim() > 1 and w.is_floating_point()}
+    return {name: w for name, w in weights if isinstance(w, Tensor) and w.dim() > 1 and w.dtype in _DTYPES}
 
 
 def _rotation(initial: dict[str, Tensor], file: Path) -> float:

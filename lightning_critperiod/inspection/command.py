@@ -7,15 +7,15 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from lightning_critperiod.inspection.findings import Findings
+from lightning_critperiod.inspection.findings import GOING_ON, Findings
 from lightning_critperiod.inspection.modes import Given
 from lightning_critperiod.inspection.question import Question, answer
 from lightning_critperiod.inspection.run import Run, read
-from lightning_critperiod.recipe import Recipe
+from lightning_critperiod.inspection.verdict import Plan
+from lightning_critperiod.recipe import Recipe, require_int, require_number
 from lightning_critperiod.record import write
-from lightning_critperiod.report import console
+from lightning_critperiod.report import command_console
 from lightning_critperiod.rules import Rule
-from lightning_critperiod.rules.measured import require_int
 
 DESCRIPTION = (
     "Reads the logs of any Lightning run and says where each rule would have ended the critical period, and what "
@@ -35,10 +35,11 @@ def inspect(arguments: Sequence[str]) -> None:
     """
     options = _options(arguments)
     found = _findings(options)
-    terminal = console()
+    terminal = command_console()
     terminal.print(found.table)
-    for note in found.notes:
-        terminal.print(f"- {note}", soft_wrap=True)
+    for heading, sentences in ((GOING_ON, found.going_on), ("Before believing it:", found.notes)):
+        if sentences:
+            terminal.print("\n".join([heading, *(f"- {sentence}" for sentence in sentences)]), soft_wrap=True)
     if options.output is not None:
         page = Path(options.output)
         write({page.name: found.page}, page.parent)
@@ -54,6 +55,10 @@ def _options(arguments: Sequence[str]) -> Any:
     what = "min or max, whether lower or higher is better, where nothing says it; NAME=min or NAME=max for one metric."
     parser.add_argument("--mode", action="append", default=[], help=f"{what} May be given several times.")
     parser.add_argument("--max_epochs", type=int | None, default=None, help="The planned length; by default what ran.")
+    what = "Gain that is worth going on for, in units of the metric; by default 2% of what the run gained."
+    parser.add_argument("--min_gain", type=float | None, default=None, help=what)
+    what = "Of the machine; with it, and where the log has times, what the epochs cost that were not worth it."
+    parser.add_argument("--price_per_hour", type=float | None, default=None, help=what)
     what = "Samples that the training data has; without, passes over the data are counted."
     parser.add_argument("--samples", type=int | None, default=None, help=what)
     parser.add_argument("--output", type=str | None, default=None, help="An .html file for a page with the figures.")
@@ -62,10 +67,13 @@ def _options(arguments: Sequence[str]) -> Any:
     for name in ("max_epochs", "samples"):
         if options[name] is not None:
             require_int(name, options[name], low=1)
+    for name in ("min_gain", "price_per_hour"):
+        if options[name] is not None:
+            require_number(name, options[name], low=0, open_low=name == "min_gain")
     if options.output is not None and not options.output.endswith(".html"):
         raise ValueError(f"output must be the name of an .html file, got {options.output!r}")
     chose_mode = any(word.startswith("--rule") and "mode" in word for word in arguments)
-    options.question = Question(options.signal, options.rule, Given.parse(options.mode), chose_mode)
+    options.question = Question(options.signal, options.rule, Given.parse(options.mode), chose_mode, options.min_gain)
     return options
 
 
@@ -74,11 +82,9 @@ def _findings(options: Any) -> Findings:
     max_epochs = _length(options.max_epochs, run)
     if options.rule is not None:
         options.rule.check_run(max_epochs)
-    verdicts, notes = answer(options.question, run, max_epochs)
-    run.logs.notes.extend(notes)
     recipe = dataclasses.replace(options.recipe, during=options.recipe.during or run.full_volume)
-    samples = options.samples or run.samples
-    return Findings(f"What {options.run} would have saved", run, verdicts, recipe, max_epochs, samples)
+    plan = Plan(recipe, max_epochs, options.samples or run.samples)
+    return Findings(options.run, run, answer(options.question, run, max_epochs), plan, options.price_per_hour)
 
 
 def _length(given: int | None, run: Run) -> int:

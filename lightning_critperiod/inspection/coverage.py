@@ -8,11 +8,10 @@ from statistics import median
 from lightning_critperiod.rules import History
 
 
-def coverage(name: str, history: History, epochs: int) -> str:
-    """What is missing in a signal, in a sentence; empty where every epoch has a value.
+def coverage(history: History, epochs: int) -> str:
+    """What is missing in a signal, in words that follow its name; empty where every epoch has a value.
 
     Args:
-        name: Of the signal.
         history: Epoch -> value.
         epochs: That were logged in the run.
 
@@ -21,11 +20,10 @@ def coverage(name: str, history: History, epochs: int) -> str:
     """
     measured = sorted(epoch for epoch, value in history.items() if math.isfinite(value))
     if not measured:
-        return f"{name} has no finite value."
+        return "no finite value"
     if len(measured) == epochs:
         return ""
-    said = ", ".join(_parts(measured, epochs))
-    return f"{name} has {len(measured)} values in {epochs} epochs{said and ', '}{said}."
+    return ", ".join([f"{len(measured)} values in {epochs} epochs", *_parts(measured, epochs)])
 
 
 def _parts(measured: list[int], epochs: int) -> Iterator[str]:
@@ -61,5 +59,8 @@ def length_note(logged: set[int], max_epochs: int) -> str:
 
 
 def coverage_notes(histories: Mapping[str, History], epochs: int) -> list[str]:
-    """The sentences on all signals that miss something."""
-    return [note for name, history in histories.items() if (note := coverage(name, history, epochs))]
+    """A sentence on all signals that miss the same."""
+    names: dict[str, list[str]] = {}
+    for name, history in histories.items():
+        names.setdefault(coverage(history, epochs), []).append(name)
+    return [f"{', '.join(of_it)}: {missing}." for missing, of_it in names.items() if missing]

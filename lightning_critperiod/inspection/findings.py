@@ -1,18 +1,21 @@
 """What was found in a run: the verdicts as cells, the notes that go with them, and a page."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
 from rich.table import Table
 
 from lightning_critperiod.inspection.coverage import coverage_notes, length_note
+from lightning_critperiod.inspection.logs import TIME
+from lightning_critperiod.inspection.question import Answer
 from lightning_critperiod.inspection.run import Run
-from lightning_critperiod.inspection.verdict import Verdict, as_record, drawn
-from lightning_critperiod.recipe import Recipe
+from lightning_critperiod.inspection.verdict import Plan, Verdict, as_record
+from lightning_critperiod.inspection.worth import decay_note, seconds_of_epochs, worth_notes
 from lightning_critperiod.report import html
 from lightning_critperiod.report.plotting import as_svg, samples_figure, signal_figure
 from lightning_critperiod.report.words import percent
+
+GOING_ON = "Was going on worth it?"
 
 
 @dataclass(frozen=True)
@@ -20,58 +23,70 @@ class Findings:
     """What an inspection found.
 
     Args:
-        title: Of table and page.
+        name: Of the run, as the user gave it.
         run: That was looked at.
-        verdicts: One a row.
-        recipe: That would have been followed.
-        max_epochs: Length of the run.
-        samples: n; None counts in passes over the data.
+        answer: Of the rules.
+        plan: What would have been drawn.
+        price_per_hour: Of the machine; None if nobody says.
     """
 
-    title: str
+    name: str
     run: Run
-    verdicts: Sequence[Verdict]
-    recipe: Recipe
-    max_epochs: int
-    samples: int | None
+    answer: Answer
+    plan: Plan
+    price_per_hour: float | None = None
+
+    @property
+    def title(self) -> str:
+        """Of table and page."""
+        return f"What {self.name} would have saved"
 
     @property
     def cells(self) -> list[tuple[str, ...]]:
         """Header and one line a verdict."""
-        unit = "passes" if self.samples is None else "samples"
+        unit = "passes" if self.plan.samples is None else "samples"
         return [
             ("signal", "rule", "verdict", "because it", unit, f"full recipe's {unit}", "saved"),
-            *(self._line(verdict) for verdict in self.verdicts),
+            *(self._line(verdict) for verdict in self.answer.verdicts),
         ]
 
     def _line(self, verdict: Verdict) -> tuple[str, ...]:
         end, finished = verdict.end_epoch, self.run.logs.epochs
         said = f"not over in {finished} epochs" if end is None else "over before epoch 0"
-        full = drawn(self.recipe, None, self.max_epochs, self.samples)
-        ours = drawn(self.recipe, end, self.max_epochs, self.samples)
-        known = end is not None or finished == self.max_epochs
+        full, ours = self.plan.drawn(None), self.plan.drawn(end)
+        known = end is not None or finished == self.plan.max_epochs
         costs = (self._amount(ours) if known else "-", self._amount(full), percent(1 - ours / full) if known else "-")
         said = f"over after epoch {end - 1}" if end else said
         return verdict.signal.replace("_", " "), str(verdict.rule), said, verdict.why, *costs
 
     def _amount(self, value: float) -> str:
-        return f"{value:,.1f}" if self.samples is None else f"{value:,.0f}"
+        return f"{value:,.1f}" if self.plan.samples is None else f"{value:,.0f}"
+
+    @property
+    def going_on(self) -> list[str]:
+        """Whether going on was worth it, by each metric, and whether the learning rate had decayed."""
+        logs = self.run.logs
+        measured = self.run.seconds
+        whole = measured.keys() >= set(range(logs.epochs))
+        seconds = measured if whole else seconds_of_epochs(logs.values.get(TIME, {}), logs.epochs)
+        said = worth_notes(self.answer.worths, logs.epochs, seconds, self.price_per_hour)
+        return [*said, decay_note(logs.rates)] if said else []
 
     @property
     def notes(self) -> list[str]:
         """What a reader must know before believing it."""
-        found = list(self.run.logs.notes)
         logs = self.run.logs
-        if self.run.max_epochs is None and self.max_epochs == logs.epochs:
-            found.append(length_note(logs.logged, self.max_epochs))
-        found += coverage_notes({verdict.signal: verdict.history for verdict in self.verdicts}, logs.epochs)
+        found = [*logs.notes, *self.answer.notes]
+        if self.run.max_epochs is None and self.plan.max_epochs == logs.epochs:
+            found.append(length_note(logs.logged, logs.epochs))
+        found += coverage_notes({verdict.signal: verdict.history for verdict in self.answer.verdicts}, logs.epochs)
         changed = self.run.changed
         if changed is not None:
             found.append(
                 f"From epoch {changed} on this run drew another volume: what was logged after that is not what the "
                 "full recipe would have shown."
             )
-        if self.samples is None:
+        if self.plan.samples is None:
             found.append("Samples are counted in passes over the data; --samples says how many there are in one.")
         return [
             *found,
@@ -94,14 +109,18 @@ class Findings:
         """The same with the figures, as a page of HTML."""
         head, *lines = self.cells
         parts = [f"<h1>{escape(self.title)}</h1>", html.table(head, lines, text=4)]
+        if self.going_on:
+            parts.append(html.section(GOING_ON, html.bullets(self.going_on)))
         parts += [html.section("Before believing it", html.bullets(self.notes)), html.figure_grid(self._figures())]
         return html.document(self.title, parts)
 
     def _figures(self) -> dict[str, str]:
         found: dict[str, str] = {}
-        for verdict in self.verdicts:
-            record = as_record(verdict, self.recipe, self.max_epochs, self.samples)
-            for name, figure in (("signal", signal_figure(record)), ("samples", samples_figure(record))):
+        worths = [worth.verdict for worth in self.answer.worths if worth.verdict is not None]
+        for verdict in [*self.answer.verdicts, *worths]:
+            record = as_record(verdict, self.plan)
+            samples = None if verdict in worths else samples_figure(record)
+            for name, figure in (("signal", signal_figure(record)), ("samples", samples)):
                 if figure is not None:
                     caption = f"{name}, {verdict.signal.replace('_', ' ')}, {verdict.rule}"
                     found[caption[0].upper() + caption[1:]] = as_svg(figure, f"figure{len(found) + 1}")

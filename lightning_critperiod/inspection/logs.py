@@ -92,7 +92,7 @@ class Logs:
     @property
     def epochs(self) -> int:
         """Epochs that were begun: the last one logged + 1."""
-        return 1 + max((max(series) for series in self._trained if series), default=-1)
+        return 1 + max((next(reversed(series)) for series in self._trained if series), default=-1)
 
     @property
     def logged(self) -> set[int]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import yaml  # type: ignore[import-untyped]
 
@@ -12,10 +12,16 @@ from lightning_critperiod.inspection.checkpoints import load
 from lightning_critperiod.rules.direction import direction
 
 Mode = Literal["min", "max"]
+_MODES: dict[object, Mode] = {"min": "min", "max": "max"}
 _SETTINGS = ("config.yaml", "hparams.yaml", ".hydra/config.yaml")
 _STATE_KEY = re.compile(r"'monitor': '([^']+)', 'mode': '(min|max)'")
 _LEVELS_TO_HYDRA = 4
 """A logger writes into <run>/csv/version_0 or so, Hydra into <run>/.hydra."""
+
+
+def as_mode(value: object) -> Mode | None:
+    """The mode that a value names; None if it names none."""
+    return _MODES.get(value) if isinstance(value, str) else None
 
 
 @dataclass(frozen=True)
@@ -59,13 +65,14 @@ class Given:
         default: Mode | None = None
         named: dict[str, Mode] = {}
         for text in texts:
-            name, _, mode = text.rpartition("=")
-            if mode not in get_args(Mode):
+            name, _, word = text.rpartition("=")
+            mode = as_mode(word)
+            if mode is None:
                 raise ValueError(f"mode must be min, max, NAME=min or NAME=max, got {text!r}")
             if name:
-                named[name] = mode  # type: ignore[assignment]  # it is one of the two
+                named[name] = mode
             else:
-                default = mode  # type: ignore[assignment]
+                default = mode
         return cls(default, named)
 
 
@@ -91,7 +98,7 @@ def find_direction(
         (given.named.get(name) or (given.default if alone else None), "as --mode says"),
         (of_rule, "as the rule says"),
         (of_run.get(name), "as the run's own callbacks say"),
-        (direction(name), "by its name"),
+        (direction(name), "by name"),
         (given.default, "as --mode says"),
     ]
     return next((Direction(mode, source) for mode, source in sources if mode is not None), None)
@@ -128,8 +135,8 @@ def _monitored(node: Any) -> Iterator[tuple[str, Mode]]:
         for value in node:
             yield from _monitored(value)
     elif isinstance(node, dict):
-        monitor, mode = node.get("monitor"), node.get("mode")
-        if isinstance(monitor, str) and (mode == "min" or mode == "max"):  # mypy does not know it from get_args
+        monitor, mode = node.get("monitor"), as_mode(node.get("mode"))
+        if isinstance(monitor, str) and mode is not None:
             yield monitor, mode
         yield from _monitored(list(node.values()))
 

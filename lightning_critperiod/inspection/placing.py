@@ -1,6 +1,7 @@
 """Which epoch an entry belongs to that was logged without one: by where it stands in the log, and by its step."""
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -9,6 +10,10 @@ from lightning_critperiod.inspection.names import is_signal, is_validation
 
 _CLOSER = 3.0
 """Times that an entry must be nearer to one neighbour than to the other before the clock on the wall decides."""
+
+
+_UNEVEN = 0.01
+"""Part of an epoch by which its number of steps may differ from another's."""
 
 
 class Around(NamedTuple):
@@ -129,7 +134,7 @@ def _by_time(around: Around) -> str | None:
 
 
 def place_by_steps(entries: Sequence[Entry]) -> tuple[list[Entry], str]:
-    """Make epochs of a log that has none, where a validation metric was logged at even steps: its distance is one.
+    """Make epochs of a log that has none: one ends where a validation metric was logged, if that was at even steps.
 
     Args:
         entries: Without epochs.
@@ -137,29 +142,31 @@ def place_by_steps(entries: Sequence[Entry]) -> tuple[list[Entry], str]:
     Returns:
         Entries that all have an epoch, and a note on what was assumed; no entries if no value was logged evenly.
     """
-    first, distance, name = _evenly_logged(entries)
-    if not distance:
+    name, steps = _evenly_logged(entries)
+    if not steps:
         return [], ""
-    start = max(0, round((first + 1) / distance) - 1)
+    distance = max(after - before for before, after in pairwise(steps))
+    first = max(0, round((steps[0] + 1) / distance) - 1)
     placed = [
-        Entry(e.values, max(0, start - (first - e.step) // distance), e.step, e.time)
-        for e in entries
-        if e.step is not None
+        Entry(entry.values, first + bisect_left(steps, entry.step), entry.step, entry.time)
+        for entry in entries
+        if entry.step is not None
     ]
     if distance == 1:
         return placed, f"no epochs are logged: the steps, one for each value of {name}, are taken as epochs."
     return placed, f"no epochs are logged: the {distance} steps from one value of {name} to the next are taken as one."
 
 
-def _evenly_logged(entries: Sequence[Entry]) -> tuple[int, int, str]:
-    """First step, distance and name of a validation metric, or of the only value there is."""
+def _evenly_logged(entries: Sequence[Entry]) -> tuple[str, list[int]]:
+    """Name and steps of a validation metric, or of the only value there is, with a value every so many steps."""
     steps: dict[str, list[int]] = {}
     for entry in entries:
-        for name in filter(is_signal, entry.values if entry.step is not None else ()):
-            steps.setdefault(name, []).append(entry.step)  # type: ignore[arg-type]  # it is not None here
-    candidates: Iterable[str] = filter(is_validation, steps) if len(steps) > 1 else steps
-    for name in candidates:
-        distances = {after - before for before, after in pairwise(steps[name])}
-        if len(steps[name]) > 2 and len(distances) == 1 and min(distances) > 0:
-            return steps[name][0], distances.pop(), name
-    return 0, 0, ""
+        for name in entry.values if entry.step is not None else ():
+            if is_signal(name):
+                steps.setdefault(name, []).append(entry.step)  # type: ignore[arg-type]  # it is not None here
+    for name, found in steps.items():
+        distances = [after - before for before, after in pairwise(found)]
+        even = len(distances) > 1 and min(distances) > 0 and max(distances) - min(distances) <= _UNEVEN * max(distances)
+        if even and (is_validation(name) or len(steps) == 1):
+            return name, found
+    return "", []

@@ -9,6 +9,7 @@ from lightning_critperiod.inspection.modes import NOTHING_GIVEN, Direction, Give
 from lightning_critperiod.inspection.names import is_validation
 from lightning_critperiod.inspection.run import Run
 from lightning_critperiod.inspection.verdict import Verdict, ask, own_rules, rules_for_metric
+from lightning_critperiod.inspection.worth import Worth, worth
 from lightning_critperiod.rules import History, Rule
 from lightning_critperiod.signals import OURS
 
@@ -22,15 +23,32 @@ class Question:
         rule: To ask; None for those that belong to the signal.
         given: What he says about directions.
         rule_has_mode: Whether he chose the rule's ``mode``, rather than leaving it at its default.
+        min_gain: Least gain that is worth going on for; None is a part of what the run gained.
     """
 
     signal: str | None = None
     rule: Rule | None = None
     given: Given = NOTHING_GIVEN
     rule_has_mode: bool = False
+    min_gain: float | None = None
 
 
-def answer(question: Question, run: Run, max_epochs: int) -> tuple[list[Verdict], list[str]]:
+@dataclass(frozen=True)
+class Answer:
+    """What was found.
+
+    Args:
+        verdicts: One for each signal and rule.
+        worths: Whether going on was worth it, one for each metric whose direction is known.
+        notes: On the directions that were taken.
+    """
+
+    verdicts: Sequence[Verdict]
+    worths: Sequence[Worth]
+    notes: Sequence[str]
+
+
+def answer(question: Question, run: Run, max_epochs: int) -> Answer:
     """Ask the rules.
 
     Args:
@@ -39,7 +57,7 @@ def answer(question: Question, run: Run, max_epochs: int) -> tuple[list[Verdict]
         max_epochs: Its length.
 
     Returns:
-        The verdicts, and notes on the directions that were taken.
+        What they say.
 
     Raises:
         ValueError: There is nothing to look at, or no direction is known.
@@ -58,7 +76,13 @@ def answer(question: Question, run: Run, max_epochs: int) -> tuple[list[Verdict]
         if name not in unknown
         for rule in _rules(question.rule, name, directions.get(name))
     ]
-    return verdicts, list(_notes(directions))
+    epochs = run.logs.epochs
+    worths = [
+        worth(name, signals[name], found.mode, epochs, question.min_gain)
+        for name, found in directions.items()
+        if found is not None
+    ]
+    return Answer(verdicts, worths, list(_notes(directions)))
 
 
 def _signals(question: Question, run: Run) -> dict[str, History]:
@@ -127,10 +151,11 @@ def _with_mode(rule: Rule, mode: Mode) -> Rule:
 
 def _notes(directions: Mapping[str, Direction | None]) -> Iterable[str]:
     taken = {"min": "Lower is better for", "max": "Higher is better for"}
-    said = []
-    for mode, words in taken.items():
-        names = [f"{name} ({found.source})" for name, found in directions.items() if found and found.mode == mode]
-        said += [f"{words} {', '.join(names)}."] if names else []
+    names: dict[Direction, list[str]] = {}
+    for name, found in directions.items():
+        if found is not None:
+            names.setdefault(found, []).append(name)
+    said = [f"{taken[found.mode]} {', '.join(of_it)} ({found.source})." for found, of_it in names.items()]
     if said:
         yield " ".join([*said, "--mode NAME=min or --mode NAME=max says otherwise."])
     unknown = [name for name, found in directions.items() if found is None]

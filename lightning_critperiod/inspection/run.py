@@ -1,7 +1,7 @@
 """A run on disk: where its logs are, and what its configuration and our own report add to them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lightning_critperiod.inspection.checkpoints import checkpoint_files, read_checkpoints
@@ -9,7 +9,7 @@ from lightning_critperiod.inspection.csv_log import read_csv
 from lightning_critperiod.inspection.event_log import read_events
 from lightning_critperiod.inspection.find import EVENTS, TABLE, event_files, has_log, logs_below
 from lightning_critperiod.inspection.logs import Logs
-from lightning_critperiod.inspection.modes import Mode, modes_of_run
+from lightning_critperiod.inspection.modes import Mode, as_mode, modes_of_run
 from lightning_critperiod.recipe import Volume
 from lightning_critperiod.record import Record, load
 from lightning_critperiod.signals import LayerRotation
@@ -26,14 +26,16 @@ class Run:
         full_volume: Of its first epoch, if CriticalPeriodCallback logged it.
         changed: The first epoch that was trained at another volume, None if there is none.
         modes: Directions of the metrics that its own callbacks monitored.
+        seconds: Epoch -> how long it took, if CostMonitor measured it.
     """
 
     logs: Logs
-    max_epochs: int | None
-    samples: int | None
-    full_volume: Volume | None
-    changed: int | None
+    max_epochs: int | None = None
+    samples: int | None = None
+    full_volume: Volume | None = None
+    changed: int | None = None
     modes: dict[str, Mode] = field(default_factory=dict)
+    seconds: dict[int, float] = field(default_factory=dict)
 
 
 def read(path: Path) -> Run:
@@ -63,9 +65,9 @@ def read(path: Path) -> Run:
         raise ValueError(f"{path} has no value that was logged in an epoch")
     volumes = logs.volumes
     full = volumes[min(volumes)] if volumes else None
-    max_epochs, samples = _reported(folder, logs)
+    run = _reported(folder, logs)
     changed = next((epoch for epoch, volume in volumes.items() if volume != full), None)
-    return Run(logs, max_epochs, samples, full, changed, modes_of_run(folder, checkpoints))
+    return replace(run, full_volume=full, changed=changed, modes={**modes_of_run(folder, checkpoints), **run.modes})
 
 
 def _read_file(path: Path, logs: Logs) -> None:
@@ -93,10 +95,8 @@ def _with_log(path: Path, logs: Logs) -> Path:
 
 
 def _read_folder(folder: Path, checkpoints: Sequence[Path], logs: Logs) -> None:
-    if (folder / TABLE).is_file():
-        read_csv(folder / TABLE, logs)
-    elif events := event_files(folder):
-        read_events(events, logs)
+    if has_log(folder):
+        _read_log(folder, logs)
     elif not checkpoints:
         raise ValueError(f"{folder} has no metrics.csv, no event file of TensorBoard and no checkpoints")
     elif len(checkpoints) == 1:
@@ -111,21 +111,39 @@ def _read_folder(folder: Path, checkpoints: Sequence[Path], logs: Logs) -> None:
         logs.notes.append(f"The checkpoints say nothing about layer rotation: {error}.")
 
 
-def _reported(folder: Path, logs: Logs) -> tuple[int | None, int | None]:
-    """Epochs and n from the report of a run of ours; it helps, but nothing depends on it."""
+def _read_log(folder: Path, logs: Logs) -> None:
+    """The CSV file, or the event files where there is none or it says nothing."""
+    table, events = folder / TABLE, event_files(folder)
+    if table.is_file():
+        try:
+            read_csv(table, logs)
+        except ValueError as error:
+            if not events:
+                raise
+            logs.notes.append(f"{error}; the event files beside it were read.")
+    if events and not logs.epochs:
+        read_events(events, logs)
+
+
+def _reported(folder: Path, logs: Logs) -> Run:
+    """What the report of a run of ours adds; it helps, but nothing depends on it."""
     file = folder / "report.json"
     if not file.is_file():
-        return None, None
+        return Run(logs)
     try:
         record = load(file)
-        max_epochs, samples = record.run.max_epochs, _samples(record)
     except ValueError as error:
         logs.notes.append(f"The report of the run was not used: {error}.")
-        return None, None
-    if max_epochs is None or logs.drop_evaluation(max_epochs):
-        return max_epochs, samples
-    logs.notes.append(f"The report of the run says {max_epochs} epochs, but {logs.epochs} were logged.")
-    return logs.epochs, samples
+        return Run(logs)
+    max_epochs = record.run.max_epochs
+    if max_epochs is not None and not logs.drop_evaluation(max_epochs):
+        logs.notes.append(f"The report of the run says {max_epochs} epochs, but {logs.epochs} were logged.")
+        max_epochs = logs.epochs
+    decision = record.decision
+    mode = None if decision is None else as_mode(decision.rule_arguments.get("mode"))
+    modes = {} if decision is None or mode is None else {decision.signal: mode}
+    seconds = {epoch.epoch: sum(epoch.seconds.values()) for epoch in record.epochs if epoch.seconds}
+    return Run(logs, max_epochs, _samples(record), modes=modes, seconds=seconds)
 
 
 def _samples(record: Record) -> int | None:

@@ -1,6 +1,7 @@
 """What a rule would have said, and what the recipe would have drawn from then on."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 from lightning_critperiod.detector import filled, replay
@@ -64,18 +65,40 @@ def _finished(verdict: Verdict) -> int:
 
 def drawn(recipe: Recipe, end_epoch: int | None, max_epochs: int, n: int | None) -> float:
     """What a whole run draws: samples, or passes over the data where n is not known."""
-    volumes = [recipe.volume(epoch, end_epoch, max_epochs) for epoch in range(max_epochs)]
-    return sum(volume.fraction if n is None else volume.samples(n) for volume in volumes)
+    timeline = Timeline(max_epochs, end_epoch, annealing_fraction=recipe.annealing_fraction)
+    phases = Counter(timeline.phase(epoch) for epoch in range(max_epochs))
+    volumes = {phase: recipe.volume_in(phase) for phase in phases}
+    return sum(epochs * (volumes[p].fraction if n is None else volumes[p].samples(n)) for p, epochs in phases.items())
 
 
-def as_record(verdict: Verdict, recipe: Recipe, max_epochs: int, n: int | None) -> Record:
+@dataclass(frozen=True)
+class Plan:
+    """What a run would draw.
+
+    Args:
+        recipe: That would have been followed.
+        max_epochs: Length of the run.
+        samples: n; None counts in passes over the data.
+    """
+
+    recipe: Recipe
+    max_epochs: int
+    samples: int | None
+
+    def drawn(self, end_epoch: int | None) -> float:
+        """What the whole run draws where the period ends at that epoch."""
+        return drawn(self.recipe, end_epoch, self.max_epochs, self.samples)
+
+
+def as_record(verdict: Verdict, plan: Plan) -> Record:
     """The part of a run's record that the figures of signal and samples are drawn from."""
-    end, rule, epochs = verdict.end_epoch, verdict.rule, []
-    timeline = Timeline(max_epochs, end, annealing_fraction=recipe.annealing_fraction)
+    end, rule, max_epochs, n = verdict.end_epoch, verdict.rule, plan.max_epochs, plan.samples
+    timeline = Timeline(max_epochs, end, annealing_fraction=plan.recipe.annealing_fraction)
+    epochs = []
     for number in range(max_epochs):
         value, phase = verdict.history.get(number, math.nan), timeline.phase(number)
-        volume = recipe.volume_in(phase)
-        signal, samples = value if math.isfinite(value) else None, 0 if n is None else volume.samples(n)
+        signal, volume = value if math.isfinite(value) else None, plan.recipe.volume_in(phase)
+        samples = 0 if n is None else volume.samples(n)
         epochs.append(Epoch(number, samples=samples, signal=signal, phase=phase, volume=volume))
     lines = rule.lines(filled(verdict.history, _finished(verdict)), max_epochs)
     decision = Decision(

@@ -31,7 +31,14 @@ def full_recipe(callback: CriticalPeriodCallback, monitor: CostMonitor, run: Run
     return _projected(
         monitor,
         [
-            PacedEpoch(drawn.count(e), drawn.wanted(e, full), costs.seconds, None, same[e], e in had_it or not had_it)
+            PacedEpoch(
+                drawn.count(e),
+                drawn.wanted(e, full),
+                costs.seconds,
+                getattr(costs, "flops", None),
+                same[e],
+                e in had_it or not had_it,
+            )
             for e, costs in monitor.epochs.items()
         ],
         _left_out(callback, run),
@@ -62,7 +69,7 @@ def observed_recipe(callback: CriticalPeriodCallback, monitor: CostMonitor, run:
     return _projected(
         monitor,
         [
-            PacedEpoch(drawn.count(e), drawn.wanted(e, fractions[e]), costs.seconds)
+            PacedEpoch(drawn.count(e), drawn.wanted(e, fractions[e]), costs.seconds, getattr(costs, "flops", None))
             for e, costs in monitor.epochs.items()
         ],
         0,
@@ -88,7 +95,7 @@ class _Drawn:
 
     def count(self, epoch: int) -> int:
         costs = self.monitor.epochs[epoch]
-        return costs.batches if self.unit == "batch" else costs.samples
+        return costs.batches if self.unit == "batch" or costs.samples is None else costs.samples
 
     def wanted(self, epoch: int, fraction: float) -> int:
         """At k (1 - r) = fraction: as much as the epochs that had it, else in proportion to what was drawn."""

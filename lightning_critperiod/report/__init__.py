@@ -1,7 +1,8 @@
 """What a run left behind, as JSON, Markdown, a page and figures; what it saved against the full recipe."""
 
+from lightning_critperiod.record import Record, load
 from lightning_critperiod.report.caveats import caveats
-from lightning_critperiod.report.console import console
+from lightning_critperiod.report.console import command_console, console
 from lightning_critperiod.report.cost_monitor import CostMonitor
 from lightning_critperiod.report.recorder import RunRecorder
 from lightning_critperiod.report.save import pages, save
@@ -12,13 +13,16 @@ from lightning_critperiod.report.words import headline
 
 __all__ = [
     "CostMonitor",
+    "Record",
     "RunRecorder",
     "Saving",
     "caveats",
+    "command_console",
     "comparison_pages",
     "comparison_table",
     "console",
     "headline",
+    "load",
     "pages",
     "save",
     "savings",

@@ -25,6 +25,11 @@ class Forecast(Rule):
     It abstains (no verdict) while fewer than 4 epochs were measured in the last half doubling, where nothing was gained
     so far, and after the last epoch. A metric that gains evenly has little left only shortly before the end. Ours.
 
+    False alarms (docs/calibration.md, 100 epochs): 0% of the runs on a steady fall with noise of 10% of it, 14% when
+    that is correlated from epoch to epoch (AR(1), 0.9); 0% on a power law with noise of 1%, and 0% of the ends missed.
+    It fires on 39% of flat signals with correlated noise. On strangers' finished runs (docs/worthwhile.md, the half
+    that confirms, 2%) 4% false alarms.
+
     Args:
         min_gain: Least gain left that is worth the full recipe, as a fraction of the gain so far, above 0.
         mode: "min" if lower is better, "max" if higher is.
@@ -68,7 +73,7 @@ class Forecast(Rule):
         before = {epoch: value for epoch, value in history.items() if epoch < require_last_epoch(self, max_epochs) - 1}
         left = self._left(before, max_epochs)
         if math.isinf(left):
-            return f"{self} saw no gain so far, or too few epochs, to measure what is left by"
+            return "a verdict takes a gain so far, and a few measured epochs in the last half doubling of the epochs"
         return f"the metric may have {left:.1%} of its gain so far left, not below {100 * self.min_gain:g}%"
 
     def lines(self, history: History, max_epochs: int | None) -> Lines:

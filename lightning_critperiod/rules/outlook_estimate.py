@@ -1,15 +1,18 @@
 """The outlook after every epoch of a finished run, from running sums: near enough to say when a rule cannot fire."""
 
+import functools
 import math
 from collections.abc import Callable
 
 from lightning_critperiod.rules.forecast import _FIRST, Forecast
+from lightning_critperiod.rules.measured import may_judge
 from lightning_critperiod.rules.outlook import _REACHES, LEAST_POINTS, Outlook, _student
 from lightning_critperiod.rules.worthwhile import Worthwhile
 
 _ROUNDING = 1e-6
 """Far more than sums can be off by, in units of the largest distance of a value from the first one."""
 
+_quantile = functools.cache(_student)
 _Sums = tuple[float, float, float, float, float]
 
 
@@ -32,7 +35,8 @@ class OutlookEstimate:
         """What says of every epoch and value whether ``rule`` can fire now."""
 
         def may_fire(epoch: int, value: float) -> bool:
-            found = self._after(epoch, value)
+            self._add(epoch, value)
+            found = self._outlook()
             return found is not None and found.to_come(rule._end(found)) < rule.min_gain + _ROUNDING * self.scale
 
         return may_fire
@@ -41,9 +45,10 @@ class OutlookEstimate:
         """What says of every epoch and value whether ``rule`` can fire now."""
 
         def may_fire(epoch: int, value: float) -> bool:
-            found = self._after(epoch, value)
+            self._add(epoch, value)
+            found = self._outlook() if may_judge({epoch: value}, max_epochs, rule.min_epochs) else None
             if found is None or max_epochs is None:
-                return max_epochs is None
+                return found is not None
             first = self._sums[min(_FIRST, len(self._epochs))][1] / min(_FIRST, len(self._epochs))
             rounding = _ROUNDING * self.scale
             gained = found.level - first + rounding
@@ -51,10 +56,8 @@ class OutlookEstimate:
 
         return may_fire
 
-    def _after(self, epoch: int, value: float) -> Outlook | None:
-        """The outlook after an epoch, relative to the first value; None while there are too few values."""
-        if math.isfinite(value):
-            self._add(epoch + 1, self._sign * value)
+    def _outlook(self) -> Outlook | None:
+        """The outlook now, relative to the first value; None while there are too few values."""
         counts = [len(self._epochs) - start for start in self._starts]
         if min(counts) < LEAST_POINTS:
             return None
@@ -62,7 +65,10 @@ class OutlookEstimate:
         (gain, limit, level), *others = (self._fit(start, now) for start in self._starts)
         return Outlook(self._sign, now, level, gain, max(limit, *(other for _, other, _ in others)))
 
-    def _add(self, epochs: int, value: float) -> None:
+    def _add(self, epoch: int, value: float) -> None:
+        if not math.isfinite(value):
+            return
+        epochs, value = epoch + 1, self._sign * value
         self._first = self._first if self._epochs else value
         x, y = math.log2(epochs), value - self._first
         self.scale = max(self.scale, abs(y))
@@ -80,4 +86,4 @@ class OutlookEstimate:
         var_x, cov, var_y = xx - x * x / n, xy - x * y / n, yy - y * y / n
         slope = cov / var_x
         error = math.sqrt(max(var_y - slope * cov, 0.0) / (n - 2) / var_x)
-        return slope, slope + _student(n - 2) * error, (y + slope * (n * math.log2(now) - x)) / n
+        return slope, slope + _quantile(n - 2) * error, (y + slope * (n * math.log2(now) - x)) / n

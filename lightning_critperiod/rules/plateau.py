@@ -85,7 +85,8 @@ class Plateau(Rule):
         best, waited = self._best_and_waited(history)
         if not math.isfinite(best):
             return "nothing was measured"
-        return f"the best, {best:.4g}, is {waited} measurement{'s' * (waited != 1)} old, of {max(self.patience, 1)}"
+        ago = f"{waited} measurement{'s' * (waited != 1)} ago"
+        return f"the best, {best:.4g}, was {ago}, and the patience is {max(self.patience, 1)}"
 
     def lines(self, history: History, max_epochs: int | None) -> Lines:
         """The best value, from where it was reached."""

@@ -10,11 +10,11 @@ from lightning_critperiod.rules.base import History, Rule
 from lightning_critperiod.rules.fixed import AtEpoch, Never
 from lightning_critperiod.rules.forecast import Forecast
 from lightning_critperiod.rules.low_outlier import LowOutlier, _quantile
-from lightning_critperiod.rules.measured import last_epoch
+from lightning_critperiod.rules.measured import last_epoch, may_judge
 from lightning_critperiod.rules.outlook_estimate import OutlookEstimate
 from lightning_critperiod.rules.patient import Patient
 from lightning_critperiod.rules.plateau import Plateau
-from lightning_critperiod.rules.slope import Slope
+from lightning_critperiod.rules.slope import _START, Slope
 from lightning_critperiod.rules.worthwhile import Worthwhile
 
 MayFire = Callable[[int, float], bool]
@@ -45,27 +45,36 @@ def verdicts(rule: Rule, history: History, max_epochs: int | None) -> Iterator[b
 
 def _may_fire(rule: Rule, max_epochs: int | None) -> MayFire:
     # The type itself: a subclass may have another verdict.
-    known = _KNOWN.get(type(rule))
+    known = _KNOWN.get(type(rule)) if max_epochs is not None or rule.open_ended else None
     return known(rule, max_epochs) if known else lambda epoch, value: True
 
 
-def _slope(rule: Slope, max_epochs: int | None) -> MayFire:
-    """The line goes through the last measured epochs alone."""
-    window: deque[tuple[int, float]] = deque(maxlen=rule.window)
+class _Slope:
+    """Keeps the last measured epochs, which the line goes through, and whether an earlier line was steep."""
 
-    def may_fire(epoch: int, value: float) -> bool:
+    def __init__(self, rule: Slope, max_epochs: int) -> None:
+        self._rule, self._max_epochs = rule, max_epochs
+        self._window = deque([_START], maxlen=rule.window)
+        self._measured = 0
+        self._is_steep = False
+        self._has_risen = not rule.after_rise
+
+    def __call__(self, epoch: int, value: float) -> bool:
         if math.isfinite(value):
-            window.append((epoch, value))
-        return rule({**dict(window), epoch: value}, max_epochs)
-
-    return may_fire
+            self._window.append((epoch, value))
+            self._measured += 1
+            whole = len(self._window) == self._rule.window
+            self._is_steep = whole and self._rule._is_steep(list(self._window), self._max_epochs)
+            self._has_risen = self._has_risen or self._is_steep
+        may_judge_now = may_judge({epoch: value}, self._max_epochs, self._rule.min_epochs)
+        return may_judge_now and self._measured >= self._rule.window and self._has_risen and not self._is_steep
 
 
 class _Plateau:
     """Keeps the best value and the last ones since: what came between changes nothing."""
 
     def __init__(self, rule: Plateau, max_epochs: int | None) -> None:
-        self._rule, self._patience = rule, max(rule.patience, 1)
+        self._rule, self._max_epochs, self._patience = rule, max_epochs, max(rule.patience, 1)
         self._kept: History = {}
         self._waited = 0
 
@@ -77,7 +86,7 @@ class _Plateau:
                 self._kept = {epoch: value}
             elif self._waited > self._patience:
                 del self._kept[list(self._kept)[1]]
-        return self._waited >= self._patience
+        return self._waited >= self._patience and may_judge({epoch: value}, self._max_epochs, self._rule.min_epochs)
 
 
 def _low_outlier(rule: LowOutlier, max_epochs: int | None) -> MayFire:
@@ -117,10 +126,10 @@ def _patient(rule: Patient, max_epochs: int | None) -> MayFire:
     return may_fire
 
 
-_KNOWN: dict[type[Rule], Callable[[Any, int | None], MayFire]] = {
+_KNOWN: dict[type[Rule], Callable[[Any, Any], MayFire]] = {
     Never: lambda rule, max_epochs: lambda epoch, value: False,
     AtEpoch: lambda rule, max_epochs: lambda epoch, value: epoch + 1 >= rule.epoch,
-    Slope: _slope,
+    Slope: _Slope,
     Plateau: _Plateau,
     LowOutlier: _low_outlier,
     Patient: _patient,

@@ -8,6 +8,9 @@ from lightning_critperiod.rules.base import History, Lines, Rule
 from lightning_critperiod.rules.measured import last_epoch, require_int, require_mode
 from lightning_critperiod.rules.outlook import LEAST_POINTS, Outlook, outlook
 
+# The first t with four measured epochs since t / sqrt(2).
+_LEAST_EPOCHS = 11
+
 
 @dataclass(frozen=True)
 class Worthwhile(Rule):
@@ -23,6 +26,11 @@ class Worthwhile(Rule):
     No verdict while fewer than 4 epochs were measured since t / sqrt(2), which is the 11th epoch if every epoch is,
     nor after the last epoch of the run. Give it a metric that is smooth and that no schedule pushes: that of averaged
     weights, at a constant learning rate. Nothing in a curve foretells a drop of the learning rate. Ours.
+
+    False alarms (docs/calibration.md, 100 epochs): 0% of the runs on a steady fall with noise of 10% of it, 31% when
+    that is correlated from epoch to epoch (AR(1), 0.9); 0% on a power law with noise of 1%, and 56% of the ends missed.
+    On strangers' finished runs (docs/worthwhile.md, the half that confirms, 2% of the whole gain, the horizon their
+    end) 4% false alarms; it is late and saves 4% of the epochs, of 32% that were possible.
 
     Args:
         min_gain: The least gain that is worth going on for, in units of the metric, above 0.
@@ -54,6 +62,11 @@ class Worthwhile(Rule):
         if self.horizon is not None:
             require_int("horizon", self.horizon, low=1)
 
+    @property
+    def least_epochs(self) -> int:
+        """The first epochs of which the last half doubling has enough."""
+        return _LEAST_EPOCHS
+
     def __call__(self, history: History, max_epochs: int | None) -> bool:
         """Whether the critical period is over."""
         found = outlook(history, self.mode)
@@ -68,7 +81,7 @@ class Worthwhile(Rule):
         """What is still to come, in words, for a history on which the rule did not fire."""
         found = outlook(history, self.mode)
         if found is None:
-            return f"{self} needs {LEAST_POINTS} measured epochs in the last half doubling"
+            return f"a verdict takes {LEAST_POINTS} measured epochs in the last half doubling of the epochs"
         side = "below" if found.to_come(self._end(found)) < self.min_gain else "not below"
         return f"the metric {self._expected(history)}, {side} {self.min_gain:g}"
 

@@ -67,6 +67,15 @@ class Watch:
             self.detector.judges = False
         elif self.detector.end_epoch is None:
             require_fit(self.rule, max_epochs)
+            self._say_what_cannot_happen(max_epochs)
+
+    def _say_what_cannot_happen(self, max_epochs: int | None) -> None:
+        least = self.rule.least_epochs
+        if max_epochs is not None and max_epochs <= least:
+            rank_zero_info(
+                f"The critical period can't end in this run: {type(self.rule).__name__} needs {least} finished epochs, "
+                f"and one more to act on; max_epochs is {max_epochs}."
+            )
 
     def start(self, trainer: Any, pl_module: Any) -> None:
         """Training starts: here a signal may refuse it."""
