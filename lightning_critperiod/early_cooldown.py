@@ -15,6 +15,7 @@ from lightning_critperiod.lightning_seam import (
     finished_epochs,
     growing_average,
     is_ours,
+    shards_weights,
 )
 from lightning_critperiod.recipe import Budget, Cooldown, Recipe
 from lightning_critperiod.rules import Worthwhile
@@ -82,6 +83,15 @@ class EarlyCooldown(CriticalPeriodCallback):
             self._bring_averaging(trainer)
 
     @override
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        if not trainer.enable_validation:
+            raise ValueError(
+                f"monitor={self.monitor!r} must name a metric that validation logs, but this run has no validation: "
+                "give it validation data and a validation_step."
+            )
+        super().on_train_start(trainer, pl_module)
+
+    @override
     def on_sanity_check_end(self, trainer: Any, pl_module: Any) -> None:
         logged = sorted(trainer.callback_metrics)
         if logged and self.monitor not in logged:
@@ -107,6 +117,15 @@ class EarlyCooldown(CriticalPeriodCallback):
         if stage == "fit":
             self._drop_averaging(trainer)
 
+    @override
+    def found(self) -> dict[str, Any]:
+        return {**super().found(), "final_weights": self.final_weights}
+
+    @override
+    def receive(self, found: dict[str, Any]) -> None:
+        super().receive(found)
+        self.final_weights = found["final_weights"]
+
     def _bring_averaging(self, trainer: Any) -> None:
         theirs = [type(callback).__name__ for callback in trainer.callbacks if averages_weights(callback)]
         if len(theirs) > 1:
@@ -116,6 +135,11 @@ class EarlyCooldown(CriticalPeriodCallback):
             )
         if not self.average or theirs:
             return
+        if shards_weights(trainer):
+            raise ValueError(
+                f"average=True needs whole weights on every process, but {type(trainer.strategy).__name__} has parts: "
+                "give average=False."
+            )
         self._averaging = growing_average(trainer)
         # Right behind ours, so that Lightning sets it up next.
         trainer.callbacks.insert(trainer.callbacks.index(self) + 1, self._averaging)

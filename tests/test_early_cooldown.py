@@ -197,6 +197,22 @@ def test_a_metric_that_validation_does_not_log_is_refused_before_the_first_batch
     assert not model.steps
 
 
+def test_a_run_without_validation_is_refused(tmp_path):
+    model = Saturates()
+    with pytest.raises(ValueError, match="this run has no validation"):
+        fit(tmp_path, EarlyCooldown("val_acc", mode="max"), model=model, limit_val_batches=0)
+    assert not model.steps
+
+
+def test_a_module_that_cannot_be_copied_is_refused_in_one_sentence(tmp_path):
+    model = Saturates()
+    model.cache = (model.net[0].weight * 2).sum()  # a tensor that is no leaf
+    with pytest.raises(ValueError, match=r"needs a module that can be copied, .* give average=False"):
+        fit(tmp_path, EarlyCooldown("val_acc", mode="max"), model=model)
+    fit(tmp_path, EarlyCooldown("val_acc", mode="max", average=False), model=model, max_epochs=4)
+    assert len(model.steps) == 16
+
+
 def test_a_failed_run_leaves_nothing_for_the_next_one(tmp_path):
     class Fails(Callback):
         def on_train_epoch_end(self, trainer, pl_module):

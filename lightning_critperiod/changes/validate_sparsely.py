@@ -3,11 +3,13 @@
 import math
 from typing import Any
 
+from lightning_utilities.core.rank_zero import rank_zero_info
 from typing_extensions import override
 
 from lightning_critperiod.lightning_seam import SomeValidations, only_checks_validations
 from lightning_critperiod.lightning_seam.namespace import Callback
 from lightning_critperiod.recipe import require_number
+from lightning_critperiod.signals import MonitoredMetric
 
 CHECKS_EVERY_EPOCH = {"EarlyStopping", "ModelCheckpoint"}
 
@@ -17,8 +19,11 @@ class ValidateSparsely(Callback):
 
     A curve flattens with the logarithm of the epochs, so what is known about it grows with the number of doublings, not
     of epochs. After n epochs there is a validation if a power of ``factor`` lies in (n - 1, n], so the first ones are
-    all validated. Training is not touched by it: the weights are those of the run with all validations. The default
-    leaves ``Worthwhile`` the four measurements that it needs.
+    all validated. Training is not touched by it: the weights are those of the run with all validations.
+
+    A rule that is asked about a validation metric has fewer measurements and fires later, which may cost more than the
+    validations: it is meant for a rule on another signal, a budget, or ``max_epochs``. The default leaves
+    ``Worthwhile`` the four measurements below which it never fires.
 
     Args:
         factor: Ratio of successive numbers of epochs, above 1 and at most 2.
@@ -48,6 +53,7 @@ class ValidateSparsely(Callback):
             return
         self._undo()
         self._check_callbacks(trainer)
+        self._say_delays(trainer)
         self._validations = SomeValidations(trainer, lambda: self._is_due(trainer))
 
     @override
@@ -81,6 +87,15 @@ class ValidateSparsely(Callback):
     def _power(self, finished: int) -> int:
         # 1e-9: float noise in a whole power must not move it.
         return math.floor(math.log(finished) / math.log(self.factor) + 1e-9)
+
+    @staticmethod
+    def _say_delays(trainer: Any) -> None:
+        for callback in trainer.callbacks:
+            signal = getattr(callback, "signal", None)
+            if isinstance(signal, MonitoredMetric):
+                rank_zero_info(
+                    f"ValidateSparsely leaves {signal.name} fewer measurements: {callback.rule} fires later."
+                )
 
     @staticmethod
     def _check_callbacks(trainer: Any) -> None:

@@ -1,6 +1,12 @@
 """The one room that touches Lightning's private attributes: where a run stands, its loaders, its epochs' lengths."""
 
-from lightning_critperiod.lightning_seam.averaging import averages_weights, evaluate_quietly, growing_average, is_ours
+from lightning_critperiod.lightning_seam.averaging import (
+    averages_weights,
+    evaluate_quietly,
+    growing_average,
+    is_ours,
+    shards_weights,
+)
 from lightning_critperiod.lightning_seam.epoch_length import how_length_is_told
 from lightning_critperiod.lightning_seam.epoch_start import EpochStart
 from lightning_critperiod.lightning_seam.loaders import (
@@ -62,6 +68,7 @@ __all__ = [
     "register",
     "reload_train_loaders",
     "send_back",
+    "shards_weights",
     "steps_read",
     "train_loaders",
     "unfinished_batches",

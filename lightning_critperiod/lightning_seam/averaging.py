@@ -47,6 +47,16 @@ def growing_average(trainer: Any) -> Any:
         keeps_raw = False
 
         @override
+        def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+            try:
+                super().setup(trainer, pl_module, stage)
+            except Exception as error:
+                raise ValueError(
+                    f"average=True needs a module that can be copied, but copying it failed ({error}): give "
+                    "average=False, or a weight-averaging callback of your own."
+                ) from error
+
+        @override
         def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
             super().on_save_checkpoint(trainer, pl_module, checkpoint)
             if self.keeps_raw and "current_model_state" in checkpoint:
@@ -58,6 +68,12 @@ def growing_average(trainer: Any) -> Any:
                 super().on_train_end(trainer, pl_module)
 
     return GrowingAverage(use_buffers=True, multi_avg_fn=grow)
+
+
+def shards_weights(trainer: Any) -> bool:
+    """Whether a process holds only a part of the weights, which Lightning does not average."""
+    names = {kind.__name__ for kind in type(trainer.strategy).__mro__}
+    return bool(names & {"FSDPStrategy", "ModelParallelStrategy", "DeepSpeedStrategy"})
 
 
 def is_ours(callback: Any) -> bool:
