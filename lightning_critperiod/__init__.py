@@ -1,7 +1,7 @@
 """Stop paying for the expensive recipe when the critical learning period is over: a PyTorch Lightning callback."""
 
 from lightning_critperiod.callback import CriticalPeriodCallback
-from lightning_critperiod.changes import Guard, Phased
+from lightning_critperiod.changes import Guard, Phased, ValidateSparsely
 from lightning_critperiod.early_cooldown import EarlyCooldown
 from lightning_critperiod.recipe import Budget, Change, Cooldown, Recipe, Volume
 from lightning_critperiod.report import CostMonitor, RunRecorder
@@ -37,6 +37,7 @@ __all__ = [
     "RunRecorder",
     "Slope",
     "TrainingGradientConfusion",
+    "ValidateSparsely",
     "Volume",
     "Worthwhile",
 ]

@@ -22,7 +22,7 @@ ARROWS = {
     "data": {"recipe"},
     "datamodules": {"changes", "data", "lightning_seam", "recipe"},
     "detector": {"rules"},
-    "early_cooldown": {"callback", "lightning_seam", "recipe", "rules", "signals"},
+    "early_cooldown": {"callback", "changes", "lightning_seam", "recipe", "rules", "signals"},
     "inspection": {"detector", "recipe", "record", "report", "rules", "signals", "timeline"},
     "lightning_seam": set(),
     "models": {"lightning_seam"},

@@ -2,7 +2,7 @@
 
 from lightning_critperiod.record import Record, load
 from lightning_critperiod.report.caveats import caveats
-from lightning_critperiod.report.console import command_console
+from lightning_critperiod.report.console import command_console, console
 from lightning_critperiod.report.cost_monitor import CostMonitor
 from lightning_critperiod.report.recorder import RunRecorder
 from lightning_critperiod.report.save import pages, save
@@ -20,6 +20,7 @@ __all__ = [
     "command_console",
     "comparison_pages",
     "comparison_table",
+    "console",
     "headline",
     "load",
     "pages",
