@@ -1,4 +1,4 @@
-"""Puts the measured tables into the README, from the files in results/ and docs/late.md: python benchmarks/readme.py"""
+"""Puts the measured tables into README.md and docs/evidence.md, from results/ and docs/late.md: python benchmarks/readme.py"""
 
 import json
 import re
@@ -44,10 +44,21 @@ def drawn(rows):
     return f"{part[0]}%" if part[0] == part[-1] else f"{part[0]} to {part[-1]}%"
 
 
-def baselines():
+HEADLINE = {
+    "full": "full recipe to the end",
+    "fixed": "one view from half of the run on (`fixed`)",
+    "ours": "the published rule decides (`ours`)",
+    "short": "the full recipe in fewer epochs (`short`)",
+    "constant": "fewer views throughout (`constant`)",
+    "early_stopping": "EarlyStopping",
+}
+
+
+def baselines(names=None):
     """The arms of `critperiod compare` against the full recipe, study by study; the most accurate on average first."""
     found = studies()
     arms = [arm for arm in next(iter(found.values())) if all(arm in rows for rows in found.values())]
+    arms = [arm for arm in arms if names is None or arm in names]
     arms.sort(key=lambda arm: -sum(rows[arm]["mean"] for rows in found.values()))
     seeds = {name: len(rows["full"]["values"]) for name, rows in found.items()}
     yield "| arm | samples drawn | " + " | ".join(f"{STUDIES[name]}, {n} seeds" for name, n in seeds.items()) + " |"
@@ -55,7 +66,7 @@ def baselines():
     for arm in arms:
         part = drawn([(rows[arm], rows["full"]) for rows in found.values()])
         cells = [f"{rows[arm]['mean']:.2f}%" if arm == "full" else difference(rows[arm]) for rows in found.values()]
-        yield f"| {arm} | {part} | {' | '.join(cells)} |"
+        yield f"| {arm if names is None else names[arm]} | {part} | {' | '.join(cells)} |"
 
 
 def versions():
@@ -64,8 +75,19 @@ def versions():
     return f"torch {found['torch']}, lightning {found['lightning']}"
 
 
+def headline():
+    """The README's table, as text."""
+    return "\n".join([
+        "Points of test accuracy against the full recipe (three views), paired by seed, 95% t-interval; ResNet-8, 20 epochs, small",
+        f"subsets, 2 CPU cores, {versions()}. Made by `make results` from the runs of `critperiod compare`.",
+        "",
+        *baselines(HEADLINE),
+        "",
+    ])
+
+
 def block():
-    """The README's results, as text."""
+    """The whole evidence, as text."""
     saved, lost = published()
     return "\n".join([
         "What a switch from three views to one keeps, at a fixed part of the run: points of test accuracy against the",
@@ -75,7 +97,7 @@ def block():
         *sweep(),
         "",
         f"The published rule saves {saved} of the samples and changes accuracy by {lost} points (confirmation set-ups). Late is",
-        "safer than early: [docs/late.md](docs/late.md) has every rule, [docs/when.md](docs/when.md) who should use it.",
+        "safer than early: [late.md](late.md) has every rule, [when.md](when.md) who should use it.",
         "",
         "What `critperiod compare` measured for every baseline: points of test accuracy against the full recipe, paired by",
         "seed, 95% t-interval, most accurate first. What the arms are, verdicts and figures: `results/*/table.md`.",
@@ -87,11 +109,17 @@ def block():
     ])
 
 
+def page():
+    """docs/evidence.md, as text."""
+    return f"# Evidence\n\n{block()}"
+
+
 def main():
     readme = ROOT / "README.md"
     text = readme.read_text()
     before, rest = text.split(BEGIN)
-    readme.write_text(before + BEGIN + block() + END + rest.split(END)[1])
+    readme.write_text(before + BEGIN + headline() + END + rest.split(END)[1])
+    (ROOT / "docs" / "evidence.md").write_text(page())
 
 
 if __name__ == "__main__":

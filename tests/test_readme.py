@@ -1,10 +1,13 @@
-"""The code of the README runs, and its configuration is one that LightningCLI takes."""
+"""The code of the README trains, and its configuration is one that LightningCLI takes."""
 
 import re
 from pathlib import Path
 
 import pytest
 import yaml
+from conftest import TinyData, TinyModel
+
+from lightning_critperiod import CriticalPeriodCallback
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -13,10 +16,30 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
+class Scored(TinyModel):
+    """Logs val_acc, too."""
+
+    def validation_step(self, batch, batch_idx):
+        super().validation_step(batch, batch_idx)
+        self.log("val_acc", (self.net(batch[1]).argmax(1) == batch[2]).float().mean(), batch_size=len(batch[0]))
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.*The number of training batches.*", "ignore:.*TensorBoard.*", "ignore:.*tensorboard.*"
+)
 @pytest.mark.parametrize("code", blocks("python"))
-def test_the_python_of_the_readme_runs(code, tmp_path, monkeypatch):
+def test_the_python_of_the_readme_trains(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {})
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
+    trainer, model = names["trainer"], Scored()
+    trainer.fit_loop.max_epochs = 14
+    trainer.fit(model, TinyData())
+    assert trainer.current_epoch == 14
+    ours = next(callback for callback in trainer.callbacks if isinstance(callback, CriticalPeriodCallback))
+    assert ours.history
+    reports = list(tmp_path.rglob("report.html"))
+    assert len(reports) == ("CostMonitor" in code)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of jsonargparse, about what LightningCLI calls
@@ -25,7 +48,7 @@ def test_the_yaml_of_the_readme_is_taken_by_a_lightning_cli_of_ones_own(text, tm
     from lightning.pytorch.cli import LightningCLI
     from lightning.pytorch.demos.boring_classes import BoringModel
 
-    from lightning_critperiod import CriticalPeriodCallback, LayerRotation, Slope, Volume
+    from lightning_critperiod import LayerRotation, Slope, Volume
 
     config = tmp_path / "mine.yaml"
     config.write_text(text)
@@ -37,21 +60,19 @@ def test_the_yaml_of_the_readme_is_taken_by_a_lightning_cli_of_ones_own(text, tm
     assert callback.recipe.during == Volume(3)
 
 
-def test_the_first_screen_has_the_two_commands_and_the_one_line():
+def test_the_first_screen_has_install_the_two_commands_and_the_one_line():
     screen = "\n".join(README.splitlines()[:24])
+    assert "pip install" in screen
     assert "make run" in screen
     assert "make test" in screen
-    assert "callbacks=[CriticalPeriodCallback()]" in screen
+    assert "callbacks=[CriticalPeriodCallback(), CostMonitor()]" in screen
 
 
 def test_every_file_that_the_readme_names_is_there():
     root = Path(__file__).parents[1]
-    package = root / "lightning_critperiod"
-    names = set(re.findall(r"`?((?:docs|configs|tests)/[\w/.]+\.\w+)`?", README))
+    names = set(re.findall(r"`?((?:docs|configs|tests|examples)/[\w/.]+\.\w+)`?", README))
     assert names
     assert not [name for name in names if not (root / name).is_file()]
-    rooms = set(re.findall(r"`(\w+(?:\.py|/))`", README.split("## The house")[1]))
-    assert not [room for room in rooms if not (package / room).exists()]
     assert yaml.safe_load(blocks("yaml")[0])
 
 
@@ -59,8 +80,9 @@ def test_the_results_of_the_readme_are_those_of_the_recorded_runs(tmp_path, monk
     root = Path(__file__).parents[1]
     monkeypatch.syspath_prepend(root / "benchmarks")
     from late_enough_judge import judge
-    from readme import block
+    from readme import headline, page
 
     judge(root / "results" / "late_enough", 20, tmp_path / "late.md")
     assert (tmp_path / "late.md").read_text() == (root / "docs" / "late.md").read_text()
-    assert block() in README
+    assert headline() in README
+    assert page() == (root / "docs" / "evidence.md").read_text()
