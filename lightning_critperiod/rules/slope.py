@@ -32,8 +32,7 @@ class Slope(Rule):
     epoch without a value leaves it as it was.
 
     False alarms (docs/calibration.md, 100 epochs): on a steady rise at 60 degrees 0% of the runs with noise of 0.1% of
-    that rise, 100% with 1%; on a flat signal with noise of 0.01 5%, and without ``after_rise`` 100%. It is for smooth
-    signals, as rotation is.
+    that rise, 100% with 1%. It is for smooth signals, as rotation is.
 
     Args:
         window: Measured epochs that the line goes through, at least 2.
