@@ -44,12 +44,12 @@ def drawn(rows):
     return f"{part[0]}%" if part[0] == part[-1] else f"{part[0]} to {part[-1]}%"
 
 
-def referee():
+def baselines():
     """The arms of `critperiod compare` against the full recipe, study by study; the most accurate on average first."""
     found = studies()
     arms = [arm for arm in next(iter(found.values())) if all(arm in rows for rows in found.values())]
     arms.sort(key=lambda arm: -sum(rows[arm]["mean"] for rows in found.values()))
-    seeds = {name: len(rows["full"]["accuracies"]) for name, rows in found.items()}
+    seeds = {name: len(rows["full"]["values"]) for name, rows in found.items()}
     yield "| arm | samples drawn | " + " | ".join(f"{STUDIES[name]}, {n} seeds" for name, n in seeds.items()) + " |"
     yield "|---|---|" + "---|" * len(found)
     for arm in arms:
@@ -77,10 +77,10 @@ def block():
         f"The published rule saves {saved} of the samples and changes accuracy by {lost} points (confirmation set-ups). Late is",
         "safer than early: [docs/late.md](docs/late.md) has every rule, [docs/when.md](docs/when.md) who should use it.",
         "",
-        "What the referee (`critperiod compare`) says of every opponent: points of test accuracy against the full recipe, paired",
-        "by seed, 95% t-interval, most accurate first. What the arms are, verdicts and figures: `results/*/table.md`.",
+        "What `critperiod compare` measured for every baseline: points of test accuracy against the full recipe, paired by",
+        "seed, 95% t-interval, most accurate first. What the arms are, verdicts and figures: `results/*/table.md`.",
         "",
-        *referee(),
+        *baselines(),
         "",
         "Made by `make results` from `results/`, the runs by `python benchmarks/late_enough.py run` and `critperiod compare`.",
         "",

@@ -53,7 +53,7 @@ def test_fit_trains_on_the_digits_and_leaves_a_run_folder(critperiod, tmp_path, 
         over = [row["critical_period/over"] for row in csv.DictReader(file) if row["critical_period/over"]]
     assert [float(value) for value in over] == [1, 1, 1]
     n = 1150
-    assert [epoch["samples"] for epoch in record["epochs"]] == [3 * n, 805, 805]
+    assert [epoch["samples"] for epoch in record["epochs"]] == [3 * n, 805, 3 * n]  # annealing: the last epoch
     assert out.count("samples drawn") == 1
     for word in ("Critical period over after epoch 0", "measured", "projected full recipe", "kWh", "USD", "test_acc"):
         assert word in out
@@ -72,7 +72,7 @@ BAD = {
         "--critical_period.rule=AtEpoch",
         "--critical_period.rule.epoch=9",
     ],
-    "max_epochs must be the number of epochs of the run, got -1": ["--trainer.max_epochs=-1", "--trainer.max_steps=9"],
+    "set max_epochs (got -1)": ["--trainer.max_epochs=-1", "--trainer.max_steps=9"],
     "nowhere.yaml'": ["--config=nowhere.yaml"],
 }
 

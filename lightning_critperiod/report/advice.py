@@ -104,7 +104,8 @@ def _validation(record: Record) -> list[Advice]:
     left = spent.seconds / every
     text = (
         f"Validation took {spent}, in {plural(checks, 'epoch')}. With check_val_every_n_epoch={every} it takes "
-        f"{spent.seconds:,.1f} / {every} = {left:,.1f} s: {spent.seconds - left:,.1f} s less."
+        f"{spent.seconds:,.1f} / {every} = {left:,.1f} s: {spent.seconds - left:,.1f} s less. ValidateSparsely leaves "
+        "out those that say least."
     )
     return [Advice(text, spent.seconds - left)]
 
