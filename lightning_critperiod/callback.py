@@ -343,14 +343,16 @@ class CriticalPeriodCallback(Callback):
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._watch.call("on_validation_start", trainer, pl_module)
             if self._cooldown is not None:
-                self._cooldown.meter.validation_begins(trainer)
+                with self._watch.safely("pricing a validation"):
+                    self._cooldown.meter.validation_begins(trainer)
 
     @override
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._watch.call("on_validation_end", trainer, pl_module)
             if self._cooldown is not None:
-                self._cooldown.meter.validation_ends(trainer)
+                with self._watch.safely("pricing a validation"):
+                    self._cooldown.meter.validation_ends(trainer)
 
     @override
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:

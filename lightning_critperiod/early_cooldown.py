@@ -10,11 +10,11 @@ from typing_extensions import override
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.changes import own_volume
 from lightning_critperiod.lightning_seam import (
+    GrowingAverage,
     averages_weights,
     evaluate_quietly,
     finished_epochs,
     growing_average,
-    is_ours,
     shards_weights,
 )
 from lightning_critperiod.recipe import Budget, Cooldown, Recipe
@@ -146,7 +146,7 @@ class EarlyCooldown(CriticalPeriodCallback):
 
     def _drop_averaging(self, trainer: Any) -> None:
         """Take it out again, also the one that a run which failed has left."""
-        trainer.callbacks[:] = [callback for callback in trainer.callbacks if not is_ours(callback)]
+        trainer.callbacks[:] = [callback for callback in trainer.callbacks if not isinstance(callback, GrowingAverage)]
         self._averaging = None
 
     def _choose(self, trainer: Any) -> None:

@@ -353,3 +353,21 @@ def test_a_run_that_is_stopped_before_its_end_keeps_the_better_weights_too(tmp_p
         fit(tmp_path, callback, Stops(), RichProgressBar(), model=model, enable_progress_bar=True)
     assert callback.final_weights == "raw"
     assert torch.equal(state(model), model.steps[-1])
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "64-true", "bf16-mixed"])
+def test_every_precision_trains_as_without_us(tmp_path, precision):
+    def train(*callbacks, **arguments):
+        L.seed_everything(1, verbose=False)
+        model = Saturates()
+        model.loss = lambda batch: nn.functional.cross_entropy(model.net(batch[1].to(model.dtype)), batch[2])
+        trainer = make_trainer(tmp_path, callbacks, precision=precision, **arguments)
+        trainer.fit(model, TinyData(n=16))
+        return model
+
+    callback = EarlyCooldown("val_acc", mode="max")
+    model = train(callback, max_epochs=5)
+    assert callback.final_weights
+    assert len(model.steps) == 20
+    before = train(max_epochs=callback.cooldown_epoch).steps
+    torch.testing.assert_close(model.steps[: len(before)], before, rtol=0, atol=0)

@@ -151,6 +151,7 @@ class CooldownChange(Change):
     def _set_rates(self, part: float) -> None:
         factor = self.cooldown.factor(part)
         for optimizer, groups in zip(self._trainer.optimizers, self._rates, strict=False):
+            groups += [_kept(group, 1) for group in optimizer.param_groups[len(groups) :]]  # added since, as by a thaw
             for group, at_start in zip(optimizer.param_groups, groups, strict=False):
                 _set(group, "lr", at_start["lr"] * factor)
                 for name in KEPT & at_start.keys():

@@ -1,10 +1,10 @@
 """The one room that touches Lightning's private attributes: where a run stands, its loaders, its epochs' lengths."""
 
 from lightning_critperiod.lightning_seam.averaging import (
+    GrowingAverage,
     averages_weights,
     evaluate_quietly,
     growing_average,
-    is_ours,
     shards_weights,
 )
 from lightning_critperiod.lightning_seam.epoch_length import how_length_is_told
@@ -40,6 +40,7 @@ from lightning_critperiod.lightning_seam.validations import SomeValidations, onl
 
 __all__ = [
     "EpochStart",
+    "GrowingAverage",
     "Overrides",
     "Safely",
     "SomeValidations",
@@ -58,7 +59,6 @@ __all__ = [
     "has_loaders",
     "how_length_is_told",
     "is_cyclic",
-    "is_ours",
     "iterate_anew",
     "last_epoch_again",
     "only_checks_validations",

@@ -1,10 +1,15 @@
 """Lightning's own weight averaging, with a window that grows with the run."""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from typing_extensions import override
+
+if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import WeightAveraging as Base
+else:
+    Base = object
 
 WINDOW = 0.1
 """Of the average, as a part of the optimizer steps so far."""
@@ -16,69 +21,78 @@ def averages_weights(callback: Any) -> bool:
     return any("WeightAveraging" in name or "EMA" in name for name in names)
 
 
-def grow(averaged: list[torch.Tensor], current: list[torch.Tensor], updates: Any) -> None:
-    """Take the current weights into the average, an exponential one whose window is a tenth of the updates so far.
+def grown(averaged: torch.Tensor, current: torch.Tensor, updates: torch.Tensor | int) -> torch.Tensor:
+    """The average after one more update: an exponential one, whose window is a tenth of the updates so far.
 
-    In place, a + (w - a) min(1, 1 / (0.1 (n + 1))), with a the average, w the weights and n the updates before this
-    one. Whole numbers, such as the count of batches of a batch norm, are taken over.
+    Whole numbers, such as the count of batches of a batch norm, are taken over. Nothing waits for a graphics card.
 
     Args:
-        averaged: a, tensors of one device and type.
-        current: w, of the same shapes.
-        updates: n.
+        averaged: a.
+        current: The weights w, of the same shape, possibly less precise.
+        updates: n, before this one.
+
+    Returns:
+        a + (w - a) min(1, 1 / (0.1 (n + 1))).
     """
-    part = min(1.0, 1.0 / (WINDOW * (float(updates) + 1.0)))
-    if averaged[0].is_floating_point() or averaged[0].is_complex():
-        torch._foreach_lerp_(averaged, current, part)
-    else:
-        torch._foreach_copy_(averaged, current)
+    if not (averaged.is_floating_point() or averaged.is_complex()):
+        return current
+    part = torch.as_tensor(1.0 / (WINDOW * (updates + 1.0))).clamp(max=1.0)
+    return averaged + (current - averaged) * part
+
+
+class GrowingAverage(Base):
+    """What is ours of a ``WeightAveraging``, which has to be of the trainer's own namespace of Lightning.
+
+    Attributes:
+        keeps_raw: Whether the module, and the checkpoints from then on, get the raw weights in the end.
+    """
+
+    keeps_raw = False
+
+    @override
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        try:
+            super().setup(trainer, pl_module, stage)
+        except Exception as error:
+            raise ValueError(
+                f"average=True needs a module that can be copied, but copying it failed ({error}): give "
+                "average=False, or a weight-averaging callback of your own."
+            ) from error
+
+    @override
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        super().on_train_start(trainer, pl_module)
+        average = self._average_model
+        if average is not None and pl_module.dtype == torch.float64:
+            average.double()  # its memory holds the raw weights during validation
+
+    @override
+    def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(trainer, pl_module, checkpoint)
+        if self.keeps_raw:
+            checkpoint["state_dict"] = checkpoint["current_model_state"]
+
+    @override
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        if not self.keeps_raw:
+            super().on_train_end(trainer, pl_module)
 
 
 def growing_average(trainer: Any) -> Any:
     """A callback that averages the weights, buffers included, and lets validation see the average.
 
     Returns:
-        A ``WeightAveraging`` of the trainer's own namespace. Its attribute ``keeps_raw`` is whether the module, and the
-        checkpoints from then on, get the raw weights in the end.
+        A ``GrowingAverage`` that is a ``WeightAveraging`` of the trainer's own namespace.
     """
     callbacks: Any = importlib.import_module(f"{type(trainer).__module__.partition('.trainer')[0]}.callbacks")
-
-    class GrowingAverage(callbacks.WeightAveraging):  # type: ignore[misc]
-        keeps_raw = False
-
-        @override
-        def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-            try:
-                super().setup(trainer, pl_module, stage)
-            except Exception as error:
-                raise ValueError(
-                    f"average=True needs a module that can be copied, but copying it failed ({error}): give "
-                    "average=False, or a weight-averaging callback of your own."
-                ) from error
-
-        @override
-        def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-            super().on_save_checkpoint(trainer, pl_module, checkpoint)
-            if self.keeps_raw and "current_model_state" in checkpoint:
-                checkpoint["state_dict"] = checkpoint["current_model_state"]
-
-        @override
-        def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-            if not self.keeps_raw:
-                super().on_train_end(trainer, pl_module)
-
-    return GrowingAverage(use_buffers=True, multi_avg_fn=grow)
+    kind = type("GrowingAverage", (GrowingAverage, callbacks.WeightAveraging), {})
+    return kind(use_buffers=True, avg_fn=grown)
 
 
 def shards_weights(trainer: Any) -> bool:
     """Whether a process holds only a part of the weights, which Lightning does not average."""
     names = {kind.__name__ for kind in type(trainer.strategy).__mro__}
     return bool(names & {"FSDPStrategy", "ModelParallelStrategy", "DeepSpeedStrategy"})
-
-
-def is_ours(callback: Any) -> bool:
-    """Whether ``growing_average`` made a callback."""
-    return type(callback).__qualname__ == "growing_average.<locals>.GrowingAverage"
 
 
 def evaluate_quietly(trainer: Any, *callbacks: Any) -> dict[str, float]:
