@@ -96,7 +96,7 @@ def _oracle(arguments: list[str]) -> int:
 
 def _report(arguments: list[str]) -> None:
     with refusing():
-        from lightning_critperiod.reporting import report
+        from lightning_critperiod.cli.report_command import report
 
         report(arguments)
 

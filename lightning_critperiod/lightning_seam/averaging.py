@@ -1,80 +1,106 @@
 """Lightning's own weight averaging, with a window that grows with the run."""
 
-from collections.abc import Callable
+import importlib
 from typing import Any
 
 import torch
 from typing_extensions import override
 
-from lightning_critperiod.lightning_seam.namespace import _namespaces
-
 WINDOW = 0.1
 """Of the average, as a part of the optimizer steps so far."""
 
 
-def _bases() -> tuple[Any, ...]:
-    return tuple(namespace.callbacks.WeightAveraging for namespace in _namespaces())
-
-
 def averages_weights(callback: Any) -> bool:
-    """Whether a callback averages weights as Lightning does."""
-    return any(kind.__name__ == "WeightAveraging" for kind in type(callback).__mro__)
+    """Whether a callback averages weights: one of Lightning's, or one with EMA in its name."""
+    names = [kind.__name__ for kind in type(callback).__mro__]
+    return any("WeightAveraging" in name or "EMA" in name for name in names)
 
 
-def grown_average(averaged: torch.Tensor, current: torch.Tensor, updates: Any) -> torch.Tensor:
-    """The average after one more update: an exponential one, whose window is a tenth of the updates so far.
+def grow(averaged: list[torch.Tensor], current: list[torch.Tensor], updates: Any) -> None:
+    """Take the current weights into the average, an exponential one whose window is a tenth of the updates so far.
 
-    Returns:
-        a + (w - a) min(1, 1 / (0.1 (n + 1))), with a the average, w the weights and n the updates before this one.
+    In place, a + (w - a) min(1, 1 / (0.1 (n + 1))), with a the average, w the weights and n the updates before this
+    one. Whole numbers, such as the count of batches of a batch norm, are taken over.
+
+    Args:
+        averaged: a, tensors of one device and type.
+        current: w, of the same shapes.
+        updates: n.
     """
-    part = 1.0 / (WINDOW * (float(updates) + 1.0))
-    return averaged + (current - averaged) * min(1.0, part)
+    part = min(1.0, 1.0 / (WINDOW * (float(updates) + 1.0)))
+    if averaged[0].is_floating_point() or averaged[0].is_complex():
+        torch._foreach_lerp_(averaged, current, part)
+    else:
+        torch._foreach_copy_(averaged, current)
 
 
-def growing_average(keep_average: Callable[[Any, Any], bool]) -> Any:
+def growing_average(trainer: Any) -> Any:
     """A callback that averages the weights, buffers included, and lets validation see the average.
 
-    Args:
-        keep_average: Called with trainer and module when training ends, raw weights in place. Whether the module is to
-            get the average.
-
     Returns:
-        A ``WeightAveraging`` of the namespaces of Lightning that are loaded.
+        A ``WeightAveraging`` of the trainer's own namespace. Its attribute ``keeps_raw`` is whether the module, and the
+        checkpoints from then on, get the raw weights in the end.
     """
+    callbacks: Any = importlib.import_module(f"{type(trainer).__module__.partition('.trainer')[0]}.callbacks")
 
-    class GrowingAverage(*_bases()):  # type: ignore[misc]
+    class GrowingAverage(callbacks.WeightAveraging):  # type: ignore[misc]
+        keeps_raw = False
+
+        @override
+        def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+            try:
+                super().setup(trainer, pl_module, stage)
+            except Exception as error:
+                raise ValueError(
+                    f"average=True needs a module that can be copied, but copying it failed ({error}): give "
+                    "average=False, or a weight-averaging callback of your own."
+                ) from error
+
+        @override
+        def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+            super().on_save_checkpoint(trainer, pl_module, checkpoint)
+            if self.keeps_raw and "current_model_state" in checkpoint:
+                checkpoint["state_dict"] = checkpoint["current_model_state"]
+
         @override
         def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-            average: Any = self._average_model  # type: ignore[has-type]
-            self._average_model = None  # an evaluation now is one of the raw weights
-            try:
-                keep = keep_average(trainer, pl_module)
-            finally:
-                self._average_model = average
-            if keep:
+            if not self.keeps_raw:
                 super().on_train_end(trainer, pl_module)
 
-    return GrowingAverage(use_buffers=True, avg_fn=grown_average)
+    return GrowingAverage(use_buffers=True, multi_avg_fn=grow)
 
 
-def evaluate_quietly(trainer: Any, monitor: str) -> float | None:
-    """One more validation of the weights as they are, which no callback and no logger sees.
+def shards_weights(trainer: Any) -> bool:
+    """Whether a process holds only a part of the weights, which Lightning does not average."""
+    names = {kind.__name__ for kind in type(trainer.strategy).__mro__}
+    return bool(names & {"FSDPStrategy", "ModelParallelStrategy", "DeepSpeedStrategy"})
+
+
+def is_ours(callback: Any) -> bool:
+    """Whether ``growing_average`` made a callback."""
+    return type(callback).__qualname__ == "growing_average.<locals>.GrowingAverage"
+
+
+def evaluate_quietly(trainer: Any, *callbacks: Any) -> dict[str, float]:
+    """One more validation, which no logger and no callback sees but the progress bar.
 
     Args:
-        trainer: That fits.
-        monitor: Name of the metric.
+        trainer: That fits. Its ``callback_metrics`` are afterwards what they were before.
+        callbacks: Those that see it, too.
 
     Returns:
-        Its value; None if validation does not log it.
+        Name -> value of what it logged.
     """
-    loop, metrics = trainer.fit_loop.epoch_loop.val_loop, dict(trainer.callback_metrics)
-    callbacks, loggers = trainer.callbacks, trainer.loggers
-    trainer.callbacks, trainer.loggers = [], []
+    loop, before = trainer.fit_loop.epoch_loop.val_loop, dict(trainer.callback_metrics)
+    theirs = trainer.callbacks, trainer.loggers
+    bar = trainer.progress_bar_callback  # rich asks the trainer for it in another thread, at any time
+    trainer.callbacks, trainer.loggers = [*callbacks, *([] if bar is None else [bar])], []
     trainer.validating = True
     try:
-        found = {name: value for values in loop.run() for name, value in values.items()}
+        type(loop).run(loop)  # also where a validation is left out in this epoch
+        after = dict(trainer.callback_metrics)
     finally:
         trainer.training = True
-        trainer.callbacks, trainer.loggers = callbacks, loggers
-        trainer.callback_metrics.update(metrics)
-    return float(found[monitor]) if monitor in found else None
+        trainer.callbacks, trainer.loggers = theirs
+        trainer.callback_metrics.update(before)
+    return {name: float(value) for name, value in after.items() if value is not before.get(name)}

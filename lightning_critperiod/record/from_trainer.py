@@ -88,6 +88,7 @@ def _epoch(number: int, callback: CriticalPeriodCallback | None, costs: EpochCos
         samples=None if costs is None else costs.samples,
         batches=spent.batches,
         seconds=dict(spent.seconds),
+        flops=getattr(spent, "flops", None),
         learning_rate=spent.learning_rate,
         metrics={name: value for name, value in spent.metrics.items() if not name.startswith(OURS)},
         raw_metrics={name.removeprefix(RAW): value for name, value in spent.metrics.items() if name.startswith(RAW)},
@@ -100,18 +101,27 @@ def _epoch(number: int, callback: CriticalPeriodCallback | None, costs: EpochCos
 
 def _measured(monitor: CostMonitor) -> Measured:
     costs, drawn = monitor.costs, [epoch.samples for epoch in monitor.epochs.values()]
+    flops = [getattr(epoch, "flops", None) for epoch in monitor.epochs.values()]
     return Measured(
         seconds=costs.seconds,
         energy_kwh=costs.energy_kwh,
         co2_kg=costs.co2_kg,
         money=costs.money,
         currency=costs.currency,
-        samples=None if None in drawn else sum(n for n in drawn if n is not None),
+        samples=None if None in drawn else sum(samples for samples in drawn if samples is not None),
+        flops=_sum(flops) if flops else None,
         seconds_by_phase=dict(monitor.seconds),
         energy_by_part=monitor.energy,
         price_per_kwh=monitor.price_per_kwh,
         price_per_hour=monitor.price_per_hour,
         country_iso_code=monitor.country_iso_code,
         region=monitor.region,
+        assumed=tuple(sorted(getattr(monitor, "assumed", ()))),
         obtained=dict(monitor.obtained),
     )
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    """The sum; None ("not measured") if one of them is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from lightning_critperiod.lazy_names import lazily
+from lightning_critperiod.record import Record, load
 from lightning_critperiod.report.caveats import caveats
-from lightning_critperiod.report.console import command_console
+from lightning_critperiod.report.console import command_console, console
 from lightning_critperiod.report.save import pages, save
 from lightning_critperiod.report.savings import Saving, savings
 from lightning_critperiod.report.side_by_side import comparison_pages, comparison_table
@@ -20,13 +21,16 @@ __getattr__ = lazily(__name__, {"cost_monitor": ("CostMonitor",), "recorder": ("
 
 __all__ = [
     "CostMonitor",
+    "Record",
     "RunRecorder",
     "Saving",
     "caveats",
     "command_console",
     "comparison_pages",
     "comparison_table",
+    "console",
     "headline",
+    "load",
     "pages",
     "save",
     "savings",
