@@ -65,7 +65,7 @@ def test_an_accuracy_is_written_in_percent_and_everything_else_in_its_own_unit(n
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.14803, "0.14803"), (43.2111, "43.211"), (1.2e-7, "1.2e-07"), (52304.7, "52305")]
+    ("value", "text"), [(0.1751, "0.17510"), (43.2111, "43.211"), (1.2e-7, "1.2000e-07"), (52304.7, "52305")]
 )
 def test_a_value_in_its_own_unit_keeps_five_digits_at_any_scale(value, text):
     assert Metric("test/mse", "min").text(value) == text
@@ -76,4 +76,4 @@ def test_where_lower_is_better_the_verdict_turns_with_it(more, expected):
     errors = {seed: 1.0 + more + 0.001 * seed for seed in range(4)}
     difference = paired(errors, dict.fromkeys(range(4), 1.0))
     assert verdict(Metric("test/mse", "min").gain(difference), margin=0.1) == expected
-    assert Metric("test/mse", "min").difference(difference).startswith(f"{difference.mean:+.3g} [")
+    assert Metric("test/mse", "min").difference(difference).startswith(f"{difference.mean:+#.3g} [")

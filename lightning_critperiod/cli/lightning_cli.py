@@ -35,6 +35,7 @@ class CritperiodCLI(LightningCLI):
 
     def __init__(self, args: Sequence[str] | None = None, run: bool = True, report: bool = True) -> None:
         self.report = report
+        self._words = list(sys.argv[1:] if args is None else args)
         quiet = {"exit_on_error": False}  # main() says it in one line
         with refusing(until=self._has_trained):
             super().__init__(
@@ -49,7 +50,14 @@ class CritperiodCLI(LightningCLI):
 
     @override
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        self.config = parser.parse_args(with_files(sys.argv[1:] if args is None else args))
+        self.config = parser.parse_args(with_files(self._words))
+
+    @override
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """Those whose parsers are made: making all takes a quarter of the time that a small run takes to start."""
+        known = LightningCLI.subcommands()
+        called = self._words[0] if self._words else ""
+        return {called: known[called]} if called in known else known
 
     def _has_trained(self) -> bool:
         trainer = vars(self).get("trainer")

@@ -106,11 +106,11 @@ class Metric:
 
     def text(self, value: float) -> str:
         """A value: two decimals in percent, else five significant digits."""
-        return f"{value:.2f}" if self.percent else f"{value:.5g}"
+        return f"{value:.2f}" if self.percent else f"{value:#.5g}".rstrip(".")
 
     def change(self, value: float) -> str:
         """A difference, with its sign."""
-        return f"{value + 0.0:+.2f}" if self.percent else f"{value + 0.0:+.3g}"
+        return f"{value + 0.0:+.2f}" if self.percent else f"{value + 0.0:+#.3g}".rstrip(".")
 
     def spread(self, value: float) -> str:
         """A standard deviation."""

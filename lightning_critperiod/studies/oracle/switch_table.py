@@ -96,7 +96,8 @@ def _worse(sweep: Sweep) -> list[str]:
 
 def _choices(sweep: Sweep) -> str:
     said = ", ".join(f"{'never' if e is None else e} (seed {seed})" for seed, e in sorted(sweep.choices.items()))
-    text = f"The config's own rule, {sweep.rule}, asked on what the full runs recorded, would switch at epoch {said}"
+    would = f"would switch at epoch {said}" if set(sweep.choices.values()) != {None} else "would never switch"
+    text = f"The config's own rule, {sweep.rule}, asked on what the full runs recorded, {would}"
     if sweep.at_rule is None:
         return f"{text}. That switch was not trained."
     kept, unit = sweep.metric.difference(sweep.at_rule.to_full), sweep.metric.unit
