@@ -30,9 +30,15 @@ SIGNALS = {
 }
 
 CANDIDATES = {
-    "published: rotation, 45 degrees": ("rotation", Slope()),
-    **{f"rotation, {angle} degrees": ("rotation", Slope(max_angle=angle)) for angle in (30, 20, 10, 5)},
-    **{f"rotation / sqrt(LR path), {a} degrees": ("rotation / sqrt(LR path)", Slope(max_angle=a)) for a in (30, 10, 0)},
+    "published: rotation, 45 degrees": ("rotation", Slope(after_rise=False)),
+    **{
+        f"rotation, {angle} degrees": ("rotation", Slope(max_angle=angle, after_rise=False))
+        for angle in (30, 20, 10, 5)
+    },
+    **{
+        f"rotation / sqrt(LR path), {a} degrees": ("rotation / sqrt(LR path)", Slope(max_angle=a, after_rise=False))
+        for a in (30, 10, 0)
+    },
     **{f"Forecast on val_loss, {gain}": ("val_loss", Forecast(min_gain=gain)) for gain in (0.05, 0.01)},
     "Forecast on train_loss, 0.05": ("train_loss", Forecast(min_gain=0.05)),
     "Plateau on val_acc, patience 3": ("val_acc", Plateau(patience=3, mode="max")),

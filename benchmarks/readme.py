@@ -42,7 +42,7 @@ def comparison():
     found = studies()
     arms = [arm for arm in next(iter(found.values())) if all(arm in rows for rows in found.values())]
     arms.sort(key=lambda arm: -sum(rows[arm]["mean"] for rows in found.values()))
-    seeds = {name: len(rows["full"]["accuracies"]) for name, rows in found.items()}
+    seeds = {name: len(rows["full"]["values"]) for name, rows in found.items()}
     yield "| arm | samples drawn | " + " | ".join(f"{STUDIES[name]}, {n} seeds" for name, n in seeds.items()) + " |"
     yield "|---|---|" + "---|" * len(found)
     for arm in arms:
@@ -57,18 +57,19 @@ HEADLINE = {
     "ours": "switch where the published rule fires",
     "short": "the full recipe in fewer epochs, no switch",
     "k1": "one view from the start",
+    "early_stopping": "EarlyStopping, default patience",
 }
 
 
 def headline():
     """The arms that the README shows."""
     found = studies()
-    seeds = {name: len(rows["full"]["accuracies"]) for name, rows in found.items()}
+    seeds = {name: len(rows["full"]["values"]) for name, rows in found.items()}
     yield "| arm | samples saved | " + " | ".join(f"{STUDIES[name]}, {n} seeds" for name, n in seeds.items()) + " |"
     yield "|---|---|" + "---|" * len(found)
     for arm, words in HEADLINE.items():
         saved = {round(100 - 100 * rows[arm]["samples"] / rows["full"]["samples"]) for rows in found.values()}
-        part = " to ".join(f"{value}%" for value in sorted(saved))
+        part = f"{max(saved)}%" if len(saved) == 1 else f"{min(saved)} to {max(saved)}%"
         cells = [f"{rows[arm]['mean']:.2f}%" if arm == "full" else difference(rows[arm]) for rows in found.values()]
         yield f"| {words} (`{arm}`) | {part} | {' | '.join(cells)} |"
 

@@ -1,10 +1,11 @@
 """Makes the tables and figures of every study in results/, and those of docs/oracle.md, anew; trains nothing: benchmarks/results.py"""
 
-import json
 import re
 from pathlib import Path
 
-from lightning_critperiod import compare, oracle
+from lightning_critperiod.studies.compare import comparison_pages
+from lightning_critperiod.studies.oracle import sweep_pages
+from lightning_critperiod.studies.results import Results
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
@@ -18,8 +19,8 @@ def redraw(results: Path) -> list[Path]:
     """
     studies = sorted(results.rglob("study.json"))
     for study in studies:
-        command = json.loads(study.read_text(encoding="utf-8")).get("command", "compare")
-        {"compare": compare.redraw, "oracle": oracle.redraw}[command](study.parent)
+        command = Results(study.parent).study["command"]
+        {"compare": comparison_pages.redraw, "oracle": sweep_pages.redraw}[command](study.parent)
     return [study.parent for study in studies]
 
 

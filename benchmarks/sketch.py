@@ -22,7 +22,7 @@ from lightning_critperiod import CriticalPeriodCallback, Never
 from lightning_critperiod.datamodules import Digits, FashionMNIST
 from lightning_critperiod.detector import replay
 from lightning_critperiod.models import CifarResNet, ImageClassifier
-from lightning_critperiod.report.files import as_json, write
+from lightning_critperiod.record import as_json, write
 from lightning_critperiod.rules import Slope
 from lightning_critperiod.signals import LayerRotation
 

@@ -127,7 +127,11 @@ def draw_case(rng):
         "annealing": rng.choice([0, 0.125, 0.25, 0.5, 1, round(rng.random(), 2)]),
         "declares": rng.random() < 0.5,
         "epochs": epochs,
-        "rule": rng.choice([*(AtEpoch(e) for e in range(epochs)), Never(), Slope(window=2, max_angle=80)]),
+        "rule": rng.choice([
+            *(AtEpoch(e) for e in range(epochs)),
+            Never(),
+            Slope(window=2, max_angle=80, after_rise=False),
+        ]),
         "accumulate": rng.choice([1, 1, 2, 3]),
         "frequency": rng.choice([1, 1, 2, 3, 5]),
         "schedule": rng.choice(["one cycle", "cosine"]),

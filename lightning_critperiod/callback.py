@@ -230,8 +230,8 @@ class CriticalPeriodCallback(Callback):
         self._seed = state_dict["seed"]
         self._learned = list(state_dict["learned"])
         self._states = dict(state_dict.get("changes", {}))
-        if self._cooldown is not None and state_dict.get("budget"):
-            self._cooldown.meter.load(state_dict["budget"])
+        if self._cooldown is not None:
+            self._cooldown.load(self._states, state_dict.get("budget"))
 
     def found(self) -> dict[str, Any]:
         """What a process that was spawned sends back to the one that called ``fit``."""
@@ -277,14 +277,20 @@ class CriticalPeriodCallback(Callback):
         volumes = (self.full_volume, *self.recipe.volumes)
         volume = VolumeChange(self.volume_at, volumes, self._seed, self.lr_policy == "epoch_equivalent")
         cooldown = None if self._cooldown is None else self._cooldown.change
-        self._driver = Driver(trainer, volume, self.recipe.changes, cooldown, lambda: self.timeline)
+        self._driver = Driver(trainer, volume, self.recipe.changes, cooldown, lambda: self.timeline, self._watch.safely)
         self._driver.setup(pl_module)
 
     def _begin_cooldown(self, trainer: Any, finished: int) -> None:
         if self._cooldown is None or self._driver is None:
             return
-        steps = self._driver.volume_change.steps(self.recipe.volume_in("cooldown"))
-        self._cooldown.decide(trainer, finished, self.end_epoch is not None, steps)
+        batches = self._driver.batches(self.recipe.volume_in("cooldown"))
+        start = self._cooldown.decide(trainer, finished, self.end_epoch is not None, batches)
+        if start is None:
+            return
+        if self._driver.started:
+            with self._watch.safely("keeping the checkpoint before the cooldown"), self.detector.undone():
+                self._cooldown.keep_checkpoint(trainer)
+        self._cooldown.begin(trainer, finished, start)
 
     @override
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -336,11 +342,17 @@ class CriticalPeriodCallback(Callback):
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._watch.call("on_validation_start", trainer, pl_module)
+            if self._cooldown is not None:
+                with self._watch.safely("pricing a validation"):
+                    self._cooldown.meter.validation_begins(trainer)
 
     @override
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._watch.call("on_validation_end", trainer, pl_module)
+            if self._cooldown is not None:
+                with self._watch.safely("pricing a validation"):
+                    self._cooldown.meter.validation_ends(trainer)
 
     @override
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
@@ -360,6 +372,8 @@ class CriticalPeriodCallback(Callback):
     @override
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         self._watch.finish(finished_epochs(trainer))
+        if self._cooldown is not None and self._driver is not None:
+            self._cooldown.finish(trainer, finished_epochs(trainer))
 
     @override
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:

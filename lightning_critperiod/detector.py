@@ -1,6 +1,8 @@
 """The decision: a signal's history and a rule say when the critical period is over. No Trainer is needed."""
 
 import math
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lightning_critperiod.rules import History, Lines, Rule
@@ -79,6 +81,7 @@ class Detector:
 
     Attributes:
         judges: Whether the rule is asked at all.
+        armed: Whether its firing counts; where it has been undone, not until it has once said no again.
         history: 0-based epoch -> value; epochs without a value are missing.
         end_epoch: The first epoch after the critical period; None as long as it is not over.
         reason: The decision in words; empty as long as there is none.
@@ -89,6 +92,7 @@ class Detector:
         self.rule = rule
         self.max_epochs = max_epochs
         self.judges = True
+        self.armed = True
         self.history: History = {}
         self.end_epoch: int | None = None
         self.reason = ""
@@ -107,12 +111,24 @@ class Detector:
         if self.end_epoch is not None or not self.judges:
             return False
         decision = ask(self.rule, self.history, finished, self.max_epochs)
-        if decision.end_epoch is None:
+        if decision.end_epoch is None or not self.armed:
+            self.armed = self.armed or decision.end_epoch is None
             return False
         self.end_epoch = decision.end_epoch
         when = f"over after epoch {finished - 1}" if finished else "over before the first epoch"
         self.reason = f"critical period {when}: {self.name.replace('_', ' ')} {decision.why}"
         return True
+
+    @contextmanager
+    def undone(self) -> Generator[None]:
+        """Inside, the rule has not fired, and this firing does not count any more: for the state of a checkpoint."""
+        before = self.end_epoch, self.reason, self.armed
+        if self.end_epoch is not None:
+            self.end_epoch, self.reason, self.armed = None, "", False
+        try:
+            yield
+        finally:
+            self.end_epoch, self.reason, self.armed = before
 
     def load(self, history: History, end_epoch: int | None, reason: str) -> None:
         """Take back what a session that this one continues had found."""

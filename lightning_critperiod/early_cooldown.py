@@ -1,13 +1,23 @@
 """In place of EarlyStopping: end when going on is not worth it, with the learning rate decayed to zero."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
+import torch
 from lightning_utilities.core.rank_zero import rank_zero_info
 from typing_extensions import override
 
 from lightning_critperiod.callback import CriticalPeriodCallback
-from lightning_critperiod.lightning_seam import averages_weights, evaluate_quietly, growing_average
-from lightning_critperiod.recipe import Budget, Cooldown, Recipe, Volume
+from lightning_critperiod.changes import own_volume
+from lightning_critperiod.lightning_seam import (
+    GrowingAverage,
+    averages_weights,
+    evaluate_quietly,
+    finished_epochs,
+    growing_average,
+    shards_weights,
+)
+from lightning_critperiod.recipe import Budget, Cooldown, Recipe
 from lightning_critperiod.rules import Worthwhile
 from lightning_critperiod.signals import MonitoredMetric
 
@@ -18,8 +28,8 @@ class EarlyCooldown(CriticalPeriodCallback):
     Take it in place of ``EarlyStopping``, with a constant learning rate (after a warm-up, if you have one) and
     ``max_epochs=-1`` or a generous ``max_epochs``. ``Worthwhile`` is asked about the monitored metric of averaged
     weights; when it fires, ``Cooldown`` follows and the run ends. The averaging is Lightning's own, with a window of a
-    tenth of the run so far; a ``WeightAveraging`` callback of yours takes its place. At the end the module has the
-    cooled-down weights or their average, whichever the metric says is better.
+    tenth of the run so far; a weight-averaging callback of yours takes its place. At the end the module, and a
+    checkpoint that is saved then, has the cooled-down weights or their average, whichever validates better.
 
     Args:
         monitor: Name of a metric that validation logs.
@@ -33,7 +43,8 @@ class EarlyCooldown(CriticalPeriodCallback):
 
     Raises:
         TypeError: An argument is of the wrong kind.
-        ValueError: An argument is out of its range.
+        ValueError: An argument is out of its range. Before the first batch: validation does not log the metric, or two
+            callbacks average the weights.
 
     Example:
         >>> from lightning_critperiod import EarlyCooldown
@@ -61,39 +72,98 @@ class EarlyCooldown(CriticalPeriodCallback):
         self._averaging: Any = None
 
     @override
-    def volume_at(self, epoch: int) -> Volume:
-        """The full volume: nothing but the learning rate changes."""
-        return self.full_volume
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        if stage == "fit":
+            # Nothing but the learning rate changes: the cooldown has the volume that the user's run has.
+            self.recipe = replace(self.recipe, after=own_volume(trainer))
+            self.final_weights = ""
+            self._drop_averaging(trainer)
+        super().setup(trainer, pl_module, stage)
+        if stage == "fit":
+            self._bring_averaging(trainer)
 
     @override
-    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        super().setup(trainer, pl_module, stage)
-        if stage != "fit" or not self.average or any(map(averages_weights, trainer.callbacks)):
-            return
-        self.final_weights = ""
-        self._averaging = growing_average(self._keep_average)
-        # Right behind ours, so that Lightning sets it up next.
-        trainer.callbacks.insert(trainer.callbacks.index(self) + 1, self._averaging)
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        if not trainer.enable_validation:
+            raise ValueError(
+                f"monitor={self.monitor!r} must name a metric that validation logs, but this run has no validation: "
+                "give it validation data and a validation_step."
+            )
+        super().on_train_start(trainer, pl_module)
+
+    @override
+    def on_sanity_check_end(self, trainer: Any, pl_module: Any) -> None:
+        logged = sorted(trainer.callback_metrics)
+        if logged and self.monitor not in logged:
+            raise ValueError(
+                f"monitor={self.monitor!r} must name a metric that validation logs, got none of that name; there are "
+                f"{logged}. Correct the name, or log it."
+            )
+
+    @override
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        super().on_train_epoch_end(trainer, pl_module)
+        if finished_epochs(trainer) - 1 == self.last_epoch:  # now: the checkpoints of this epoch are saved after it
+            self._choose(trainer)
+
+    @override
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        super().on_train_end(trainer, pl_module)
+        self._choose(trainer)
 
     @override
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         super().teardown(trainer, pl_module, stage)
-        if self._averaging in trainer.callbacks:
-            trainer.callbacks.remove(self._averaging)
+        if stage == "fit":
+            self._drop_averaging(trainer)
+
+    @override
+    def found(self) -> dict[str, Any]:
+        return {**super().found(), "final_weights": self.final_weights}
+
+    @override
+    def receive(self, found: dict[str, Any]) -> None:
+        super().receive(found)
+        self.final_weights = found["final_weights"]
+
+    def _bring_averaging(self, trainer: Any) -> None:
+        theirs = [type(callback).__name__ for callback in trainer.callbacks if averages_weights(callback)]
+        if len(theirs) > 1:
+            raise ValueError(
+                f"one callback may average the weights, got {', '.join(theirs)}: each would swap in its own average "
+                "for validation. Leave all but one out."
+            )
+        if not self.average or theirs:
+            return
+        if shards_weights(trainer):
+            raise ValueError(
+                f"average=True needs whole weights on every process, but {type(trainer.strategy).__name__} has parts: "
+                "give average=False."
+            )
+        self._averaging = growing_average(trainer)
+        # Right behind ours, so that Lightning sets it up next.
+        trainer.callbacks.insert(trainer.callbacks.index(self) + 1, self._averaging)
+
+    def _drop_averaging(self, trainer: Any) -> None:
+        """Take it out again, also the one that a run which failed has left."""
+        trainer.callbacks[:] = [callback for callback in trainer.callbacks if not isinstance(callback, GrowingAverage)]
         self._averaging = None
 
-    def _keep_average(self, trainer: Any, pl_module: Any) -> bool:
-        averaged = self.history.get(max(self.history, default=-1))
-        raw = None
+    def _choose(self, trainer: Any) -> None:
+        """Keep the raw weights or their average, whichever validates better; once."""
+        if self._averaging is None or self.final_weights:
+            return
+        self.final_weights = "averaged"
         with self._watch.safely("comparing the averaged weights with the raw ones"):
-            raw = trainer.strategy.broadcast(evaluate_quietly(trainer, self.monitor))
-        raw_is_better = raw is not None and averaged is not None and (raw - averaged) * self._sign > 0
-        self.final_weights = "raw" if raw_is_better else "averaged"
-        if raw is not None and averaged is not None:
+            averaged = self.history.get(finished_epochs(trainer) - 1)
+            if averaged is None:
+                averaged = evaluate_quietly(trainer, self._averaging).get(self.monitor)
+            found = evaluate_quietly(trainer)
+            averaged, raw = trainer.strategy.broadcast((averaged, found.get(self.monitor)))
+            if averaged is None or raw is None:
+                return
+            if (raw - averaged) * (1 if self.mode == "max" else -1) > 0:
+                self.final_weights, self._averaging.keeps_raw = "raw", True
+                trainer.callback_metrics.update({name: torch.tensor(value) for name, value in found.items()})
             values = f"{self.monitor} is {averaged:.4g} averaged, {raw:.4g} raw"
             rank_zero_info(f"The model has the {self.final_weights} weights: {values}.")
-        return not raw_is_better
-
-    @property
-    def _sign(self) -> int:
-        return 1 if self.mode == "max" else -1

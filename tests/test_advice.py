@@ -87,7 +87,7 @@ def test_a_run_without_a_fault_gets_no_advice(advised):
 
 
 def test_a_run_that_waits_for_its_data_is_told_how_long_and_what_helps(advised):
-    found, texts = advised(pause=0.01)
+    found, texts = advised(pause=0.02)
     seconds, total = in_epochs(found, "data_wait")
     assert texts[0].startswith(f"Training waited for data for {seconds:.1f} of {total:.1f} s ({seconds / total:.1%}).")
     assert "num_workers above 0" in texts[0]
@@ -113,7 +113,7 @@ def test_a_run_on_a_card_is_told_of_pinned_memory():
 
 
 def test_a_run_that_mostly_validates_is_told_what_fewer_checks_save(advised):
-    found, texts = advised(check=0.05, step=0.01)
+    found, texts = advised(check=0.2)
     seconds, total = in_epochs(found, "validation")
     assert texts[0].startswith(f"Validation took {seconds:.1f} of {total:.1f} s ({seconds / total:.1%}), in 8 epochs.")
     assert "check_val_every_n_epoch=2" in texts[0]  # of 8 checks not fewer than 4 are left
@@ -123,7 +123,7 @@ def test_a_run_that_mostly_validates_is_told_what_fewer_checks_save(advised):
 def test_epochs_after_the_best_one_are_counted_by_the_direction_of_the_checkpoint(advised, tmp_path):
     checkpoint = ModelCheckpoint(tmp_path, monitor="val_score", mode="max")
     values = [0.1, 0.5, 0.9, 0.8, 0.7, 0.6, 0.5, 0.0]
-    found, texts = advised(checkpoint, metric="val_score", values=values)
+    found, texts = advised(checkpoint, step=0.06, metric="val_score", values=values)
     after = sum(epoch.total_seconds for epoch in found.epochs[3:])
     _, total = in_epochs(found, "training")
     (text,) = [text for text in texts if text.startswith("val_score")]
@@ -133,12 +133,12 @@ def test_epochs_after_the_best_one_are_counted_by_the_direction_of_the_checkpoin
 
 
 def test_a_metric_whose_direction_nobody_gave_gets_no_advice(advised):
-    _, texts = advised(metric="val_score", values=[0.9, *[0.1] * 7])
+    _, texts = advised(step=0.06, metric="val_score", values=[0.9, *[0.1] * 7])
     assert not any("val_score" in text for text in texts)
 
 
 def test_a_loss_is_better_when_it_is_lower(advised):
-    _, texts = advised(values=[0.9, 0.1, *[0.5] * 6])
+    _, texts = advised(step=0.06, values=[0.9, 0.1, *[0.5] * 6])
     assert "val_loss (a loss, so lower is better) was best in epoch 1 (0.1)" in [
         text.partition(";")[0] for text in texts
     ]
@@ -150,7 +150,12 @@ def test_a_learning_rate_that_did_not_decay_is_told(advised):
 
 
 def test_a_detector_that_costs_more_than_a_percent_is_told(advised):
-    callback = CriticalPeriodCallback(signal=GradientConfusion(), rule=Never(), observe_only=True)
+    class Slow(GradientConfusion):
+        def measure(self, trainer, pl_module):
+            time.sleep(0.1)
+            return super().measure(trainer, pl_module)
+
+    callback = CriticalPeriodCallback(signal=Slow(), rule=Never(), observe_only=True)
     found, texts = advised(callback)
     seconds, total = in_epochs(found, "detector")
     assert seconds > 0.01 * total
@@ -159,9 +164,15 @@ def test_a_detector_that_costs_more_than_a_percent_is_told(advised):
 
 
 def test_the_largest_saving_comes_first(advised):
-    found, texts = advised(pause=0.02, check=0.08, decays=False)
+    found, texts = advised(pause=0.04, check=0.2, decays=False)
     assert [text.split()[0] for text in texts] == ["Training", "Validation", "The"]
     assert [one.seconds for one in advice(found)] == sorted((one.seconds for one in advice(found)), reverse=True)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.4, False), (0.6, True)])
+def test_a_saving_of_a_moment_is_not_worth_a_word(seconds, told):
+    run = record(measured={"seconds_by_phase": {"data_wait": seconds, "training": 0.1}}, epochs=[])
+    assert bool(advice(run)) == told
 
 
 def test_nothing_is_advised_where_nothing_was_measured():

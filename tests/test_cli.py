@@ -53,7 +53,8 @@ def test_fit_trains_on_the_digits_and_leaves_a_run_folder(critperiod, tmp_path, 
         over = [row["critical_period/over"] for row in csv.DictReader(file) if row["critical_period/over"]]
     assert [float(value) for value in over] == [1, 1, 1]
     n = 1150
-    assert [epoch["samples"] for epoch in record["epochs"]] == [3 * n, 805, 805]
+    assert [epoch["samples"] for epoch in record["epochs"]] == [3 * n, 805, 3 * n]  # annealing: the last epoch
+    assert out.count("samples drawn") == 1
     for word in ("Critical period over after epoch 0", "measured", "projected full recipe", "kWh", "USD", "test_acc"):
         assert word in out
 
@@ -71,7 +72,7 @@ BAD = {
         "--critical_period.rule=AtEpoch",
         "--critical_period.rule.epoch=9",
     ],
-    "max_epochs must be the number of epochs of the run, got -1": ["--trainer.max_epochs=-1", "--trainer.max_steps=9"],
+    "set max_epochs (got -1)": ["--trainer.max_epochs=-1", "--trainer.max_steps=9"],
     "nowhere.yaml'": ["--config=nowhere.yaml"],
 }
 
@@ -123,6 +124,22 @@ def test_a_callback_listed_under_the_trainer_takes_the_place_of_ours(critperiod,
     critperiod("fit", "--config", DIGITS, "--config", str(own), *SHORT, "--trainer.max_epochs=1")
     record = json.loads((tmp_path / "runs" / "digits" / "version_0" / "report.json").read_text())
     assert record["decision"]["rule_name"] == "Never"
+
+
+@pytest.mark.parametrize("monitor", ["lightning_critperiod.CostMonitor", "lightning_critperiod.costs.CostMonitor"])
+def test_a_monitor_and_a_recorder_listed_under_the_trainer_take_the_place_of_ours(
+    critperiod, tmp_path, capsys, monitor
+):
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        f"trainer:\n  callbacks:\n    - class_path: {monitor}\n      init_args: {{currency: EUR}}\n"
+        "    - class_path: lightning_critperiod.RunRecorder\n      init_args: {show: false}\n"
+    )
+    critperiod("fit", "--config", DIGITS, "--config", str(own), *SHORT, "--trainer.max_epochs=1")
+    record = json.loads((tmp_path / "runs" / "digits" / "version_0" / "report.json").read_text())
+    assert record["measured"]["currency"] == "EUR"
+    assert record["config"] is None
+    assert "samples drawn" not in capsys.readouterr().out
 
 
 PROJECT = """

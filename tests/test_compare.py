@@ -1,7 +1,9 @@
+import dataclasses
 import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,22 +18,34 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_critperiod import cli
-from lightning_critperiod.compare.arm import Arm, find, shipped
-from lightning_critperiod.compare.command import ALL
-from lightning_critperiod.compare.figure import pareto_figure, pareto_front
-from lightning_critperiod.compare.findings import findings
-from lightning_critperiod.compare.plan import Plan, Spent
-from lightning_critperiod.compare.quantities import quantity, ramp, shuffled
-from lightning_critperiod.compare.results import Results
-from lightning_critperiod.compare.scores import Scores
-from lightning_critperiod.compare.statistics import paired, seeds_needed, verdict
-from lightning_critperiod.compare.summary import summarize
 from lightning_critperiod.lightning_seam.namespace import LightningDataModule
-from lightning_critperiod.recipe import Volume
+from lightning_critperiod.recipe import Recipe, Volume
+from lightning_critperiod.studies.compare.arm_jobs import ArmJobs
+from lightning_critperiod.studies.compare.compare_options import ALL, parse
+from lightning_critperiod.studies.compare.comparison_table import main_cells
+from lightning_critperiod.studies.compare.conclusions import conclusions
+from lightning_critperiod.studies.compare.pareto import pareto_figure, pareto_front
+from lightning_critperiod.studies.compare.shipped_arms import find, make, shipped
+from lightning_critperiod.studies.config import Config
+from lightning_critperiod.studies.estimate import seconds_left
+from lightning_critperiod.studies.metric import Metric, Monitor
+from lightning_critperiod.studies.plan import Plan
+from lightning_critperiod.studies.results import Results
+from lightning_critperiod.studies.rows import summarize
+from lightning_critperiod.studies.study_run import load_run
+from lightning_critperiod.studies.trunks import Trunks
 
 N, BATCH, EPOCHS, SWITCH = 64, 8, 6, 3
 FRACTION_AFTER = 0.75
 SPENT_BY_OURS = SWITCH * 3 * N + (EPOCHS - SWITCH) * N * FRACTION_AFTER
+
+
+def plan_of(epochs, during, after):
+    rule = {"class_path": "x.Y", "init_args": {}}
+    return Plan(epochs, Recipe(during, after, 0.0), None, rule, Monitor("EarlyStopping", "val_loss", "min"))
+
+
+ACCURACY = Metric("test_acc", "max")
 AT_EQUAL_COST = ("short", "constant", "reverse", "rs2", "infobatch", "ramp")
 
 
@@ -138,6 +152,10 @@ def everything(tmp_path_factory):
 
 def record(folder, arm, seed=7):
     return json.loads((folder / arm / f"seed-{seed}.json").read_text())
+
+
+def run_of(folder, arm, seed=7):
+    return load_run(folder / arm / f"seed-{seed}.json")
 
 
 def drawn(found):
@@ -304,7 +322,6 @@ def test_an_arm_that_cannot_run_does_not_take_the_others_with_it(tmp_path, monke
         ("k1,nonsense", {}, "unknown arm 'nonsense'.*k1"),
         ("k1,k1", {}, "different names, got 'k1' twice"),
         ("constant", {}, "'constant' takes its budget from what 'ours' drew"),
-        ("k1", {"seed_everything": None}, "seed_everything must be a number.*got None"),
         ("k1", {"data": {"class_path": "test_compare.Untested"}}, "must have a test set"),
         ("full", {"margin": None}, "needs a margin stated beforehand"),
         ("k1", {"trainer": {"fast_dev_run": True}}, "fast_dev_run leaves no records"),
@@ -339,66 +356,23 @@ def test_an_arm_of_the_same_name_with_other_overrides_is_refused(everything, tmp
 def test_no_records_and_no_such_metric_are_said(everything):
     arms = find(["ours", "k1"])
     with pytest.raises(ValueError, match="no records to compare"):
-        summarize(arms, {"ours": {}, "k1": {}}, "test_acc", None)
-    with pytest.raises(ValueError, match="no test metric 'f1' in ours, seed 7: expected one of test_loss, test_acc"):
-        summarize(arms, {"ours": {7: record(everything, "ours")}}, "f1", None)
+        summarize(arms, {"ours": {}, "k1": {}}, ACCURACY, None)
+    with pytest.raises(
+        ValueError, match="no test metric 'f1' in ours, seed 7: give --metric one of test_loss, test_acc"
+    ):
+        summarize(arms, {"ours": {7: run_of(everything, "ours")}}, Metric("f1", "max"), None)
 
 
 def test_an_arm_with_a_quantity_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match=r"\$cost is not known, expected one of \$"):
-        Arm("mine", {"trainer": {"max_epochs": "$cost"}}, "")
-
-
-# Statistics
-
-
-def test_the_intervals_are_those_of_a_slow_computation():
-    values, reference = {1: 90.1, 2: 91.0, 3: 89.7, 4: 90.6, 9: 50.0}, {1: 90.0, 2: 90.2, 3: 89.9, 4: 89.8}
-    found = paired(values, reference)
-    d = np.array([0.1, 0.8, -0.2, 0.8])
-    half = 3.182446305284263 * d.std(ddof=1) / 2  # t(0.975, 3), from a table
-    assert found.seeds == 4
-    assert found.t == pytest.approx((d.mean() - half, d.mean() + half))
-    resampled = [d[list(np.unravel_index(i, (4, 4, 4, 4)))].mean() for i in range(256)]  # all of them
-    assert found.bootstrap == pytest.approx(np.percentile(resampled, [2.5, 97.5]), abs=0.03)
-
-
-def test_one_seed_has_no_interval_and_no_common_seed_no_difference():
-    found = paired({1: 2.0}, {1: 1.5, 2: 7.0})
-    assert (found.mean, found.t, found.bootstrap) == (0.5, None, None)
-    assert verdict(found, 1.0) == "undecided"
-    assert paired({1: 2.0}, {2: 1.0}) is None
-
-
-@pytest.mark.parametrize(
-    ("differences", "expected"),
-    [
-        ((0.0, 0.1, -0.1, 0.05), "non-inferior"),
-        ((-0.6, -0.55, -0.62, -0.58), "inferior"),
-        ((-1.5, 1.5, 0.3, -0.4), "undecided"),
-        ((-0.3, -0.31, -0.29, -0.3), "non-inferior"),  # worse, but by less than the margin
-        ((-0.75, -0.75, -0.75, -0.75), "undecided"),  # no spread to judge by: chance on a coarse scale
-    ],
-)
-def test_the_verdict_is_the_place_of_the_interval_against_the_margin(differences, expected):
-    found = paired(dict(enumerate(differences)), dict.fromkeys(range(4), 0.0))
-    assert verdict(found, 0.5) == expected
-
-
-@pytest.mark.parametrize("sd", [0.2, 0.5, 1.5])
-def test_with_the_seeds_needed_four_of_five_studies_of_equal_arms_show_it(sd):
-    n, margin = seeds_needed(sd, 0.5), 0.5
-    draws = np.random.default_rng(0).normal(0, sd, (20_000, n))
-    from scipy.stats import t
-
-    low = draws.mean(1) - t.ppf(0.975, n - 1) * draws.std(1, ddof=1) / math.sqrt(n)
-    assert (low > -margin).mean() == pytest.approx(0.8, abs=0.12 if n < 6 else 0.04)
+        make("mine", {"trainer": {"max_epochs": "$cost"}}, "")
 
 
 def test_the_front_holds_the_arms_that_none_beats_in_both(everything):
     arms = find(shipped())
-    rows = summarize(arms, {arm.name: {7: record(everything, arm.name)} for arm in arms}, "test_acc", 5.0)
-    front = {row.arm for row in pareto_front(rows)}
+    summary = summarize(arms, {arm.name: {7: run_of(everything, arm.name)} for arm in arms}, ACCURACY, 5.0)
+    rows = summary.rows
+    front = {row.arm for row in pareto_front(summary)}
     for row in rows:
         beaten = any(
             other.mean >= row.mean
@@ -409,23 +383,23 @@ def test_the_front_holds_the_arms_that_none_beats_in_both(everything):
         )
         twin = any((o.mean, o.samples) == (row.mean, row.samples) for o in rows if o.arm in front and o is not row)
         assert (row.arm in front) == (not beaten and not twin)
-    labels = {text.get_text() for text in pareto_figure(rows).axes[0].texts}
+    labels = {text.get_text() for text in pareto_figure(summary).axes[0].texts}
     assert labels == set(shipped())
 
 
 def test_the_findings_say_where_the_placebo_decided_as_ours_did(everything):
     arms = find(["ours", "placebo"])
-    records = {arm.name: {7: record(everything, arm.name)} for arm in arms}
-    text = " ".join(findings(summarize(arms, records, "test_acc", None), None))
+    records = {arm.name: {7: run_of(everything, arm.name)} for arm in arms}
+    text = " ".join(conclusions(summarize(arms, records, ACCURACY, None)))
     assert "In 1 of 1 seeds the placebo switched at the same epoch as ours" in text  # AtEpoch reads no signal
 
 
 def test_the_findings_say_that_the_saving_comes_from_fewer_steps_where_ours_does_not_win(everything):
     arms = find(["ours", "full", "constant"])
-    records = {arm.name: {7: record(everything, arm.name)} for arm in arms}
-    text = " ".join(findings(summarize(arms, records, "test_acc", 5.0), 5.0))
+    records = {arm.name: {7: run_of(everything, arm.name)} for arm in arms}
+    text = " ".join(conclusions(summarize(arms, records, ACCURACY, 5.0)))
     assert "ours is undecided at the margin of 5 points" in text
-    assert "not told apart from constant" in text
+    assert "statistically indistinguishable from constant" in text
     assert "comes from fewer steps" in text
 
 
@@ -434,163 +408,114 @@ def test_the_findings_say_where_one_view_is_as_good_and_cheaper():
 
     study = Results(Path(__file__).parents[1] / "results" / "digits")
     arms = find(["ours", "full", "k1"])
-    records = {arm.name: study.records(arm.name) for arm in arms}
+    records = {arm.name: study.runs(arm.name) for arm in arms}
     differences = np.array([
-        100 * (k1["metrics"]["test"]["test_acc"] - full["metrics"]["test"]["test_acc"])
+        100 * (k1.record.metrics.test["test_acc"] - full.record.metrics.test["test_acc"])
         for k1, full in zip(records["k1"].values(), records["full"].values(), strict=True)
     ])
     n = len(differences)
     low = differences.mean() - t.ppf(0.975, n - 1) * differences.std(ddof=1) / math.sqrt(n)
-    text = " ".join(findings(summarize(arms, records, "test_acc", 0.5), 0.5))
-    assert ("there is nothing for a rule to win" in text) == (low > -0.5)
+    text = " ".join(conclusions(summarize(arms, records, ACCURACY, 0.5)))
+    assert ("A rule has nothing to gain here" in text) == (low > -0.5)
     assert f"k1 draws 28% fewer samples than ours: {differences.mean():+.2f} [{low:+.2f}, " in text
 
 
-# Quantities
-
-PLAN = Plan(20, Volume(3.0), Volume(1.0, 0.3), {"class_path": "x.Y", "init_args": {}})
-
-
-def spent_by(samples, **changes):
-    return Spent(**{
-        "samples": samples, "detector_samples": 0, "pass_samples": 1000, "batch_size": 64,
-        "rates": [([0.1], 100), ([0.05], 300)], "signal": [1.0, 2.0, 3.0], **changes,
-    })  # fmt: skip
-
-
-@pytest.mark.parametrize("passes", [16.3, 20.0, 33.3, 59.9, 60.0])
-def test_every_equal_cost_quantity_adds_up_to_the_budget(passes):
-    known = {name: quantity(name, PLAN, 0, spent_by(round(1000 * passes))) for name in (
-        "constant_multiplier", "short_epochs", "short_multiplier", "rs2_pruning_ratio",
-        "reverse_epoch", "reverse_multiplier", "ramp",
-    )}  # fmt: skip
-    assert 20 * known["constant_multiplier"] == pytest.approx(passes)
-    assert known["short_epochs"] * known["short_multiplier"] == pytest.approx(passes)
-    assert 20 * 3 * (1 - known["rs2_pruning_ratio"]) == pytest.approx(passes)
-    first = known["reverse_epoch"]
-    assert 0.7 * first + (20 - first) * known["reverse_multiplier"] == pytest.approx(passes)
-    assert sum(known["ramp"]) == pytest.approx(passes, abs=1e-3)
-    assert known["ramp"] == sorted(known["ramp"], reverse=True)
+def test_by_a_loss_the_lowest_comes_first_and_the_front_the_verdict_and_the_sentences_turn_with_it(everything):
+    arms = find(["ours", "full", "k1", "constant"])
+    records = {arm.name: {7: run_of(everything, arm.name)} for arm in arms}
+    loss = {name: runs[7].record.metrics.test["test_loss"] for name, runs in records.items()}
+    summary = summarize(arms, records, Metric("test_loss", "min"), 0.1)
+    assert {row.arm: row.mean for row in summary.rows} == loss
+    table = main_cells(summary)
+    assert [line[0] for line in table[1:]] == sorted(loss, key=loss.get)
+    assert "test_loss" in table[0]
+    assert min(loss, key=loss.get) in {row.arm for row in pareto_front(summary)}
+    assert pareto_figure(summary).axes[0].get_ylabel() == "test_loss (lower is better)"
+    gains = {row.arm: summary.gain(row, "full").mean for row in summary.rows if row.arm != "full"}
+    assert gains == {name: pytest.approx(loss["full"] - loss[name]) for name in gains}
+    text = " ".join(conclusions(summary))
+    assert "at the margin of 0.1 in test_loss" in text
+    assert "points" not in text
 
 
-def test_the_ramp_that_may_spend_all_is_flat_and_the_one_that_may_not_is_a_cliff():
-    assert ramp(3.0, 1.0, 4, 12.0) == pytest.approx([3.0] * 4, abs=1e-3)
-    assert ramp(3.0, 1.0, 4, 6.0) == pytest.approx([3.0, 1.0, 1.0, 1.0], abs=1e-3)
+def test_a_seed_whose_metric_is_no_finite_number_is_in_no_mean_and_said(everything):
+    arms = find(["ours", "full"])
+    runs = {arm.name: {7: run_of(everything, arm.name), 8: run_of(everything, arm.name)} for arm in arms}
+    diverged = runs["ours"][8].record.tested({"test_acc": None})  # as a record has NaN
+    runs["ours"][8] = dataclasses.replace(runs["ours"][8], record=diverged)
+    summary = summarize(arms, runs, ACCURACY, 5.0)
+    ours = summary.row("ours")
+    assert list(ours.values) == [7]
+    assert ours.verdict == "undecided"
+    assert any("no finite number" in text and "ours (8)" in text for text in conclusions(summary))
 
 
-def test_reverse_needs_two_volumes():
-    plan = Plan(20, Volume(), Volume(), {})
-    with pytest.raises(ValueError, match="full volume above the cheap one"):
-        quantity("reverse_epoch", plan, 0, spent_by(20_000))
+def test_what_is_left_is_estimated_from_the_finished_runs_by_what_they_draw(everything, tmp_path):
+    """full draws 18 passes in six epochs, k1 6: at one pace, plus what every run takes beside its epochs."""
+    copy = Path(shutil.copytree(everything, tmp_path / "blobs"))
+    arms, results = find(["full", "k1"]), Results(copy)
+    plan = plan_of(EPOCHS, Volume(3.0), Volume(1.0, 1 - FRACTION_AFTER))
+    config = Config("blobs", [CONFIG], "", [], None, plan, [])
+    jobs = ArmJobs(config, arms, [7, 8], Trunks(results, active=False))
+    (copy / "k1" / "seed-7.json").unlink()
+    full = record(copy, "full")
+    epochs = sum(sum(epoch["seconds"].values()) for epoch in full["epochs"])
+    beside = full["comparison"]["seconds"] - epochs
+    left = [(arm, seed) for arm, seed in jobs.all if not results.has(arm.name, seed)]
+    assert len(left) == 3
+    expected = 3 * beside + epochs * (18 + 6 + 6) / 18
+    assert seconds_left(jobs, results, left, workers=1) == pytest.approx(expected)
+    assert seconds_left(jobs, results, left, workers=3) == pytest.approx(max(expected / 3, beside + epochs))
 
 
-def test_the_random_epoch_is_uniform_between_the_first_and_the_last():
-    plan = Plan(6, Volume(3.0), Volume(), {})
-    counts = np.bincount([quantity("random_epoch", plan, seed, None) for seed in range(2000)], minlength=6)
-    assert counts[0] == 0
-    assert counts[1:] == pytest.approx([400] * 5, abs=80)  # 4.5 standard deviations
+def test_how_long_it_takes_is_said_after_the_first_run_and_by_the_records_before_any(tmp_path, monkeypatch, capsys):
+    arguments = ("--config", written(tmp_path), "--arms", "k1", "full", "--results", tmp_path, "--seeds")
+    assert compare(monkeypatch, *arguments, 1) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (said,) = [index for index, line in enumerate(lines) if line.startswith("About ")]
+    assert lines[said - 1].startswith("k1, seed 7: ")
+    assert "for the 1 run left" in lines[said]
+    assert compare(monkeypatch, *arguments, 2) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "for the 2 runs left" in lines[1]
 
 
-def test_shuffling_depends_on_the_seed_alone():
-    values = [float(i) for i in range(10)]
-    state = torch.get_rng_state()
-    assert shuffled(values, 3) == shuffled(values, 3) != shuffled(values, 4)
-    assert sorted(shuffled(values, 3)) == values
-    assert torch.equal(torch.get_rng_state(), state)
+def test_arms_that_begin_as_ours_or_full_do_go_on_from_them(everything):
+    resumed = {name for name in shipped() if record(everything, name)["comparison"]["resumed"]}
+    assert resumed == {"fixed", "random", "ours_annealed", "ours_unannealed"}
+    assert not list(everything.rglob("*.ckpt"))
 
 
-# InfoBatch
+def test_arms_that_go_on_from_others_are_bit_for_bit_those_from_the_beginning(tmp_path, monkeypatch):
+    data = {"class_path": "test_oracle.AugmentedBlobs"}
+    arms = ("--arms", "[ours, full, fixed, random, ours_annealed]", "--seeds", 1)
+    for how in ("trunk", "scratch"):
+        (tmp_path / how).mkdir()
+        config = written(tmp_path / how, {"data": data})
+        assert compare(monkeypatch, "--config", config, *arms, "--from", how, "--results", tmp_path / how) == 0
+    for arm in ("fixed", "random", "ours_annealed"):
+        trunk, scratch = (record(tmp_path / how / "blobs", arm) for how in ("trunk", "scratch"))
+        assert [run["comparison"]["resumed"] for run in (trunk, scratch)] == [True, False]
+        assert trunk["metrics"] == scratch["metrics"]
+        assert drawn(trunk) == drawn(scratch)
+        assert [epoch["metrics"] for epoch in trunk["epochs"]] == [epoch["metrics"] for epoch in scratch["epochs"]]
+        assert trunk["comparison"]["rates"] == scratch["comparison"]["rates"]
 
 
-def test_infobatch_leaves_out_half_of_the_samples_below_the_mean_and_makes_up_for_them():
-    losses = torch.tensor([0.1, 0.2, 0.3, 0.4, 9.0, 9.5])  # mean 3.25: four are below
-    scores = Scores(6, pruning_ratio=0.5, seed=1)
-    scores.update(torch.arange(6), losses)
-    kept = scores.select(epoch=1, pruned=True).tolist()
-    assert {4, 5} <= set(kept)
-    assert len(kept) == 4
-    assert scores.weights.tolist() == [2, 2, 2, 2, 1, 1]
+@pytest.mark.parametrize("form", [["k1", "full"], ["k1,full"], ["[k1, full]"], ["[k1,", "full]"]], ids=str)
+def test_arms_are_given_in_any_form_of_a_list(form, tmp_path):
+    options = parse(["--config", str(written(tmp_path)), "--arms", *form])
+    assert [arm.name for arm in options.arms] == ["k1", "full"]
 
 
-def test_infobatch_gives_the_full_gradient_on_average():
-    losses = torch.rand(40, generator=torch.Generator().manual_seed(0)).double()
-    scores = Scores(40, pruning_ratio=0.5, seed=3)
-    scores.update(torch.arange(40), losses)
-    sums = []
-    for epoch in range(4000):
-        kept = scores.select(epoch, pruned=True)
-        sums.append((losses[kept] * scores.weights[kept]).sum().item())
-    small = int((losses < losses.mean()).sum())
-    # an odd number below the mean is halved downwards: one half of a sample more is kept
-    excess = losses[losses < losses.mean()].sum().item() * (2 * (small - small // 2) / small - 1)
-    error = np.std(sums) / math.sqrt(len(sums))
-    assert np.mean(sums) == pytest.approx(losses.sum().item() + excess, abs=5 * error)
-
-
-def test_infobatch_leaves_nothing_out_before_the_first_loss_and_in_the_last_part():
-    scores = Scores(6, pruning_ratio=0.5, seed=1)
-    assert scores.select(0, pruned=True).tolist() == list(range(6))
-    scores.update(torch.tensor([2, 2]), torch.tensor([5.0, 0.5]))
-    assert scores.scores.tolist() == [1, 1, 0.5, 1, 1, 1]
-    assert scores.select(5, pruned=False).tolist() == list(range(6))
-    assert scores.weights.tolist() == [1] * 6
-
-
-def test_infobatch_passes_see_every_kept_sample_equally_often_but_for_the_last_pass():
-    kept = torch.tensor([1, 3, 4])
-    indices = Scores(6, 0.5, seed=1).passes(kept, 8, epoch=0).tolist()
-    assert sorted(indices[:3]) == sorted(indices[3:6]) == [1, 3, 4]
-    assert len(indices) == 8
-
-
-def test_infobatch_without_pruning_is_ordinary_training(tmp_path, trainer_for):
-    """r = 0 and one pass an epoch: the plain gradient of every sample once; against a loop in plain torch."""
-    from lightning_critperiod.compare import InfoBatch
-    from lightning_critperiod.models import ImageClassifier
-
-    torch.manual_seed(0)
-    model = ImageClassifier(TwoLayers(), optimizer=lambda p: torch.optim.SGD(p, lr=0.05))
-    twin = TwoLayers()
-    twin.load_state_dict(model.network.state_dict())
-    seen = []
-    model.network.register_forward_hook(lambda m, i, o: seen.append(i[0].clone()) if m.training else None)
-    data = Blobs()
-    trainer_for(InfoBatch(2 * N, pruning_ratio=0.0), max_epochs=2, limit_val_batches=0).fit(model, datamodule=data)
-    points, labels = data.train_dataloader().dataset.tensors
-    optimizer = torch.optim.SGD(twin.parameters(), lr=0.05)
-    for batch in seen:
-        chosen = labels[(batch[:, None] == points).all(2).int().argmax(1)]
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(twin(batch), chosen).backward()
-        optimizer.step()
-    assert torch.cat(seen).unique(dim=0).shape[0] == N
-    assert len(seen) == 2 * N // BATCH
-    for ours, theirs in zip(model.network.parameters(), twin.parameters(), strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-6)
-    assert "training_step" not in vars(model)
-    assert data.augmentation_multiplier == 3
-
-
-def test_infobatch_refuses_a_loader_that_draws_otherwise(trainer_for):
-    from torch.utils.data import WeightedRandomSampler
-
-    from lightning_critperiod.compare import InfoBatch
-    from lightning_critperiod.models import ImageClassifier
-
-    dataset = Blobs().train_dataloader().dataset
-    loader = DataLoader(dataset, sampler=WeightedRandomSampler(torch.ones(N), N))
-    with pytest.raises(ValueError, match="each sample of its dataset once, got DataLoader with WeightedRandomSampler"):
-        trainer_for(InfoBatch(N)).fit(ImageClassifier(TwoLayers()), loader, Blobs().val_dataloader())
-
-
-def test_rates_are_noted_per_optimizer_step_when_gradients_accumulate(trainer_for):
-    from lightning_critperiod.compare import RecordRates
-    from lightning_critperiod.models import ImageClassifier
-
-    rates = RecordRates()
-    trainer = trainer_for(rates, max_epochs=2, accumulate_grad_batches=3, limit_val_batches=0)
-    trainer.fit(ImageClassifier(TwoLayers()), datamodule=Blobs(augmentation_multiplier=1))
-    assert sum(steps for _, steps in rates.rates) == trainer.global_step == 6
+def test_arms_and_records_of_version_01_have_the_class_paths_of_today(tmp_path):
+    old = tmp_path / "mine.yaml"
+    old.write_text("critical_period: {signal: {class_path: lightning_critperiod.compare.NoSignal}}\n")
+    (arm,) = find([str(old)])
+    assert arm.overrides["critical_period"]["signal"]["class_path"] == "lightning_critperiod.studies.baselines.NoSignal"
+    study = Results(Path(__file__).parents[1] / "results" / "digits")
+    for arm in find(["ours", "full", "k1", "infobatch", "placebo"]):
+        assert study.load(arm, 0).arm == arm.name
 
 
 def test_the_small_configs_state_their_margin():

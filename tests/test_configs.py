@@ -8,8 +8,17 @@ import pytest
 import torch
 from lightning.pytorch.cli import LightningCLI
 
-from lightning_critperiod import CostMonitor, CriticalPeriodCallback, LayerRotation, Recipe, Slope, Volume
-from lightning_critperiod.cli import CritperiodCLI
+from lightning_critperiod import (
+    CostMonitor,
+    CriticalPeriodCallback,
+    LayerRotation,
+    Recipe,
+    Slope,
+    Volume,
+    shipped_configs,
+)
+from lightning_critperiod.cli.lightning_cli import CritperiodCLI
+from lightning_critperiod.shipped_configs import find_config, with_files
 
 # LightningCLI 2.6.6 calls what jsonargparse 4.53 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.JsonargparseDeprecationWarning")
@@ -129,3 +138,39 @@ def test_the_papers_other_optimizers_replace_sgd_and_all_its_arguments(name):
     assert type(optimizer) is OPTIMIZERS[name]
     assert optimizer.defaults.get("momentum", 0) == 0
     assert optimizer.defaults["weight_decay"] == 0
+
+
+NAMES = sorted(path.relative_to(CONFIGS).with_suffix("").as_posix() for path in CONFIGS.rglob("*.yaml"))
+
+
+def test_every_config_is_found_by_its_name_in_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert shipped_configs.names() == NAMES
+    assert {"digits", "small/digits", "paper/resnet20"} <= set(NAMES)
+    for name in NAMES:
+        assert find_config(name).read_text() == (CONFIGS / f"{name}.yaml").read_text()
+
+
+def test_a_file_of_ones_own_goes_before_a_shipped_config_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("digits").write_text("trainer: {max_epochs: 1}\n")
+    assert find_config("digits") == Path("digits")
+    assert find_config("small/digits").is_file()
+
+
+@pytest.mark.parametrize("name", ["digitz", "digits.yaml", "small", "../configs/digits", ""])
+def test_a_name_that_is_neither_is_refused_with_the_shipped_names(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no shipped config either: cifar10_resnet20, digits, paper/adagrad"):
+        find_config(name)
+
+
+def test_names_become_files_wherever_a_command_line_takes_a_config(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("trainer: {max_epochs: 1}\n")
+    words = ["--config", "digits", "-c", "mine.yaml", "--config=paper/adamw", "--trainer.logger", "digits"]
+    digits, adamw = (str(find_config(name)) for name in ("digits", "paper/adamw"))
+    expected = ["--config", digits, "-c", "mine.yaml", f"--config={adamw}", "--trainer.logger", "digits"]
+    assert with_files(words) == expected
+    text = "{seed_everything: 1}"  # a config itself
+    assert with_files(["--config", text]) == ["--config", text]

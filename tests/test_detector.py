@@ -4,8 +4,9 @@ import math
 import random
 
 import pytest
+from conftest import TinyData, TinyModel, make_trainer
 
-from lightning_critperiod import AtEpoch, LowOutlier, Never, Plateau, Slope
+from lightning_critperiod import AtEpoch, CriticalPeriodCallback, LowOutlier, Never, Plateau, Recipe, Slope, Worthwhile
 from lightning_critperiod.detector import Decision, Detector, filled, replay
 
 RULES = [Slope(window=3), Plateau(patience=2), LowOutlier(every_n_epochs=2), AtEpoch(4), Never()]
@@ -56,3 +57,23 @@ def test_nothing_decided_says_why_not():
     detector = Detector("layer_rotation", Never(), 3)
     assert replay(Never(), {0: 1.0}, 3) == Decision()
     assert detector.why_not(3) == "critical period not over in 3 epochs: Never() never fired"
+
+
+@pytest.mark.parametrize(
+    "rule", [Slope(min_epochs=0), LowOutlier(), LowOutlier(every_n_epochs=1, min_epochs=0), Worthwhile(1.0, "min")]
+)
+def test_a_rule_never_fires_before_its_least_epochs_and_may_fire_then(rule):
+    """Truth: any of many histories on which it fires, cut shorter and shorter."""
+    generator, ends = random.Random(1), []
+    for _ in range(300):
+        history = {e: 3 * min(e, 2) / 30 + generator.gauss(0, 1e-3) - (generator.random() < 0.3) for e in range(30)}
+        ends.append(replay(rule, history, 31).end_epoch or 99)
+    assert min(ends) == rule.least_epochs
+
+
+def test_a_run_too_short_for_its_rule_is_told_so_when_it_starts(tmp_path, caplog):
+    model = TinyModel()
+    make_trainer(tmp_path, [CriticalPeriodCallback(rule=Slope(), recipe=Recipe())], max_epochs=4).fit(model, TinyData())
+    assert (
+        "can't end in this run: Slope needs 5 finished epochs, and one more to act on; max_epochs is 4" in caplog.text
+    )

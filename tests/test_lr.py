@@ -34,9 +34,10 @@ SCHEDULERS = {
     "warm-up, then cosine": warm_up_then_cosine,
     "polynomial": lambda o, total: lr_scheduler.PolynomialLR(o, total_iters=total, power=2),
     "cyclic": lambda o, total: lr_scheduler.CyclicLR(o, 0.01, 0.1, step_size_up=7, cycle_momentum=False),
-    "chained": lambda o, total: lr_scheduler.ChainedScheduler(
-        [lr_scheduler.ConstantLR(o, factor=0.5, total_iters=total // 3), lr_scheduler.ExponentialLR(o, gamma=0.99)]
-    ),
+    "chained": lambda o, total: lr_scheduler.ChainedScheduler([
+        lr_scheduler.ConstantLR(o, factor=0.5, total_iters=total // 3),
+        lr_scheduler.ExponentialLR(o, gamma=0.99),
+    ]),
 }
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*`OneCycleLR` scheduler is using .interval.*")

@@ -85,11 +85,19 @@ BOTH = ["lightning.pytorch", "pytorch_lightning"]
 ORDERS = {
     "lightning alone": ([], "lightning.pytorch", BOTH[:1], True),
     "pytorch_lightning alone": ([], "pytorch_lightning", BOTH[1:], True),
-    "ours, then lightning": (["lightning_critperiod"], "lightning.pytorch", BOTH, True),
-    "ours, then pytorch_lightning": (["lightning_critperiod"], "pytorch_lightning", BOTH, True),
+    "ours, then lightning": (["lightning_critperiod"], "lightning.pytorch", BOTH[:1], True),
+    "ours, then pytorch_lightning": (["lightning_critperiod"], "pytorch_lightning", BOTH[1:], True),
+    "our callback, then lightning": (["lightning_critperiod.callback"], "lightning.pytorch", BOTH, True),
+    "our callback, then pytorch_lightning": (["lightning_critperiod.callback"], "pytorch_lightning", BOTH, True),
     "both, then ours": (BOTH, "pytorch_lightning", BOTH, True),
-    "lightning, ours, and only then pytorch_lightning: no CLI": (
+    "lightning, ours, and only then pytorch_lightning": (
         [BOTH[0], "lightning_critperiod"],
+        "pytorch_lightning",
+        BOTH,
+        True,
+    ),
+    "lightning, our callback, and only then pytorch_lightning: no CLI": (
+        [BOTH[0], "lightning_critperiod.callback"],
         "pytorch_lightning",
         BOTH,
         False,

@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import CombinedLoader
 from torch.utils.data import DataLoader
 
-from lightning_critperiod import AtEpoch, CriticalPeriodCallback, LayerRotation, Recipe, Volume
+from lightning_critperiod import AtEpoch, Change, CriticalPeriodCallback, LayerRotation, Recipe, Volume
 from lightning_critperiod.recipe import require_number
 
 PLAIN = (int, float, str, bool, type(None))
@@ -314,3 +314,48 @@ def test_the_same_trainer_fits_again_without_us(tmp_path, error):
     model.samples.clear()
     trainer.fit(model, data)
     assert {epoch: sum(map(len, batches)) for epoch, batches in model.samples.items()} == {2: 33}
+
+
+class Fails(Change):
+    """A change of a user's own that fails in one of its hooks from the second epoch on."""
+
+    name = "fails"
+
+    def __init__(self, hook):
+        self.hook = hook
+
+    def setup(self, trainer, pl_module):
+        self.trainer = trainer
+
+    def _at(self, hook):
+        if hook == self.hook and self.trainer.current_epoch:
+            raise RuntimeError("on purpose")
+
+    def apply(self, phase):
+        self._at("apply")
+
+    def on_train_batch_start(self, *_):
+        self._at("on_train_batch_start")
+
+    def on_before_optimizer_step(self, *_):
+        self._at("on_before_optimizer_step")
+
+    def on_train_batch_end(self, *_):
+        self._at("on_train_batch_end")
+
+    def undo(self):
+        self._at("undo")
+
+
+@pytest.mark.parametrize(
+    "hook", ["apply", "on_train_batch_start", "on_before_optimizer_step", "on_train_batch_end", "undo"]
+)
+def test_a_change_that_fails_after_the_first_batch_is_one_warning_and_ends_no_training(tmp_path, hook):
+    data, model = Repeats(), Model()
+    recipe = Recipe(after=Volume(), changes=[Fails(hook)])
+    trainer = make_trainer(tmp_path, [CriticalPeriodCallback(rule=AtEpoch(1), recipe=recipe)], max_epochs=3)
+    with pytest.warns(UserWarning, match=r"failed while \w+ fails \(RuntimeError: on purpose\)") as said:
+        trainer.fit(model, data)
+    assert len([warning for warning in said if "on purpose" in str(warning.message)]) == 1
+    assert trainer.current_epoch == 3
+    assert_gone(trainer, data)

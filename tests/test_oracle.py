@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 import os
@@ -19,9 +20,13 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_critperiod import CriticalPeriodCallback, Slope, cli
-from lightning_critperiod.oracle import figure1, figure2, load, redraw
-from lightning_critperiod.oracle.arms import default_epochs
-from lightning_critperiod.oracle.jobs import BranchJobs, rule_epoch
+from lightning_critperiod.studies.oracle.branch_jobs import BranchJobs, rule_epoch
+from lightning_critperiod.studies.oracle.sweep import load
+from lightning_critperiod.studies.oracle.sweep_pages import redraw
+from lightning_critperiod.studies.oracle.switch_figures import figure1, figure2
+from lightning_critperiod.studies.oracle.switch_table import findings, switch_cells
+from lightning_critperiod.studies.oracle.switches import default_epochs
+from lightning_critperiod.studies.study_run import load_run
 
 SWITCHES = (0, 2, 4)
 RULE_FIRES = 3
@@ -171,13 +176,15 @@ def test_the_rule_is_asked_on_the_full_run_and_switches_there_as_it_would_have_i
 
 
 def test_a_rule_that_reads_the_signal_sees_no_later_epoch(study):
-    found = record(study, "full")
-    signal_of = {epoch["epoch"]: epoch["signal"] for epoch in found["epochs"]}
+    found = load_run(study / "full" / "seed-7.json")
+    signal_of = found.record.history
     rule = Slope(window=2, max_angle=30.0)
     fires = [e + 1 for e in range(EPOCHS - 1) if rule({k: signal_of[k] for k in range(e + 1)}, EPOCHS)]
     assert rule_epoch(rule, found) == (fires[0] if fires else None)
-    found["epochs"][-1]["signal"] = 1e6
-    assert rule_epoch(rule, found) == (fires[0] if fires else None)
+    epochs = found.record.epochs
+    last = dataclasses.replace(epochs[-1], signal=1e6)
+    changed = dataclasses.replace(found.record, epochs=(*epochs[:-1], last))
+    assert rule_epoch(rule, dataclasses.replace(found, record=changed)) == (fires[0] if fires else None)
 
 
 def test_the_detector_sees_no_test_data(study):
@@ -194,13 +201,13 @@ def test_no_checkpoint_stays_behind(studies):
 
 
 def test_the_trunk_keeps_the_epochs_of_the_grid_and_that_of_the_rule_and_no_other(tmp_path, monkeypatch):
-    seen, finished = [], BranchJobs.finished
+    seen, ended = [], BranchJobs.ended
 
-    def look(jobs, seed):
+    def look(jobs, arm, seed):
         seen.append({file.name for file in (tmp_path / "blobs" / ".checkpoints").rglob("*.*")})
-        finished(jobs, seed)
+        ended(jobs, arm, seed)
 
-    monkeypatch.setattr(BranchJobs, "finished", look)
+    monkeypatch.setattr(BranchJobs, "ended", look)
     arguments = ("--switch-epochs", 4, "--annealing", 0.5, "--seeds", 1, "--results", tmp_path)
     assert oracle(monkeypatch, "--config", written(tmp_path), *arguments) == 0
     assert seen == [{"epoch-4.ckpt", f"epoch-{RULE_FIRES}.ckpt"}] * 4
@@ -225,6 +232,27 @@ def test_differences_are_paired_by_seed_and_the_saving_is_that_of_whole_runs(stu
     assert [p.annealing for p in points] == [0, 0.5]
     e = np.subtract(accuracy["rule-annealing-0.5"], accuracy["rule"])
     assert f"{e.mean():+.2f}" in (study / "table.md").read_text().split("## Figure 2")[1]
+
+
+def test_a_sweep_by_a_loss_calls_worse_what_is_higher(study, tmp_path):
+    copy = Path(shutil.copytree(study, tmp_path / "blobs"))
+    known = json.loads((copy / "study.json").read_text())
+    (copy / "study.json").write_text(json.dumps({**known, "metric": "test_loss", "mode": "min"}))
+    sweep = load(copy)
+    loss = {
+        arm: np.array([record(study, arm, seed)["metrics"]["test"]["test_loss"] for seed in (7, 8)])
+        for arm in ("full", *(f"epoch-{epoch}" for epoch in SWITCHES))
+    }
+    half = 12.706204736432095 / math.sqrt(2)  # t(0.975, 1), from a table
+    more = {epoch: loss[f"epoch-{epoch}"] - loss["full"] for epoch in SWITCHES}
+    worse = [str(epoch) for epoch, d in more.items() if d.mean() - half * d.std(ddof=1) > 0]
+    said = [text for text in findings(sweep) if text.startswith("Worse than the full recipe")]
+    expected = [f"Worse than the full recipe, by the whole interval: switches at {', '.join(worse)}."]
+    assert said == (expected if worse else [])
+    assert [point.to_full.mean for point in sweep.switches] == pytest.approx([d.mean() for d in more.values()])
+    assert "test_loss" in switch_cells(sweep)[0]
+    assert figure1(sweep).axes[0].get_ylabel() == "test_loss (lower is better)"
+    assert figure1(sweep).axes[1].get_ylabel() == "against full, lower is better"
 
 
 def test_the_table_says_what_the_points_are_and_that_they_are_not_independent(study):
@@ -337,9 +365,7 @@ def test_the_default_grid_is_eight_epochs_evenly_over_the_run():
         (["--at", 3], {}, "give --annealing too"),
         (["--seeds", 0], {}, "seeds must be an int from 1 up"),
         (["--from", "the middle"], {}, "invalid choice"),
-        ([], {"seed_everything": None}, "seed_everything must be a number.*got None"),
         ([], {"data": {"class_path": "test_compare.Untested"}}, "must have a test set"),
-        ([], {"critical_period": None}, "there is no critical_period.recipe"),
         (
             [],
             {"critical_period": {"recipe": {"after": {"augmentation_multiplier": 3.0, "pruning_ratio": 0.0}}}},

@@ -1,7 +1,9 @@
 import io
 import json
+import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import lightning.pytorch as L
@@ -10,7 +12,16 @@ import torch
 from rich.console import Console
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_critperiod import CostMonitor, CriticalPeriodCallback, MonitoredMetric, costs
+from lightning_critperiod import (
+    Cooldown,
+    CostMonitor,
+    CriticalPeriodCallback,
+    EarlyCooldown,
+    Guard,
+    MonitoredMetric,
+    Phased,
+    costs,
+)
 from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.record import Record, Span, load
 from lightning_critperiod.report import RunRecorder, savings
@@ -173,7 +184,8 @@ def test_a_run_that_dies_leaves_the_report_of_what_it_did(tmp_path, where, error
     record = load(tmp_path)
     assert record.status == "interrupted"
     assert record.error == f"{error.__name__}: lights out"
-    assert record.measured.samples == {"training": 400, "validation": 440, "configure_optimizers": 0}[where]
+    # The batch that the run died in was drawn.
+    assert record.measured.samples == {"training": 404, "validation": 440, "configure_optimizers": 0}[where]
     assert (
         f"interrupted after {0 if where == 'configure_optimizers' else 4} of 8" in (tmp_path / "report.md").read_text()
     )
@@ -189,8 +201,8 @@ def test_an_epoch_that_was_cut_short_is_projected_in_proportion(tmp_path):
     with pytest.raises(RuntimeError, match="cut"):
         run(tmp_path, switched(), CostMonitor(), Stop())
     record = load(tmp_path)
-    assert record.epochs[4].samples == 20
-    assert record.projected.samples == 120 * 4 + 60
+    assert record.epochs[4].samples == 24  # the batch that the run died in was drawn
+    assert record.projected.samples == 120 * 4 + 72
 
 
 def test_a_killed_process_leaves_a_report_that_says_that_it_was_running(tmp_path):
@@ -438,6 +450,79 @@ def test_under_ddp_one_process_reports_what_all_of_them_drew(tmp_path):
     assert (done.stdout + done.stderr).count("samples drawn") == 1
 
 
+def test_a_cooldown_that_ended_the_run_early_counts_the_epochs_that_it_left_out_as_saved(tmp_path):
+    recipe = Recipe(after=Volume(), annealing_fraction=0, cooldown=Cooldown(fraction=0.5, min_epochs=2))
+    recorder, _ = run(tmp_path, CriticalPeriodCallback(rule=AtEpoch(3), recipe=recipe), CostMonitor(), max_epochs=12)
+    record = load(tmp_path)
+    assert (record.run.max_epochs, record.run.epochs_done) == (12, 5)
+    assert (record.decision.cooldown_epoch, record.decision.last_epoch) == (3, 4)
+    assert record.decision.phases == (Span("during", 0, 2), Span("cooldown", 3, 4))
+    assert [epoch.settings["cooldown"] for epoch in record.epochs[:4]] == [1, 1, 1, 1]
+    assert (record.projected.epochs_left_out, record.projected.epochs_projected) == (7, 0)
+    assert record.projected.samples == 12 * SAMPLES
+    measured = record.measured.seconds_by_phase
+    rate = statistics.median(epoch.seconds["training"] for epoch in record.epochs[1:])
+    assert record.projected.seconds_by_phase["training"] == pytest.approx(measured["training"] + 7 * rate)
+    mean = statistics.fmean(epoch.seconds["validation"] for epoch in record.epochs)
+    assert record.projected.seconds_by_phase["validation"] == pytest.approx(measured["validation"] + 7 * mean)
+    said = " ".join(shown(recorder).split())
+    assert "A cooldown ended the run after 5 of at most 12 epochs; the others count as saved." in said
+
+
+def test_the_report_of_an_early_cooldown_says_with_which_weights_it_ended(tmp_path):
+    callback = EarlyCooldown("val_loss", min_gain=100.0)  # no gain is worth it
+    run(tmp_path, callback, CostMonitor(), max_epochs=60)
+    record = load(tmp_path)
+    assert record.run.max_epochs == 60
+    assert record.decision.last_epoch == record.run.epochs_done - 1 < 59
+    assert record.decision.final_weights == callback.final_weights != ""
+    assert f"The model has the {callback.final_weights} weights." in (tmp_path / "report.md").read_text()
+    assert (record.epochs[-1].phase, record.measured.samples) == ("cooldown", record.run.epochs_done * SAMPLES)
+
+
+def test_a_step_that_became_cheaper_counts_as_saved_though_as_much_was_drawn(tmp_path):
+    class Slow(Net):
+        pause = 0.01
+
+        def training_step(self, batch, batch_idx):
+            time.sleep(self.pause)
+            return super().training_step(batch, batch_idx)
+
+    recipe = Recipe(after=Volume(), annealing_fraction=0, changes=[Phased("pause", after=0.0)])
+    callback = CriticalPeriodCallback(rule=AtEpoch(4), recipe=recipe)
+    run(tmp_path, callback, CostMonitor(), net=Slow())
+    record = load(tmp_path)
+    assert [epoch.settings for epoch in record.epochs] == [{"phased/pause": 0.01}] * 4 + [{"phased/pause": 0.0}] * 4
+    assert record.decision.recipe.changes == {"phased/pause": "during 0.01, after 0.0"}
+    assert record.projected.samples == record.measured.samples == EPOCHS * SAMPLES
+    assert record.projected.epochs_projected == 4
+    during = [epoch.seconds["training"] for epoch in record.epochs[:4]]
+    expected = sum(during) + 4 * statistics.median(during[1:])  # the first holds the warm-up
+    assert record.projected.seconds_by_phase["training"] == pytest.approx(expected)
+
+
+def test_what_a_guard_took_back_is_the_first_phase_again(tmp_path):
+    class Drops(Net):
+        def validation_step(self, batch, batch_idx):
+            self.log("val_acc", 0.9 if self.current_epoch < 3 else 0.1)
+
+    guard = Guard("val_acc", max_drop=0.1, mode="max")
+    recorder, _ = run(tmp_path, switched(guard=guard), CostMonitor(), net=Drops())
+    record = load(tmp_path)
+    assert record.decision.back_epoch == 4
+    assert [epoch.phase for epoch in record.epochs] == ["during"] * 3 + ["after"] + ["during"] * 4
+    assert record.projected.epochs_projected == 1
+    assert record.decision.guard_reason[1:] in shown(recorder)
+
+
+@pytest.mark.slow
+def test_a_record_is_there_after_a_fit_in_spawned_processes(tmp_path):
+    monitor = CostMonitor()
+    fit(tmp_path, monitor, strategy="ddp_spawn", devices=2, max_epochs=2)
+    assert monitor.recorder.record == load(tmp_path)
+    assert monitor.recorder.folder == tmp_path
+
+
 CELL = """
 import lightning.pytorch as L
 from lightning.pytorch.demos.boring_classes import BoringModel
@@ -461,6 +546,9 @@ def test_a_notebook_shows_the_summary_as_html(tmp_path):
     assert "samples drawn" not in "".join(output.text for output in outputs if output.output_type == "stream")
 
 
-def test_the_monitor_loads_no_ipython(tmp_path):
-    code = "import sys; import lightning_critperiod; sys.exit('IPython' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+@pytest.mark.parametrize(("error", "told"), [(RuntimeError, False), (KeyboardInterrupt, True)])
+def test_a_run_that_is_stopped_by_hand_still_says_what_it_cost(tmp_path, capsys, error, told):
+    with pytest.raises((RuntimeError, SystemExit)):
+        fit(tmp_path, CostMonitor(), net=Net("training", error))
+    assert load(tmp_path).status == "interrupted"
+    assert ("samples drawn" in capsys.readouterr().out) == told

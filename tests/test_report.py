@@ -365,8 +365,11 @@ def test_a_run_that_a_cooldown_ended_says_after_how_many_of_the_planned_epochs()
     run = record(decision=COOLED, run={"max_epochs": 40}, projected={"epochs_left_out": 32})
     assert "A cooldown ended the run after 8 of at most 40 epochs; the others count as saved." in headline(run)
     assert not found(run, "Every epoch drew")
-    for changes in ({"run": {"max_epochs": None}}, {"run": {"max_epochs": 8}}, {"run": {"epochs_done": 6}}):
+    assert "A cooldown ended the run after 8 epochs." in headline(record(decision=COOLED, run={"max_epochs": None}))
+    for changes in ({"run": {"max_epochs": 8}}, {"run": {"epochs_done": 6}}):
         assert "A cooldown ended" not in headline(record(decision=COOLED, **changes))
+    averaged = record(decision={**COOLED, "final_weights": "averaged"})
+    assert headline(averaged).endswith("The model has the averaged weights.")
 
 
 def test_a_guard_that_took_the_changes_back_says_why():

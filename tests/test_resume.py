@@ -282,7 +282,7 @@ def test_a_training_metric_has_no_value_after_a_resume_from_a_checkpoint_of_vali
 
 
 SIGNALS = {
-    "rotation": (lambda: drive(rule=Slope(window=2, max_angle=89)), some),
+    "rotation": (lambda: drive(rule=Slope(window=2, max_angle=89, after_rise=False)), some),
     "confusion": (lambda: drive(GradientConfusion(probe_batches=3)), some),
     "confusion in training": (lambda: drive(TrainingGradientConfusion(3)), some),
     "predictiveness": (lambda: drive(GradientPredictiveness(probe_batches=3)), some),

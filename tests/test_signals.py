@@ -137,6 +137,14 @@ def test_rotation_does_not_depend_on_the_size_of_the_weights(scale):
     assert layer_rotation([initial], [current]).item() == pytest.approx(distance(initial, current), rel=1e-4)
 
 
+@pytest.mark.parametrize("scale", [0.5, 0.99, 1.0001, 3.0])
+def test_rotation_of_a_small_turn_is_as_exact_where_the_length_changed_much_more(scale):
+    generator = torch.Generator().manual_seed(0)
+    initial = torch.randn(300, 300, generator=generator)
+    current = (initial + 1e-4 * torch.randn(300, 300, generator=generator)) * scale
+    assert layer_rotation([initial], [current]).item() == pytest.approx(distance(initial, current), rel=1e-4)
+
+
 def test_rotation_of_float16_weights_does_not_overflow():
     initial = torch.full((300, 300), 6e4, dtype=torch.float16)
     current = torch.cat([initial[:150], -initial[:150]])

@@ -9,6 +9,7 @@ from lightning_critperiod.changes.guard import Guard, GuardWatch
 from lightning_critperiod.changes.lr_clock import EpochClock
 from lightning_critperiod.changes.phased import Phased
 from lightning_critperiod.changes.train_loaders import TrainLoaders
+from lightning_critperiod.changes.validate_sparsely import ValidateSparsely
 from lightning_critperiod.changes.volume import VolumeChange
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "GuardWatch",
     "Phased",
     "TrainLoaders",
+    "ValidateSparsely",
     "VolumeChange",
     "declared_loader",
     "own_volume",

@@ -4,6 +4,7 @@ import functools
 import math
 from typing import Any
 
+from lightning_utilities.core.rank_zero import rank_zero_info
 from torch import Tensor
 from typing_extensions import override
 
@@ -11,7 +12,7 @@ from lightning_critperiod.lightning_seam import Overrides, finished_epochs, unfi
 from lightning_critperiod.recipe import Change, Cooldown
 from lightning_critperiod.timeline import Phase
 
-KEPT = ("momentum", "betas")
+KEPT = {"momentum", "betas"}
 """What schedulers such as OneCycleLR change beside the learning rate; it stands still in the cooldown."""
 
 
@@ -30,7 +31,6 @@ class CooldownChange(Change):
         start_epoch: c; None as long as there is no cooldown.
         length: d, in epochs.
         reason: Why it began, in words.
-        undone: Whether this run was resumed from the checkpoint of the moment before the cooldown.
     """
 
     name = "cooldown"
@@ -46,18 +46,23 @@ class CooldownChange(Change):
         self.start_epoch: int | None = None
         self.length = 0.0
         self.reason = ""
-        self.undone = False
         self._rates: list[list[dict[str, Any]]] = []
-        self._batches_before = self._batches_now = 0  # of an epoch, for loaders that have no length
+        self._batches: dict[int, int] = {}  # epoch -> its batches so far, of the last two
 
     @property
     def last_epoch(self) -> int | None:
         """The last epoch of the run; None as long as there is no cooldown."""
         return None if self.start_epoch is None else math.ceil(self.start_epoch + self.length - 1e-9) - 1
 
+    @property
+    def learned(self) -> float:
+        """Batches of the last complete epoch, for loaders that have no length; infinite before there is one."""
+        return self._batches.get(finished_epochs(self._trainer) - 1, math.inf)
+
     def begin(self, epoch: int, length: float, reason: str) -> None:
-        """The cooldown begins with a 0-based epoch and lasts ``length`` epochs."""
+        """The cooldown begins with a 0-based epoch and lasts ``length`` epochs, from the rates as they are now."""
         self.start_epoch, self.length, self.reason = epoch, length, reason
+        self._rates = [[_kept(group, epoch) for group in each.param_groups] for each in self._trainer.optimizers]
 
     @override
     def setup(self, trainer: Any, pl_module: Any) -> None:
@@ -76,23 +81,21 @@ class CooldownChange(Change):
 
     @override
     def start(self, trainer: Any, pl_module: Any) -> None:
-        self._end_the_run()  # a run that was resumed after its last batch has no epoch left to begin
-
-    def _end_the_run(self) -> None:
-        loop = self._trainer.fit_loop
-        if self.last_epoch is not None and loop.max_epochs != self.last_epoch + 1:
-            self._overrides.put(loop, "max_epochs", self.last_epoch + 1)
+        last = self.last_epoch
+        if last is None or finished_epochs(trainer) <= last:
+            return
+        self._end_with(last)
+        rank_zero_info(
+            f"This run has ended with its cooldown after {last + 1} epochs, so nothing is trained: to go on at the "
+            "full rate, resume from the checkpoint of the moment before the cooldown."
+        )
 
     @override
     def apply(self, phase: Phase) -> None:
         """Begin the epoch; the phase says nothing here, because a guard does not take a cooldown back."""
-        trainer = self._trainer
-        self._batches_before, self._batches_now = self._batches_now or self._batches_before, 0
-        if self.start_epoch is None or finished_epochs(trainer) < self.start_epoch or self.last_epoch is None:
-            return
-        self._rates = self._rates or [[_rates(g) for g in optimizer.param_groups] for optimizer in trainer.optimizers]
-        self._end_the_run()
-        self._set_rates(self._part(unfinished_batches(trainer)))
+        if self.last_epoch is not None:
+            self._end_with(self.last_epoch)
+            self._set_rates(self._part(unfinished_batches(self._trainer)))
 
     @override
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
@@ -102,7 +105,8 @@ class CooldownChange(Change):
 
     @override
     def on_train_batch_end(self, trainer: Any, pl_module: Any, batch_idx: int) -> None:
-        self._batches_now = batch_idx + 1
+        epoch = finished_epochs(trainer)
+        self._batches = {e: n for e, n in self._batches.items() if e == epoch - 1} | {epoch: batch_idx + 1}
 
     @override
     def undo(self) -> None:
@@ -120,22 +124,26 @@ class CooldownChange(Change):
             "start_epoch": self.start_epoch,
             "length": self.length,
             "reason": self.reason,
-            "undone": self.undone,
             "rates": self._rates,
-            "batches": self._batches_now or self._batches_before,
+            "batches": dict(self._batches),
         }
 
     @override
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.start_epoch, self.length, self.reason = state["start_epoch"], state["length"], state["reason"]
-        self.undone, self._rates, self._batches_before = state["undone"], state["rates"], state["batches"]
+        self._rates, self._batches = state["rates"], dict(state["batches"])
+
+    def _end_with(self, last: int) -> None:
+        loop = self._trainer.fit_loop
+        if loop.max_epochs != last + 1:
+            self._overrides.put(loop, "max_epochs", last + 1)
 
     def _part(self, batches: int) -> float:
         """U when ``batches`` of this epoch are done."""
         trainer = self._trainer
         assert self.start_epoch is not None
         accumulate, whole = trainer.accumulate_grad_batches, trainer.num_training_batches
-        whole = (self._batches_before or math.inf) if whole == math.inf else whole
+        whole = self.learned if whole == math.inf else whole
         steps = math.ceil(batches / accumulate) if batches >= whole else batches // accumulate
         within = 0.0 if whole == math.inf else min(1.0, steps / math.ceil(whole / accumulate))
         return (finished_epochs(trainer) - self.start_epoch + within) / self.length
@@ -143,16 +151,18 @@ class CooldownChange(Change):
     def _set_rates(self, part: float) -> None:
         factor = self.cooldown.factor(part)
         for optimizer, groups in zip(self._trainer.optimizers, self._rates, strict=False):
+            groups += [_kept(group, 1) for group in optimizer.param_groups[len(groups) :]]  # added since, as by a thaw
             for group, at_start in zip(optimizer.param_groups, groups, strict=False):
                 _set(group, "lr", at_start["lr"] * factor)
-                for name in KEPT:
-                    if name in at_start:
-                        group[name] = tuple(at_start[name]) if name == "betas" else at_start[name]
+                for name in KEPT & at_start.keys():
+                    group[name] = tuple(at_start[name]) if name == "betas" else at_start[name]
 
 
-def _rates(group: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: group[name] for name in KEPT if name in group and not isinstance(group[name], Tensor)}
-    return {"lr": float(group["lr"]), **{name: list(v) if isinstance(v, tuple) else v for name, v in kept.items()}}
+def _kept(group: dict[str, Any], epoch: int) -> dict[str, Any]:
+    # A run that is a cooldown from its first step on has no time for the user's warm-up, which may begin at zero.
+    rate = max(float(group["lr"]), float(group.get("initial_lr", 0.0))) if epoch == 0 else float(group["lr"])
+    kept = {name: group[name] for name in KEPT & group.keys() if not isinstance(group[name], Tensor)}
+    return {"lr": rate, **{name: list(value) if name == "betas" else value for name, value in kept.items()}}
 
 
 def _set(group: dict[str, Any], name: str, value: float) -> None:

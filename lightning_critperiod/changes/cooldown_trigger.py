@@ -1,17 +1,34 @@
 """When a cooldown begins: the rule fired, the planned end or a budget comes near, or it is asked for."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lightning_utilities.core.rank_zero import rank_zero_info
+from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 
 from lightning_critperiod.changes.budget_meter import BudgetMeter
 from lightning_critperiod.changes.cooldown import CooldownChange
+from lightning_critperiod.lightning_seam import optimizer_steps
 
 CHECKPOINT = "before_cooldown.ckpt"
+"""The moment before, beside the files of ModelCheckpoint: a run that is resumed from it goes on at the full rate."""
 REQUEST = "cool_down"
-"""A file of this name in the run's folder asks for the cooldown."""
+"""A file of this name in the run's folder asks for the cooldown; it is deleted when that begins."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """That a cooldown begins now.
+
+    Args:
+        epochs: Its length.
+        why: What it is for, in words.
+    """
+
+    epochs: float
+    why: str
 
 
 class CooldownTrigger:
@@ -34,9 +51,15 @@ class CooldownTrigger:
 
     def forget(self) -> None:
         """A new run starts."""
-        self.asked = False
         self.change.forget()
         self.meter.forget()
+
+    def load(self, states: Mapping[str, Any], budget: Mapping[str, Any] | None) -> None:
+        """Take back the states of the change and of the budget; an older checkpoint has none."""
+        if self.change.name in states:
+            self.change.load_state_dict(states[self.change.name])
+        if budget:
+            self.meter.load(budget)
 
     def start(self, trainer: Any, planned: int | None) -> None:
         """Training starts, with whatever state was restored.
@@ -47,68 +70,79 @@ class CooldownTrigger:
         """
         self._planned = planned
         self._folder = Path(trainer.log_dir or trainer.default_root_dir)  # all ranks call it: log_dir is a collective
-        if self.change.start_epoch is None:
-            self.meter.start(trainer)
+        self.meter.start(trainer, refuses=self.change.start_epoch is None)
 
-    def decide(self, trainer: Any, finished: int, fired: bool, steps: float) -> bool:
+    def decide(self, trainer: Any, finished: int, fired: bool, batches: float) -> Start | None:
         """Decide after ``finished`` epochs. Every rank calls it; rank 0 decides.
 
         Args:
             trainer: Of the run.
             finished: Number of epochs that are over.
             fired: Whether the rule has said that the period is over.
-            steps: Optimizer steps of an epoch of the cooldown.
+            batches: Length of an epoch of the cooldown; infinite where it is not known.
 
         Returns:
-            Whether the cooldown begins now.
+            The cooldown that begins now; None if there is none or has been one.
         """
         if self.change.start_epoch is not None:
-            return False
-        self.asked = bool(trainer.strategy.reduce_boolean_decision(self._is_asked(), all=False))
-        length, reason = trainer.strategy.broadcast(self._decision(trainer, finished, fired, steps))
-        if not reason:
-            return False
-        self._keep_checkpoint(trainer, finished)
-        epochs = f"{length:.4g} epoch{'' if length == 1 else 's'}"
-        self.change.begin(finished, length, f"cooldown of {epochs} begins with epoch {finished}: {reason}")
-        rank_zero_info(self.change.reason)
-        return True
+            return None
+        wanted = self.asked or (self._folder / REQUEST).is_file()
+        self.asked = bool(trainer.strategy.reduce_boolean_decision(wanted, all=False))
+        found = trainer.strategy.broadcast(self._decision(trainer, finished, fired, batches))
+        return None if found is None else Start(*found)
 
-    def _keep_checkpoint(self, trainer: Any, finished: int) -> None:
-        """The checkpoint of the moment before: a run that is resumed from it goes on at the full rate."""
+    def keep_checkpoint(self, trainer: Any) -> None:
+        """Save the moment before. Every rank calls it; without a ModelCheckpoint nothing is saved."""
         folder = getattr(trainer.checkpoint_callback, "dirpath", None)
-        if folder is None or finished == 0 or trainer.fast_dev_run:
-            return
-        self.change.undone = True
-        try:
+        if folder is not None and not trainer.fast_dev_run:
             trainer.save_checkpoint(Path(folder) / CHECKPOINT, weights_only=False)
-        finally:
-            self.change.undone = False
 
-    def _decision(self, trainer: Any, finished: int, fired: bool, steps: float) -> tuple[float, str]:
-        """Length in epochs, and why; without a reason it does not begin."""
-        left = self._left(trainer, finished, steps)
-        room, limit = self.meter.affordable()
-        whole = room if room == math.inf else math.floor(room)
-        length = min(float(self.config.epochs(finished)), left, max(1.0, whole))
+    def begin(self, trainer: Any, finished: int, start: Start) -> None:
+        """Let the cooldown begin after ``finished`` epochs."""
+        self.asked = False
+        if trainer.is_global_zero:
+            (self._folder / REQUEST).unlink(missing_ok=True)
+        epochs = f"{start.epochs:.4g} epoch{'' if start.epochs == 1 else 's'}"
+        when = f"begins after epoch {finished - 1}" if finished else "begins at once"
+        self.change.begin(finished, start.epochs, f"cooldown of {epochs} {when}: {start.why}")
+        rank_zero_info(self.change.reason)
+
+    def finish(self, trainer: Any, finished: int) -> None:
+        """Training ends after ``finished`` epochs: say it if that is before the end of a cooldown."""
+        last, all_steps = self.change.last_epoch, 0 <= trainer.max_steps <= trainer.global_step
+        if trainer.fast_dev_run or all_steps or (last is not None and finished > last):
+            return
+        until = "its cooldown could begin" if last is None else f"the cooldown was over in epoch {last}"
+        rank_zero_warn(
+            f"The run ended after epoch {finished - 1}, before {until}, so its learning rate has not decayed to zero: "
+            "something else stops it, such as EarlyStopping or max_time."
+        )
+
+    def _decision(self, trainer: Any, finished: int, fired: bool, batches: float) -> tuple[float, str] | None:
+        """Length in epochs, and why."""
+        left = self._left(trainer, finished, batches)
+        room, limit = self.meter.affordable(batches)
+        longest = min(left, room if room == math.inf else max(1.0, math.floor(room)))
+        length = min(float(self.config.epochs(finished)), longest)
         if length <= 0:
-            return 0.0, ""
-        late_enough = finished + length >= (trainer.min_epochs or 0)
-        if fired and late_enough and not self.change.undone:
-            return length, "the period is over"
-        if self.asked and late_enough:
-            return length, "it was asked for"
+            return None
+        if (fired or self.asked) and self._is_late_enough(trainer, finished, length, batches):
+            return length, "the rule fired" if fired else "it was asked for"
         # One more epoch, and the cooldown would not fit any more.
-        longer = 1 + self.config.epochs(finished + 1)
-        if longer > left:
-            return left, f"in time for the end of the run after {finished + left:.4g} epochs"
-        return (length, f"in time for the {limit}") if longer > room else (0.0, "")
+        later = self.config.epochs(finished + 1)
+        if 1 + later > left:
+            return longest, f"in time for the end of the run after {finished + left:.4g} epochs"
+        return (length, f"in time for the {limit}") if later > self.meter.affordable(batches, first=1)[0] else None
 
-    def _left(self, trainer: Any, finished: int, steps: float) -> float:
+    def _left(self, trainer: Any, finished: int, batches: float) -> float:
         """Epochs up to the planned end, infinite without one."""
-        by_epochs = math.inf if self._planned is None else self._planned - finished
-        by_steps = (trainer.max_steps - trainer.global_step) / steps if trainer.max_steps != -1 else math.inf
-        return min(by_epochs, by_steps)
+        by_epochs = math.inf if self._planned is None else float(self._planned - finished)
+        steps = optimizer_steps(trainer, batches)
+        if trainer.max_steps == -1 or steps == math.inf:
+            return by_epochs
+        return min(by_epochs, float(trainer.max_steps - trainer.global_step) / steps)
 
-    def _is_asked(self) -> bool:
-        return self.asked or (self._folder / REQUEST).is_file()
+    def _is_late_enough(self, trainer: Any, finished: int, length: float, batches: float) -> bool:
+        """Whether a run that ends after so many epochs has as many epochs and steps as the Trainer asks for."""
+        steps = trainer.global_step + length * optimizer_steps(trainer, batches)
+        return bool(finished + length >= (trainer.min_epochs or 0) and steps >= (trainer.min_steps or 0))

@@ -7,7 +7,7 @@ from typing import Any
 from lightning_critperiod import lightning_seam
 from lightning_critperiod.changes.cooldown import CooldownChange
 from lightning_critperiod.changes.volume import VolumeChange
-from lightning_critperiod.lightning_seam import EpochStart, StepTotal, finished_epochs
+from lightning_critperiod.lightning_seam import EpochStart, Safely, StepTotal, finished_epochs
 from lightning_critperiod.recipe import Change, Volume
 from lightning_critperiod.timeline import Timeline
 
@@ -21,6 +21,7 @@ class Driver:
         others: The other changes.
         cooldown: What ends the run; None leaves that to the Trainer.
         timeline: Answers the phases, by what is decided so far.
+        safely: Turns what fails after the first batch into a warning.
 
     Attributes:
         settings: Name of a change -> its setting in the epoch that runs.
@@ -34,15 +35,18 @@ class Driver:
         others: Sequence[Change],
         cooldown: CooldownChange | None,
         timeline: Callable[[], Timeline],
+        safely: Safely,
     ) -> None:
         lightning_seam.check_privates(trainer)
         self.trainer = trainer
         self.volume_change = volume
+        self.cooldown = cooldown
         # The cooldown's hold on the schedulers is around that of the volume's.
         self.changes: list[Change] = [*others, volume, *([] if cooldown is None else [cooldown])]
         self.settings: dict[str, Any] = {}
         self.started = False
         self._timeline = timeline
+        self._safely = safely
         self._total: StepTotal | None = None
         self._epoch_start: EpochStart | None = None
 
@@ -53,7 +57,7 @@ class Driver:
         draws = self.volume_change.draws
         self._before = draws.volume, draws.own
         self._total = StepTotal(self.trainer)
-        self._epoch_start = EpochStart(self.trainer, self._apply, self._loaders_are_ready)
+        self._epoch_start = EpochStart(self.trainer, self._apply_safely, self._ready_safely)
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take the states of the changes back, those of this recipe."""
@@ -89,25 +93,35 @@ class Driver:
 
     def undo(self) -> None:
         """Leave no trace on trainer, strategy, module and datamodule."""
-        for part in (self._epoch_start, self._total, *reversed(self.changes)):
+        for part in (self._epoch_start, self._total):
             if part is not None:
                 part.undo()
         self._epoch_start = self._total = None
+        for change in reversed(self.changes):
+            with self._safely(f"undoing {change.name}"):
+                change.undo()
 
     def on_train_batch_start(self, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Hand the hook on."""
-        for change in self.changes:
-            change.on_train_batch_start(self.trainer, pl_module, batch, batch_idx)
+        self._call("on_train_batch_start", pl_module, batch, batch_idx)
 
     def on_before_optimizer_step(self, pl_module: Any, optimizer: Any) -> None:
         """Hand the hook on."""
-        for change in self.changes:
-            change.on_before_optimizer_step(self.trainer, pl_module, optimizer)
+        self._call("on_before_optimizer_step", pl_module, optimizer)
 
     def on_train_batch_end(self, pl_module: Any, batch_idx: int) -> None:
         """Hand the hook on."""
+        self._call("on_train_batch_end", pl_module, batch_idx)
+
+    def _call(self, hook: str, *arguments: Any) -> None:
         for change in self.changes:
-            change.on_train_batch_end(self.trainer, pl_module, batch_idx)
+            with self._safely(f"applying {change.name}"):
+                getattr(change, hook)(self.trainer, *arguments)
+
+    def batches(self, volume: Volume) -> float:
+        """Length of an epoch at a volume; of a loader without a length it is that of the last epoch, or infinite."""
+        known = self.volume_change.loaders.batches(volume)
+        return known if known < math.inf or self.cooldown is None else self.cooldown.learned
 
     @property
     def learned(self) -> list[int | None]:
@@ -124,12 +138,27 @@ class Driver:
         """Name -> state of every change that has one."""
         return {change.name: state for change in self.changes if (state := change.state_dict())}
 
+    def _apply_safely(self, epoch: int) -> None:
+        if not self._is_past_the_end(epoch):
+            phase = self._timeline().phase(epoch)
+            for change in self.changes:
+                with self._safely(f"applying {change.name}"):
+                    change.apply(phase)
+            self._drop_old_loaders()
+
+    def _ready_safely(self, epoch: int) -> None:
+        with self._safely("telling Lightning the length of an epoch"):
+            self._loaders_are_ready(epoch)
+
     def _apply(self, epoch: int) -> None:
         if self._is_past_the_end(epoch):
             return
         phase = self._timeline().phase(epoch)
         for change in self.changes:
             change.apply(phase)
+        self._drop_old_loaders()
+
+    def _drop_old_loaders(self) -> None:
         if any(change.needs_new_loaders for change in self.changes):
             lightning_seam.drop_train_loaders(self.trainer)
 

@@ -99,6 +99,18 @@ class CostMonitor(Callback):
         return Costs(seconds, energy.kwh, energy.co2_kg, money, self.currency)
 
     @property
+    def spent(self) -> dict[str, float]:
+        """What this training has used so far, by the names of ``Budget``; what is not measured is missing."""
+        ledger = self._before + self._so_far()
+        drawn = [epoch.samples for epoch in ledger.epochs.values()]
+        found = {} if None in drawn else {"samples": float(sum(n for n in drawn if n is not None))}
+        if ledger.energy is not None:
+            hours, energy = sum(ledger.seconds.values()) / 3600, ledger.energy
+            money = self.price_per_kwh * energy.kwh + self.price_per_hour * hours
+            found.update(kwh=energy.kwh, co2_kg=energy.co2_kg, money=money)
+        return found
+
+    @property
     def _ledger(self) -> Ledger:
         return self._before + self._session
 

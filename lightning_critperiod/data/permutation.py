@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.random import SeedSequence
 from numpy.typing import NDArray
 
 Indices = NDArray[np.uint64]
@@ -34,7 +35,7 @@ class Permutation:
         a = math.isqrt(max(n - 1, 0)) + 1
         a += a % 2  # two odd radices would make even permutations only
         self._radices = np.uint64(a), np.uint64(-(-max(n, 1) // a))
-        self._keys = np.random.SeedSequence(seed).generate_state(_ROUNDS if n > _FEW else _ROUNDS_OF_FEW, np.uint64)
+        self._keys = SeedSequence(seed).generate_state(_ROUNDS if n > _FEW else _ROUNDS_OF_FEW, np.uint64)
 
     def __call__(self, positions: Indices, block: Indices = _ZERO, size: Indices | None = None) -> Indices:
         """The items at some positions.
@@ -97,7 +98,7 @@ class Subset:
 
     def __init__(self, n: int, members: int, seed: Sequence[int]) -> None:
         blocks = max(1, -(-n // BLOCK))
-        shift = int(np.random.SeedSequence(seed, spawn_key=(1,)).generate_state(1, np.uint64)[0]) % max(n, 1)
+        shift = int(SeedSequence(seed, spawn_key=(1,)).generate_state(1, np.uint64)[0]) % max(n, 1)
         starts = [block * n // blocks for block in range(blocks + 1)]
         self._starts = np.array(starts, np.uint64)
         self._before = np.array([(start * members + shift) // max(n, 1) for start in starts], np.uint64)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.random import SeedSequence
 from torch.utils.data import DistributedSampler, Sampler
 
 from lightning_critperiod.data.draws import Draws, seeded
@@ -88,7 +89,7 @@ class VolumeSampler(Sampler[Any]):
 
     def _pairs(self, chunk: list[Any], number: int) -> list[Any]:
         """The samples of a chunk, each with the number of the view, of 63 bits, that a pass shows of them."""
-        seed = np.random.SeedSequence([self.draws.number(1), number], spawn_key=(1,))
+        seed = SeedSequence([self.draws.number(1), number], spawn_key=(1,))
         view = int(seed.generate_state(1, np.uint64)[0] >> np.uint64(1))
         # A custom batch sampler yields lists of indices, and others what they like.
         return [(index, view) if type(index) is int else index for index in chunk]

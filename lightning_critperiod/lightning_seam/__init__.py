@@ -1,6 +1,12 @@
 """The one room that touches Lightning's private attributes: where a run stands, its loaders, its epochs' lengths."""
 
-from lightning_critperiod.lightning_seam.averaging import averages_weights, evaluate_quietly, growing_average
+from lightning_critperiod.lightning_seam.averaging import (
+    GrowingAverage,
+    averages_weights,
+    evaluate_quietly,
+    growing_average,
+    shards_weights,
+)
 from lightning_critperiod.lightning_seam.epoch_length import how_length_is_told
 from lightning_critperiod.lightning_seam.epoch_start import EpochStart
 from lightning_critperiod.lightning_seam.loaders import (
@@ -18,9 +24,11 @@ from lightning_critperiod.lightning_seam.override import Overrides
 from lightning_critperiod.lightning_seam.privates import check_privates
 from lightning_critperiod.lightning_seam.progress import (
     begin_next_epoch,
+    begun_batches,
     epochs_in_steps,
     finished_epochs,
     last_epoch_again,
+    optimizer_steps,
     planned_epochs,
     steps_read,
     unfinished_batches,
@@ -28,14 +36,18 @@ from lightning_critperiod.lightning_seam.progress import (
 from lightning_critperiod.lightning_seam.safely import Safely
 from lightning_critperiod.lightning_seam.spawned import register, send_back
 from lightning_critperiod.lightning_seam.step_total import StepTotal
+from lightning_critperiod.lightning_seam.validations import SomeValidations, only_checks_validations
 
 __all__ = [
     "EpochStart",
+    "GrowingAverage",
     "Overrides",
     "Safely",
+    "SomeValidations",
     "StepTotal",
     "averages_weights",
     "begin_next_epoch",
+    "begun_batches",
     "check_privates",
     "combined_batches",
     "drop_train_loaders",
@@ -49,11 +61,14 @@ __all__ = [
     "is_cyclic",
     "iterate_anew",
     "last_epoch_again",
+    "only_checks_validations",
+    "optimizer_steps",
     "planned_epochs",
     "prepared",
     "register",
     "reload_train_loaders",
     "send_back",
+    "shards_weights",
     "steps_read",
     "train_loaders",
     "unfinished_batches",

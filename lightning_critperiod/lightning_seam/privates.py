@@ -16,6 +16,7 @@ NEEDED = (
     "fit_loop.epoch_loop.restarting",
     "fit_loop.epoch_loop.batch_idx",
     "fit_loop.epoch_loop.batch_progress.current.processed",
+    "fit_loop.epoch_loop.batch_progress.total.ready",
     "fit_loop.epoch_loop.update_lr_schedulers",
     "fit_loop.epoch_loop._batches_that_stepped",
     "fit_loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.completed",

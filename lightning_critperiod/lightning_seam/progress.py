@@ -62,6 +62,23 @@ def epochs_in_steps(trainer: Any) -> int | None:
     return math.ceil(int(trainer.max_steps) / steps)
 
 
+def begun_batches(trainer: Any) -> int:
+    """Training batches that have begun, in all sessions of the run."""
+    return int(trainer.fit_loop.epoch_loop.batch_progress.total.ready)
+
+
+def optimizer_steps(trainer: Any, batches: float) -> float:
+    """Steps that ``trainer.global_step`` counts in an epoch of so many batches.
+
+    Returns:
+        A number; under manual optimization, where a batch may have any number of steps, as many per batch as so far.
+    """
+    if trainer.lightning_module.automatic_optimization:
+        return batches if batches == math.inf else math.ceil(batches / trainer.accumulate_grad_batches)
+    begun = begun_batches(trainer)
+    return batches * trainer.global_step / begun if begun and trainer.global_step else batches
+
+
 @contextmanager
 def steps_read(trainer: Any, steps: int) -> Generator[None]:
     """``trainer.global_step`` reads ``steps`` inside."""

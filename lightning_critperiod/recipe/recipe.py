@@ -53,6 +53,7 @@ class Recipe:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"changes must have different names, got two of {twice!r}: give one all its settings")
+        object.__setattr__(self, "changes", tuple(self.changes))  # a config gives a list: equal recipes are equal
 
     @property
     def volumes(self) -> tuple[Volume, ...]:

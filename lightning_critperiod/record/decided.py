@@ -6,13 +6,14 @@ from itertools import groupby
 from typing import Any
 
 from lightning_critperiod.callback import CriticalPeriodCallback
-from lightning_critperiod.recipe import Recipe
+from lightning_critperiod.early_cooldown import EarlyCooldown
+from lightning_critperiod.recipe import Change
 from lightning_critperiod.record.decision import Decision, PlannedRecipe, Span
 from lightning_critperiod.record.run import Run, Setting
 from lightning_critperiod.rules import Lines
 from lightning_critperiod.timeline import Phase
 
-_VOLUMES = ("during", "after", "annealing_fraction")
+_OWN = ("during", "after", "annealing_fraction", "changes")
 
 
 def decided(callback: CriticalPeriodCallback, run: Run) -> Decision:
@@ -31,7 +32,7 @@ def decided(callback: CriticalPeriodCallback, run: Run) -> Decision:
         rule_name=type(callback.rule).__name__,
         rule_arguments=_plain_fields(callback.rule),
         lines=_plain_lines(callback.detector.lines),
-        recipe=_recipe(callback.recipe),
+        recipe=_recipe(callback),
         lr_policy=callback.lr_policy,
         observe_only=callback.observe_only,
         full_volume=callback.full_volume,
@@ -41,15 +42,25 @@ def decided(callback: CriticalPeriodCallback, run: Run) -> Decision:
         last_epoch=callback.last_epoch,
         reason=callback.reason,
         guard_reason="" if callback.guard is None else callback.guard.reason,
+        final_weights=callback.final_weights if isinstance(callback, EarlyCooldown) else "",
         phases=_phases(callback, run),
     )
 
 
-def _recipe(recipe: Recipe) -> PlannedRecipe:
+def _recipe(callback: CriticalPeriodCallback) -> PlannedRecipe:
     """Other changes than the volume are kept in words: only the run itself can apply them."""
+    recipe = callback.recipe
     others = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    changes = {name: str(value) for name, value in others.items() if name not in _VOLUMES and value}
+    changes = {name: str(value) for name, value in others.items() if name not in _OWN and value}
+    changes |= {change.name: _settings(callback, change) for change in recipe.changes}
     return PlannedRecipe(recipe.during, recipe.after, recipe.annealing_fraction, changes)
+
+
+def _settings(callback: CriticalPeriodCallback, change: Change) -> str:
+    """What a change had in each phase: "during 0.2, after 0.0"; its class where it did not say."""
+    had = {phase_of(callback, epoch): settings.get(change.name) for epoch, settings in callback.settings.items()}
+    said = [f"{phase} {value}" for phase, value in had.items() if value is not None]
+    return ", ".join(said) or type(change).__name__
 
 
 def phase_of(callback: CriticalPeriodCallback, epoch: int) -> Phase:

@@ -59,6 +59,7 @@ class Decision:
         last_epoch: Last epoch of the run, once a cooldown has decided it.
         reason: The decision in words.
         guard_reason: Why the guard took the changes back, in words.
+        final_weights: "averaged" or "raw": what the module was left with, where it had the choice.
         phases: Of the run from its first epoch to its last, as it was planned in the end.
     """
 
@@ -77,6 +78,7 @@ class Decision:
     last_epoch: int | None = None
     reason: str = ""
     guard_reason: str = ""
+    final_weights: str = ""
     phases: tuple[Span, ...] = ()
 
     @property

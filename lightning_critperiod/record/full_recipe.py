@@ -31,7 +31,14 @@ def full_recipe(callback: CriticalPeriodCallback, monitor: CostMonitor, run: Run
     return _projected(
         monitor,
         [
-            PacedEpoch(drawn.count(e), drawn.wanted(e, full), costs.seconds, None, same[e], e in had_it or not had_it)
+            PacedEpoch(
+                drawn.count(e),
+                drawn.wanted(e, full),
+                costs.seconds,
+                getattr(costs, "flops", None),
+                same[e],
+                e in had_it or not had_it,
+            )
             for e, costs in monitor.epochs.items()
         ],
         _left_out(callback, run),
@@ -62,7 +69,7 @@ def observed_recipe(callback: CriticalPeriodCallback, monitor: CostMonitor, run:
     return _projected(
         monitor,
         [
-            PacedEpoch(drawn.count(e), drawn.wanted(e, fractions[e]), costs.seconds)
+            PacedEpoch(drawn.count(e), drawn.wanted(e, fractions[e]), costs.seconds, getattr(costs, "flops", None))
             for e, costs in monitor.epochs.items()
         ],
         0,

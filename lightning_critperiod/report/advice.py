@@ -11,6 +11,8 @@ SHARE = 0.1
 """Waiting and validation are worth a word from this part of the run's time on."""
 DETECTOR_SHARE = 0.01
 CHECKPOINT_SHARE = 0.05
+LEAST = 0.5
+"""Seconds that are worth a word: starting a worker takes as long."""
 UNDECAYED = 0.25
 """A learning rate that ends above this part of its highest value has not decayed."""
 
@@ -60,15 +62,15 @@ def advice(record: Record) -> list[Advice]:
     """
     if record.measured is None:
         return []
-    found = [
+    cheaper = [
         *_waiting(record),
         *_validation(record),
         *_checkpoints(record),
         *_detector(record),
         *_epochs_for_nothing(record),
-        *_rate(record),
     ]
-    return sorted(found, key=lambda one: -one.seconds)
+    worth = [one for one in cheaper if one.seconds >= LEAST]
+    return [*sorted(worth, key=lambda one: -one.seconds), *_rate(record)]
 
 
 def _spent(record: Record, name: str) -> Spent:
@@ -102,7 +104,8 @@ def _validation(record: Record) -> list[Advice]:
     left = spent.seconds / every
     text = (
         f"Validation took {spent}, in {plural(checks, 'epoch')}. With check_val_every_n_epoch={every} it takes "
-        f"{spent.seconds:,.1f} / {every} = {left:,.1f} s: {spent.seconds - left:,.1f} s less."
+        f"{spent.seconds:,.1f} / {every} = {left:,.1f} s: {spent.seconds - left:,.1f} s less. ValidateSparsely leaves "
+        "out those that say least."
     )
     return [Advice(text, spent.seconds - left)]
 

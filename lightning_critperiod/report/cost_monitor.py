@@ -58,3 +58,14 @@ class CostMonitor(costs.CostMonitor):
         super().on_test_end(trainer, pl_module)
         if self.recorder is not None:
             self.recorder.on_test_end(trainer, pl_module)
+
+    @override
+    def found(self) -> dict[str, Any]:
+        return {**super().found(), "report": None if self.recorder is None else self.recorder.found()}
+
+    @override
+    def receive(self, found: dict[str, Any]) -> None:
+        super().receive(found)
+        if found["report"] is not None:
+            self.recorder = RunRecorder()
+            self.recorder.receive(found["report"])

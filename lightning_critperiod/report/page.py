@@ -73,8 +73,9 @@ def _would_save(record: Record) -> tuple[str, str]:
 
 def _kept(record: Record) -> tuple[str, str]:
     for metrics in (record.metrics.test, record.metrics.validation):
-        # The metric that people call kept is an accuracy where there is one.
-        name = next((name for name in metrics if "acc" in name), next(iter(metrics), None))
+        # The metric that the run is judged by, if that is known; else an accuracy where there is one.
+        accuracy = next((name for name in metrics if "acc" in name), next(iter(metrics), None))
+        name = record.run.monitor if record.run.monitor in metrics else accuracy
         if name is not None:
             return metric(metrics[name]), f"{name}, one run: its noise between seeds is not known"
     return "-", "no metric was logged"

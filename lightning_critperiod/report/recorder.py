@@ -10,6 +10,7 @@ from lightning_utilities.core.rank_zero import rank_zero_warn
 from typing_extensions import override
 
 from lightning_critperiod.costs.logged import finite
+from lightning_critperiod.lightning_seam import register, send_back
 from lightning_critperiod.lightning_seam.namespace import Callback
 from lightning_critperiod.record import Record, as_json, collect
 from lightning_critperiod.record import write as write_files
@@ -55,6 +56,7 @@ class RunRecorder(Callback):
         self.config = config
         self.record: Record | None = None
         self.folder: Path | None = None
+        self.token = register(self)
         self._renewed = 0.0
         self._running = False
 
@@ -62,6 +64,7 @@ class RunRecorder(Callback):
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         if stage != "fit":
             return
+        send_back(trainer, self)
         folder = _folder(trainer)
         self.folder = None if trainer.fast_dev_run else folder
         self.record = None
@@ -84,7 +87,8 @@ class RunRecorder(Callback):
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         # Not what goes wrong in a later test, nor before our setup: the last report stays.
         if self._running:
-            self._finish(trainer, f"{type(exception).__name__}: {exception}".removesuffix(": "))
+            error = f"{type(exception).__name__}: {exception}".removesuffix(": ")
+            self._finish(trainer, error, by_hand=isinstance(exception, KeyboardInterrupt))
 
     @override
     def on_test_end(self, trainer: Any, pl_module: Any) -> None:
@@ -95,7 +99,7 @@ class RunRecorder(Callback):
             self._leave(self.record, "The report of the training stays.")
             self._send(trainer, log_report)
 
-    def _finish(self, trainer: Any, error: str | None = None) -> None:
+    def _finish(self, trainer: Any, error: str | None = None, by_hand: bool = False) -> None:
         self._running = False
         if self.folder is None or not trainer.is_global_zero:
             return
@@ -105,7 +109,8 @@ class RunRecorder(Callback):
             self._send(trainer, log_report)
             self._send(trainer, log_figures)
         with _no_loss("The summary of the run was not shown", UNTOUCHED):
-            if self.show and self.record is not None and not error:
+            # Below the traceback of an error nobody would look for it.
+            if self.show and self.record is not None and (by_hand or not error):
                 display(self.record, self.folder if self.write else None)
 
     def _leave(self, record: Record, consequence: str) -> None:
@@ -124,6 +129,15 @@ class RunRecorder(Callback):
     def _send(self, trainer: Any, log: Any) -> None:
         if self.write and self.record is not None:
             log(self.record, trainer.loggers, trainer.global_step)
+
+    def found(self) -> dict[str, Any]:
+        """What a process that was spawned sends back to the one that called ``fit``."""
+        return {"record": None if self.record is None else self.record.to_json(), "folder": self.folder}
+
+    def receive(self, found: dict[str, Any]) -> None:
+        """Take what ``found`` returned in another process."""
+        self.record = None if found["record"] is None else Record.from_json(found["record"])
+        self.folder = found["folder"]
 
     def show_on(self, console: "Console") -> None:
         """Print the decision, the table and where the report lies: the last words of a run."""

@@ -34,7 +34,8 @@ def display(record: Record, folder: Path | None) -> None:
         from rich.console import Console
 
         # A pipe has no width of its own, and 80 columns would break the table.
-        print_summary(Console(width=None if sys.stdout.isatty() else 160), record, folder)
+        width = None if sys.stdout.isatty() else 160
+        print_summary(Console(width=width, markup=False, emoji=False, highlight=False), record, folder)
 
 
 def in_notebook() -> bool:
@@ -44,20 +45,20 @@ def in_notebook() -> bool:
     return shell is not None and "IPKernelApp" in shell.config
 
 
-def print_summary(console: "Console", record: Record, folder: Path | None) -> None:
+def print_summary(terminal: "Console", record: Record, folder: Path | None) -> None:
     """Print the summary.
 
     Args:
-        console: Of rich.
+        terminal: Of rich.
         record: Of the run.
         folder: Where its report lies, if anywhere.
     """
-    console.print(headline(record), markup=False)
-    console.print(table(record))
+    terminal.print(headline(record), markup=False)
+    terminal.print(table(record))
     for one in advice(record)[:MOST]:
-        console.print(f"{ADVICE}: {one.text}", markup=False, soft_wrap=True)
+        terminal.print(f"{ADVICE}: {one.text}", markup=False, soft_wrap=True)
     if folder is not None:
-        console.print(f"Report: {folder}", soft_wrap=True, markup=False)
+        terminal.print(f"Report: {folder}", soft_wrap=True, markup=False)
 
 
 def as_html(record: Record, folder: Path | None) -> str:

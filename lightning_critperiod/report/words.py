@@ -119,13 +119,18 @@ def _sentence(text: str) -> str:
 
 
 def ended(record: Record) -> str:
-    """That a cooldown ended the run before its last planned epoch; empty where none did."""
-    left_out = 0 if record.projected is None else record.projected.epochs_left_out
-    last, planned = None if record.decision is None else record.decision.last_epoch, record.run.max_epochs
-    if last is None or planned is None or record.run.epochs_done <= last or planned == last + 1:
+    """That a cooldown ended the run before its last planned epoch, and with which weights; empty where none did."""
+    decision, planned = record.decision, record.run.max_epochs
+    if decision is None or decision.last_epoch is None or record.run.epochs_done <= decision.last_epoch:
         return ""
-    counted = "; the others count as saved" if left_out else ""
-    return f"A cooldown ended the run after {last + 1} of at most {plural(planned, 'epoch')}{counted}."
+    done, weights = decision.last_epoch + 1, decision.final_weights
+    said = []
+    if planned is None:
+        said.append(f"A cooldown ended the run after {plural(done, 'epoch')}.")
+    elif done < planned:
+        counted = "; the others count as saved" if record.projected and record.projected.epochs_left_out else ""
+        said.append(f"A cooldown ended the run after {done} of at most {plural(planned, 'epoch')}{counted}.")
+    return " ".join([*said, *([f"The model has the {weights} weights."] if weights else [])])
 
 
 def observed(record: Record) -> str:

@@ -34,6 +34,11 @@ class Rule(ABC):
         """Whether it can judge a run without a last epoch; a rule of your own that can says ``open_ended = True``."""
         return False
 
+    @property
+    def least_epochs(self) -> int:
+        """Finished epochs without which the rule can't fire, so that a shorter run is told so when it starts."""
+        return 0
+
     @abstractmethod
     def __call__(self, history: History, max_epochs: int | None) -> bool:
         """Whether the critical period is over, given the history so far (empty before the first epoch)."""

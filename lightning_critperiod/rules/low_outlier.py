@@ -63,6 +63,11 @@ class LowOutlier(Rule):
         require_int("every_n_epochs", self.every_n_epochs, low=1)
         require_min_epochs(self.min_epochs)
 
+    @property
+    def least_epochs(self) -> int:
+        """The first look, but not before a third epoch: the value is compared with those before the last one."""
+        return max(self.every_n_epochs, 3)
+
     def __call__(self, history: History, max_epochs: int | None) -> bool:
         """Whether the critical period is over."""
         last = last_epoch(history)

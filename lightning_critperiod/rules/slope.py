@@ -69,6 +69,11 @@ class Slope(Rule):
         if not isinstance(self.after_rise, bool):
             raise TypeError(f"after_rise must be True or False, got {self.after_rise!r}")
 
+    @property
+    def least_epochs(self) -> int:
+        """The window."""
+        return self.window
+
     @classmethod
     def published(cls) -> "Slope":
         """The rule of Fukase et al. 2025 to the letter: 5 epochs, 45 degrees, from the fifth epoch on, rise or not."""
@@ -76,26 +81,27 @@ class Slope(Rule):
 
     def __call__(self, history: History, max_epochs: int | None) -> bool:
         """Whether the critical period is over."""
-        points, epochs = measured(history), require_last_epoch(self, max_epochs)
-        if not may_judge(history, epochs, self.min_epochs) or len(points) < self.window:
+        length, points = require_last_epoch(self, max_epochs), measured(history)
+        if not may_judge(history, length, self.min_epochs) or len(points) < self.window:
             return False
-        if self._is_steep(points[-self.window :], epochs):
+        if self._is_steep(points[-self.window :], length):
             return False
-        return not self.after_rise or self._has_risen([_START, *points], epochs)
+        return not self.after_rise or self._has_risen([_START, *points], length)
 
     def why(self, history: History, max_epochs: int | None) -> str:
         """The verdict in words that follow the signal's name."""
-        return f"rose at {self._last_angle(history, max_epochs):.1f} degrees, below {self.max_angle:g}"
+        angle = _angle(measured(history)[-self.window :], require_last_epoch(self, max_epochs))
+        return f"rose at {angle:.1f} degrees, below {self.max_angle:g}"
 
     def why_not(self, history: History, max_epochs: int | None) -> str:
-        """Why there was no verdict: too few values, hardly a movement, or a rise that went on."""
-        points, epochs = measured(history), require_last_epoch(self, max_epochs)
-        if len(points) < self.window or epochs < 2:
+        """Why there was no verdict: too few values, a rise that went on, or hardly a movement."""
+        length, points = require_last_epoch(self, max_epochs), measured(history)
+        if len(points) < self.window or length < 2:
             return f"a verdict takes {self.window} measured epochs, got {len(points)}"
-        if self._last_angle(history, max_epochs) >= self.max_angle:
-            return f"the signal still rose at {self._last_angle(history, max_epochs):.1f} degrees"
-        steepest = max(_angle(part, epochs) for part in self._windows([_START, *points]))
-        if self.after_rise and steepest < self.max_angle:
+        if self._is_steep(points[-self.window :], length):
+            return f"the signal still rose at {_angle(points[-self.window :], length):.1f} degrees"
+        if self.after_rise and not self._has_risen([_START, *points], length):
+            steepest = max(_angle(part, length) for part in self._windows([_START, *points]))
             return (
                 f"the signal has hardly moved: its steepest rise was {steepest:.1f} degrees, and only the end of a "
                 f"rise at {self.max_angle:g} ends the period"
@@ -109,9 +115,6 @@ class Slope(Rule):
             return {}
         slope, intercept = linear_regression(*zip(*points, strict=True))
         return {"fitted line": [(x, intercept + slope * x) for x in (points[0][0] - 0.5, points[-1][0] + 0.5)]}
-
-    def _last_angle(self, history: History, max_epochs: int | None) -> float:
-        return _angle(measured(history)[-self.window :], require_last_epoch(self, max_epochs))
 
     def _is_steep(self, points: Points, max_epochs: int) -> bool:
         # 1e-9: float noise must not take a line of exactly max_angle below it.

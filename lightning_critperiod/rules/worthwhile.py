@@ -8,6 +8,9 @@ from lightning_critperiod.rules.base import History, Lines, Rule
 from lightning_critperiod.rules.measured import last_epoch, require_int, require_mode
 from lightning_critperiod.rules.outlook import LEAST_POINTS, Outlook, outlook
 
+# The first t with four measured epochs since t / sqrt(2).
+_LEAST_EPOCHS = 11
+
 
 @dataclass(frozen=True)
 class Worthwhile(Rule):
@@ -58,6 +61,11 @@ class Worthwhile(Rule):
         require_mode(self.mode)
         if self.horizon is not None:
             require_int("horizon", self.horizon, low=1)
+
+    @property
+    def least_epochs(self) -> int:
+        """The first epochs of which the last half doubling has enough."""
+        return _LEAST_EPOCHS
 
     def __call__(self, history: History, max_epochs: int | None) -> bool:
         """Whether the critical period is over."""

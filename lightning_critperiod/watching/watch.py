@@ -67,6 +67,15 @@ class Watch:
             self.detector.judges = False
         elif self.detector.end_epoch is None:
             require_fit(self.rule, max_epochs)
+            self._say_what_cannot_happen(max_epochs)
+
+    def _say_what_cannot_happen(self, max_epochs: int | None) -> None:
+        least = self.rule.least_epochs
+        if max_epochs is not None and max_epochs <= least:
+            rank_zero_info(
+                f"The critical period can't end in this run: {type(self.rule).__name__} needs {least} finished epochs, "
+                f"and one more to act on; max_epochs is {max_epochs}."
+            )
 
     def start(self, trainer: Any, pl_module: Any) -> None:
         """Training starts: here a signal may refuse it."""
@@ -118,6 +127,7 @@ class Watch:
             "history": dict(self.detector.history),
             "end_epoch": self.detector.end_epoch,
             "reason": self.detector.reason,
+            "armed": self.detector.armed,
             "measured": self.measured,
             "signal": self.signal.state_dict(),
             "guard": None if self.guard is None else self.guard.state_dict(),
@@ -126,6 +136,7 @@ class Watch:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what ``state_dict`` returned; an older checkpoint has no guard."""
         self.detector.load(state["history"], state["end_epoch"], state["reason"])
+        self.detector.armed = state.get("armed", True)
         self.measured = state["measured"]
         self.signal.load_state_dict(state["signal"])
         if self.guard is not None and state.get("guard"):

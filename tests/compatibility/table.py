@@ -17,6 +17,7 @@ SECTIONS = {
     "test_modules.py": "Modules",
     "test_callbacks.py": "Callbacks of Lightning",
     "test_fits.py": "Several fits, tuning",
+    "test_cooldowns.py": "A cooldown: three epochs in which the rate of each step decays to zero, then the end",
     "test_renamed_lightning.py": "A Lightning that keeps the length of an epoch elsewhere (its attributes renamed)",
 }
 INTRODUCTION = """# Compatibility

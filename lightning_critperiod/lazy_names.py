@@ -1,0 +1,25 @@
+"""Names of a package that are imported when they are asked for: torch and Lightning take seconds."""
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+
+def lazily(package: str, rooms: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a package.
+
+    Args:
+        package: Its name.
+        rooms: Module below the package -> names that come from it.
+
+    Returns:
+        A function that imports the module of a name and answers what the name stands for.
+    """
+    room_of = {name: room for room, names in rooms.items() for name in names}
+
+    def get(name: str) -> Any:
+        if name not in room_of:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{package}.{room_of[name]}"), name)
+
+    return get

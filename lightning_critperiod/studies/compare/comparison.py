@@ -1,0 +1,104 @@
+"""A comparison: its arms are trained, then tables and figure are made."""
+
+from dataclasses import dataclass
+
+from lightning_critperiod.report import command_console
+from lightning_critperiod.studies.cells import as_rich
+from lightning_critperiod.studies.compare.arm_jobs import ArmJobs
+from lightning_critperiod.studies.compare.compare_options import CompareOptions
+from lightning_critperiod.studies.compare.comparison_pages import draw, title
+from lightning_critperiod.studies.compare.comparison_table import main_cells
+from lightning_critperiod.studies.compare.conclusions import conclusions
+from lightning_critperiod.studies.config import Cli, Config, read
+from lightning_critperiod.studies.pools import Pool
+from lightning_critperiod.studies.results import Results
+from lightning_critperiod.studies.runs import Runs
+from lightning_critperiod.studies.trunks import Trunks
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison that can start.
+
+    Args:
+        runs: All of them.
+        pool: Where they run.
+        margin: In the unit of the metric.
+    """
+
+    runs: Runs
+    pool: Pool
+    margin: float | None
+
+    def run(self) -> int:
+        """Train what is left, then show and write the tables and the figure.
+
+        Returns:
+            The exit status: 1 if a run failed.
+        """
+        margin = "" if self.margin is None else f"; the margin is {self.margin:g} {self.runs.metric.unit}"
+        for text in (*self.runs.jobs.config.notes, f"{self.runs.metric}{margin}."):
+            self.runs.console.print(text, soft_wrap=True)
+        self.runs.finish(self.pool)
+        if self.runs.any_finished:
+            self.report()
+        return 1 if self.runs.failed else 0
+
+    def report(self) -> None:
+        """Show and write what the finished runs say."""
+        runs, results, console = self.runs, self.runs.results, self.runs.console
+        studied = {
+            arm.name: {s: results.load(arm, s) for s in runs.jobs.seeds if results.has(arm.name, s)}
+            for arm in runs.jobs.arms
+        }
+        summary = draw(runs.jobs.arms, studied, runs.metric, self.margin, results.folder)
+        console.print(as_rich(main_cells(summary), title(results.folder, summary)))
+        for text in conclusions(summary):
+            console.print(f"- {text}")
+        console.print(f"Results: {results.folder}", soft_wrap=True)
+
+
+def prepare(options: CompareOptions, cli: Cli) -> Comparison:
+    """Check everything that can be checked before the first run.
+
+    Args:
+        options: Of the command line.
+        cli: Parses and runs configs.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        ValueError: Something makes it impossible.
+    """
+    config = read(options.config, cli)
+    metric = config.metric(options.metric, options.mode)
+    if config.observes:
+        raise ValueError(f"{config.name}: with critical_period.observe_only no arm would change anything, take it out")
+    results = Results(options.results / config.name)
+    stated = results.study.get("margins", {})
+    margin = _margin(options, config, stated.get(metric.name))
+    margins = {**stated, **({} if margin is None else {metric.name: margin})}
+    claim = {"command": "compare", "config": config.sources}
+    results.claim(claim, {"metric": metric.name, "mode": metric.mode, "margins": margins})
+    seeds = range(config.seed, config.seed + options.seeds)
+    jobs = ArmJobs(config, options.arms, seeds, Trunks(results, options.from_trunk))
+    runs = Runs(jobs, results, metric, cli, command_console())
+    runs.check()
+    return Comparison(runs, Pool(options.workers, options.ray), margin)
+
+
+def _margin(options: CompareOptions, config: Config, stated: float | None) -> float | None:
+    """The margin of this command line or of the config; it is that of the runs which are there already."""
+    margin = config.margin if options.margin is None else options.margin
+    if stated is not None and margin not in {None, stated}:
+        raise ValueError(
+            f"the folder {options.results / config.name} holds the results of another margin, {stated:g} stated "
+            f"beforehand, got {margin:g}: give --results another folder, or remove it"
+        )
+    if (margin := stated if margin is None else margin) is None and any(arm.name == "full" for arm in options.arms):
+        raise ValueError(
+            "a verdict against the arm 'full' needs a margin stated beforehand: --margin, in the unit of "
+            f"{options.metric} (points, if it is an accuracy)"
+        )
+    return margin

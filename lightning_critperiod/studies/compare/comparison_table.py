@@ -1,0 +1,90 @@
+"""The tables of a comparison."""
+
+from collections.abc import Iterable
+
+from lightning_critperiod.studies.cells import Cells, as_markdown, bullets, conditions, passes_text
+from lightning_critperiod.studies.compare.conclusions import conclusions
+from lightning_critperiod.studies.metric import Metric
+from lightning_critperiod.studies.rows import REFERENCES, Row, Summary
+from lightning_critperiod.studies.statistics import Paired
+from lightning_critperiod.studies.study_run import StudyRun
+
+
+def main_cells(summary: Summary) -> Cells:
+    """Header and one line an arm, the best first: what it cost, what it kept."""
+    head = ("arm", "passes", "samples", "seconds", "switch", summary.metric.label)
+    lines = [_main_line(row, summary.metric) for row in summary.best_first]
+    return [(*head, "against full", "verdict", "against ours"), *lines]
+
+
+def _main_line(row: Row, metric: Metric) -> tuple[str, ...]:
+    to_full, to_ours = (metric.difference(row.against.get(name)) for name in REFERENCES)
+    return (
+        row.arm,
+        passes_text(row.passes),
+        f"{row.samples:,.0f}",
+        f"{row.seconds:.1f}",
+        _switches(row),
+        metric.mean(row.mean, row.interval),
+        to_full,
+        row.verdict or "-",
+        to_ours,
+    )
+
+
+def _switches(row: Row) -> str:
+    epochs = sorted(set(row.switches.values()))
+    if not epochs:
+        return "-"
+    return str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]}-{epochs[-1]}"
+
+
+def difference_cells(summary: Summary, reference: str) -> Cells:
+    """Header and one line an arm: its paired difference to a reference."""
+    head = ("arm", "difference", "95% t", "95% bootstrap", "sd", "seeds")
+    full = reference == "full"
+    rows = [row for row in summary.rows if reference in row.against]
+    lines = [_difference_line(row, row.against[reference], summary.metric) for row in rows]
+    if not full:
+        return [head, *lines]
+    judged = [(row.verdict or "-", "-" if row.seeds_needed is None else str(row.seeds_needed)) for row in rows]
+    return [(*head, "verdict", "seeds needed"), *((*line, *said) for line, said in zip(lines, judged, strict=True))]
+
+
+def _difference_line(row: Row, difference: Paired, metric: Metric) -> tuple[str, ...]:
+    return (
+        row.arm,
+        metric.change(difference.mean),
+        "-" if difference.t is None else metric.interval(difference.t),
+        "-" if difference.bootstrap is None else metric.interval(difference.bootstrap),
+        "-" if difference.sd is None else metric.spread(difference.sd),
+        str(difference.seeds),
+    )
+
+
+def markdown(summary: Summary, title: str, runs: Iterable[StudyRun]) -> str:
+    """All tables, the conclusions, and what they rest on.
+
+    Args:
+        summary: Of the comparison.
+        title: Of the page.
+        runs: All of them, for hardware and versions.
+
+    Returns:
+        A Markdown page.
+    """
+    parts = [
+        f"# {title}",
+        bullets(conclusions(summary)),
+        as_markdown(main_cells(summary)),
+        f"`{summary.metric.name}`: {summary.metric.reading}. Means over seeds, in brackets 95% t-intervals; "
+        "differences are paired by seed. A pass is one pass over the training data. Seconds are the wall-clock time of "
+        "one run's epochs with its detector; whatever else the machine did meanwhile is in them. A switch is the first "
+        "epoch after the critical period.",
+    ]
+    for reference in REFERENCES:
+        if any(reference in row.against for row in summary.rows):
+            parts += [f"## Paired differences to {reference}", as_markdown(difference_cells(summary, reference))]
+    parts += ["## The arms", bullets(f"{row.arm}: {row.description}" for row in summary.rows)]
+    parts += ["## Hardware and versions", bullets(conditions(runs))]
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,111 @@
+"""What a comparison says, in sentences."""
+
+from lightning_critperiod.studies.metric import Metric
+from lightning_critperiod.studies.rows import Row, Summary
+from lightning_critperiod.studies.statistics import Paired
+
+
+def conclusions(summary: Summary) -> list[str]:
+    """The result, first against the full recipe, then against the arms of equal cost, then what to mind.
+
+    Args:
+        summary: Of the comparison.
+
+    Returns:
+        One sentence or two each.
+    """
+    ours = summary.row("ours")
+    found = [] if ours is None else _about(ours, summary)
+    return [*found, *_to_mind(summary)]
+
+
+def _about(ours: Row, summary: Summary) -> list[str]:
+    return [
+        *_against_full(ours, summary),
+        *_cheaper_still(ours, summary),
+        *_at_equal_cost(summary),
+        *_against_placebo(ours, summary),
+    ]
+
+
+def _against_full(ours: Row, summary: Summary) -> list[str]:
+    full = summary.row("full")
+    if full is None or ours.verdict is None:
+        return []
+    less = 1 - ours.samples / full.samples
+    return [
+        f"Against the full recipe, ours is {ours.verdict} at the margin of {summary.margin:g} {summary.metric.unit} "
+        f"stated beforehand: {_change(ours, 'full', summary.metric)}, with {less:.0%} fewer samples."
+    ]
+
+
+def _cheaper_still(ours: Row, summary: Summary) -> list[str]:
+    """Arms that never switch, cost less than ours and keep as much as the full recipe, or more than ours."""
+    cheaper = [row for row in summary.rows if row.samples < ours.samples and not row.switches and "ours" in row.against]
+    enough = [row for row in cheaper if row.verdict == "non-inferior" or _is_above(summary.gain(row, "ours"))]
+    return [f"{_saved(row, ours, summary.metric)}. A rule has nothing to gain here." for row in enough]
+
+
+def _is_above(gain: Paired) -> bool:
+    return gain.t is not None and gain.t[0] > 0
+
+
+def _is_below(gain: Paired) -> bool:
+    return gain.t is not None and gain.t[1] < 0
+
+
+def _saved(row: Row, ours: Row, metric: Metric) -> str:
+    against = [f"{_change(row, arm, metric)} against {arm}" for arm in ("full", "ours") if arm in row.against]
+    return f"{row.arm} draws {1 - row.samples / ours.samples:.0%} fewer samples than ours: {', '.join(against)}"
+
+
+def _at_equal_cost(summary: Summary) -> list[str]:
+    baselines = [row for row in summary.rows if row.equal_cost and "ours" in row.against]
+    worse = [row for row in baselines if _is_below(summary.gain(row, "ours"))]
+    better = [row for row in baselines if _is_above(summary.gain(row, "ours"))]
+    equal = [row for row in baselines if row not in worse and row not in better]
+    groups = {"ours beats": worse, "ours is beaten by": better, "ours is statistically indistinguishable from": equal}
+    said = [
+        f"{words} {', '.join(_versus(row, summary.metric) for row in rows)}" for words, rows in groups.items() if rows
+    ]
+    if not said:
+        return []
+    text = f"At equal cost, {'; '.join(said)}"
+    if better or equal:
+        text += ". Where it does not beat them, its saving comes from fewer steps, not from when they are taken"
+    return [f"{text}."]
+
+
+def _against_placebo(ours: Row, summary: Summary) -> list[str]:
+    placebo = summary.row("placebo")
+    if placebo is None or not ours.switches:
+        return []
+    same = [seed for seed, epoch in ours.switches.items() if placebo.switches.get(seed) == epoch]
+    if not same:
+        return []
+    return [
+        f"In {len(same)} of {len(ours.switches)} seeds the placebo switched at the same epoch as ours: "
+        "there the values of the signal decided nothing."
+    ]
+
+
+def _to_mind(summary: Summary) -> list[str]:
+    mind = ["The intervals are for one comparison each; they are not corrected for there being many."]
+    mind += summary.lost_seeds
+    open_rates = ", ".join(f"{row.arm} ({row.last_rate:.0%})" for row in summary.rows if row.last_rate > 0.05)
+    if open_rates:
+        mind.append(
+            f"The learning rate had not decayed to a twentieth of its highest value at the end of: {open_rates}."
+        )
+    return mind
+
+
+def _versus(row: Row, metric: Metric) -> str:
+    """What ours has more than an arm."""
+    return f"{row.arm} ({metric.difference(row.against['ours'].negated())})"
+
+
+def _change(row: Row, reference: str, metric: Metric) -> str:
+    difference = row.against[reference]
+    seeds = f"{difference.seeds} seed{'s' * (difference.seeds > 1)}"
+    return f"{metric.difference(difference)} {metric.unit} over {seeds}"

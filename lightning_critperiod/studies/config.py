@@ -1,0 +1,168 @@
+"""The config of a study: read once, refused where no study can be made of it."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.utilities.model_helpers import is_overridden
+
+from lightning_critperiod.callback import CriticalPeriodCallback
+from lightning_critperiod.changes import DeclaredVolume
+from lightning_critperiod.recipe import Volume
+from lightning_critperiod.studies.metric import Metric, Mode, Monitor, find_metric
+from lightning_critperiod.studies.plan import Plan
+from lightning_critperiod.studies.quiet import quiet
+
+Cli = Callable[..., Any]
+"""LightningCLI with our callbacks: called with the arguments of a command line, and ``run=False`` to parse only."""
+
+# A config that LightningCLI saved for `fit` holds its arguments too.
+_OF_FIT = ("ckpt_path", "weights_only")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a study needs to know of its config.
+
+    Args:
+        name: Of the last file.
+        sources: The files as read from YAML, to tell it from another one.
+        text: All of it in one, defaults included.
+        notes: What differs from what ``fit`` would do with it.
+        margin: Non-inferiority margin in the unit of the metric, if it states one.
+        plan: What the arms are made from.
+        monitors: What its callbacks watch.
+    """
+
+    name: str
+    sources: list[Any]
+    text: str
+    notes: list[str]
+    margin: float | None
+    plan: Plan
+    monitors: list[Monitor]
+
+    @property
+    def seed(self) -> int:
+        """The first of the seeds: the config's own number, 0 where it has none."""
+        numbers = [source.get("seed_everything") for source in self.sources]
+        # The parsed config has a random seed where the files have none.
+        return next((n for n in reversed(numbers) if isinstance(n, int) and not isinstance(n, bool)), 0)
+
+    @property
+    def observes(self) -> bool:
+        """Whether its callback is told to change nothing."""
+        return bool(yaml.safe_load(self.text)["critical_period"]["observe_only"])
+
+    def metric(self, name: str, mode: Mode | None) -> Metric:
+        """The metric of a study of this config; a ValueError asks for its direction where that is not known."""
+        return find_metric(name, mode, self.monitors)
+
+
+def read(files: Sequence[Path], cli: Cli) -> Config:
+    """Read a config, in one file or in layers.
+
+    Args:
+        files: The later one counts.
+        cli: Parses it.
+
+    Returns:
+        The config; a ValueError says why no study can be made of it.
+    """
+    name, sources = files[-1].stem, [_source(file) for file in files]
+    for key in ("model", "data"):
+        _require_class(name, key, [source[key] for source in sources if source.get(key) is not None])
+    with ExitStack() as stack:
+        layers = [_as_fit_layer(file, source, stack) for file, source in zip(files, sources, strict=True)]
+        stack.enter_context(quiet())
+        parsed = cli([argument for layer in layers for argument in ("--config", str(layer))], run=False)
+    _check(name, parsed)
+    notes = _let_it_act(parsed)
+    text = parsed.parser.dump(parsed.config, skip_none=False)
+    monitors = _monitors(parsed.trainer.callbacks)
+    plan = _plan(parsed, yaml.safe_load(text), monitors)
+    return Config(name, sources, text, notes, parsed.config["margin"], plan, monitors)
+
+
+def _source(file: Path) -> dict[str, Any]:
+    source = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    if not isinstance(source, dict):
+        raise ValueError(f"{file} must hold a config, got {source!r}")
+    if source.get("ckpt_path") is not None:
+        raise ValueError(f"{file}: a study trains from the beginning, take ckpt_path out, got {source['ckpt_path']!r}")
+    return source
+
+
+def _require_class(name: str, key: str, layers: Sequence[Any]) -> None:
+    """A config of a LightningCLI that was made for one class gives the arguments alone: nobody can tell of what."""
+    stated = any(isinstance(layer, str) or "class_path" in layer for layer in layers)
+    if layers and not stated:
+        raise ValueError(f"{name}: {key} must have a class_path, and its arguments in init_args, got {layers[-1]!r}")
+
+
+def _as_fit_layer(file: Path, source: dict[str, Any], stack: ExitStack) -> Path:
+    """The file itself, or a copy without what only ``fit`` takes."""
+    if not any(key in source for key in _OF_FIT):
+        return file
+    copy = Path(stack.enter_context(TemporaryDirectory()), file.name)
+    text = yaml.safe_dump({key: value for key, value in source.items() if key not in _OF_FIT}, sort_keys=False)
+    copy.write_text(text, encoding="utf-8")
+    return copy
+
+
+def _check(name: str, parsed: Any) -> None:
+    """Refuse what no study can be made of."""
+    trainer = parsed.trainer
+    if not parsed.has_test_set:
+        raise ValueError(f"{name}: the data must have a test set (test_dataloader), runs are compared on it")
+    if not is_overridden("test_step", parsed.model):
+        raise ValueError(f"{name}: the model must have a test_step that logs the metric, runs are compared by it")
+    if trainer.fast_dev_run:
+        raise ValueError(f"{name}: fast_dev_run leaves no records to compare")
+    if any(isinstance(callback, CriticalPeriodCallback) for callback in trainer.callbacks):
+        raise ValueError(
+            f"{name}: trainer.callbacks lists a CriticalPeriodCallback, where no arm can change it: write its "
+            "arguments under critical_period"
+        )
+    if trainer.max_epochs is None or trainer.max_epochs < 1:
+        raise ValueError(f"{name}: trainer.max_epochs must be the number of epochs of a run, got {trainer.max_epochs}")
+
+
+def _let_it_act(parsed: Any) -> list[str]:
+    """A callback with neither rule nor recipe only observes, and a study of it would compare nothing.
+
+    Returns:
+        What to say of it.
+    """
+    callback: CriticalPeriodCallback = parsed.config_init["critical_period"]
+    if parsed.config["critical_period"]["observe_only"] is not None or not callback.observe_only:
+        return []
+    parsed.config["critical_period"]["observe_only"] = False
+    return [
+        "The config names neither rule nor recipe, with which fit only observes. Here it acts: "
+        f"{callback.rule}, then {callback.recipe.after}."
+    ]
+
+
+def _monitors(callbacks: Sequence[Any]) -> list[Monitor]:
+    watching = [c for c in callbacks if isinstance(c, EarlyStopping | ModelCheckpoint) and c.monitor is not None]
+    return [Monitor(type(c).__name__, str(c.monitor), "max" if c.mode == "max" else "min") for c in watching]
+
+
+def _plan(parsed: Any, config: dict[str, Any], monitors: Sequence[Monitor]) -> Plan:
+    callback: CriticalPeriodCallback = parsed.config_init["critical_period"]
+    declares = DeclaredVolume.is_declared(parsed.datamodule)
+    declared = DeclaredVolume(parsed.datamodule).volume if declares else Volume()
+    return Plan(
+        max_epochs=parsed.trainer.max_epochs,
+        recipe=replace(callback.recipe, during=callback.recipe.during or declared),
+        # As the config has them: from the objects nobody can tell how a class of the user's own was made.
+        signal=config["critical_period"]["signal"],
+        rule=config["critical_period"]["rule"],
+        monitor=next(iter(monitors), Monitor("EarlyStopping", "val_loss", "min")),
+    )

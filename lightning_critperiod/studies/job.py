@@ -1,0 +1,111 @@
+"""One run: an arm with one seed, trained and tested in this process."""
+
+import dataclasses
+import json
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lightning_critperiod.report import RunRecorder
+from lightning_critperiod.studies.baselines import NotApplicable, RecordRates
+from lightning_critperiod.studies.config import Cli
+from lightning_critperiod.studies.quiet import quiet
+from lightning_critperiod.studies.study_run import StudyRun
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one run needs. Plain values: it may be sent to another process or machine.
+
+    Args:
+        config: The config of the study as YAML.
+        arm: Name of the arm.
+        seed: Of the run.
+        overrides: Of the arm, as it writes them.
+        filled: The same with every quantity filled in.
+        here: What else it changes in the config on this machine; no record tells of it.
+        checkpoint: Of a run with the same seed, to go on from; None begins at the beginning.
+    """
+
+    config: str
+    arm: str
+    seed: int
+    overrides: dict[str, Any]
+    filled: dict[str, Any]
+    here: dict[str, Any] = field(default_factory=dict)
+    checkpoint: str | None = None
+
+
+def train(job: Job, cli: Cli) -> StudyRun:
+    """Train and test one arm with one seed, quietly, and leave no file behind.
+
+    Args:
+        job: What to train.
+        cli: Runs ``fit`` by the arguments of a command line.
+
+    Returns:
+        The run.
+
+    Raises:
+        RuntimeError: The run did not come to its end.
+    """
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        changes = {"arm": job.filled, "here": job.here, "run": _of_the_run(folder)}
+        layers = {"config": job.config, **{name: json.dumps(change) for name, change in changes.items()}}
+        arguments = ["fit", *(["--ckpt_path", job.checkpoint] if job.checkpoint else [])]
+        for name, text in layers.items():
+            file = Path(folder, f"{name}.layer.yaml")
+            file.write_text(text, encoding="utf-8")
+            arguments += ["--config", str(file)]
+        callbacks = _fitted([*arguments, "--seed_everything", str(job.seed)], cli)
+    record = next(c.record for c in callbacks if isinstance(c, RunRecorder))
+    if record is None or record.status != "completed" or not record.metrics.test:
+        raise RuntimeError("the run left no record of its end and its test")
+    return StudyRun(
+        record=dataclasses.replace(record, config=None),
+        arm=job.arm,
+        seed=job.seed,
+        overrides=job.overrides,
+        filled=job.filled,
+        rates=next(c.rates for c in callbacks if isinstance(c, RecordRates)),
+        resumed=job.checkpoint is not None,
+        wall_seconds=time.perf_counter() - start,
+    )
+
+
+def _fitted(arguments: list[str], cli: Cli) -> list[Any]:
+    """Run ``fit``; what a baseline has to say of the project comes out as it was raised.
+
+    Returns:
+        The callbacks of the trainer.
+
+    Raises:
+        NotApplicable: A baseline does not exist for this project.
+    """
+    try:
+        callbacks: list[Any] = cli(arguments, report=False).trainer.callbacks
+    except Exception as error:
+        if isinstance(error.__cause__, NotApplicable):
+            raise NotApplicable(str(error.__cause__)) from None
+        raise
+    return callbacks
+
+
+def _of_the_run(folder: str) -> dict[str, Any]:
+    """The same for every arm: it says nothing and writes into a folder of its own."""
+    logger = {
+        "class_path": "lightning.pytorch.loggers.CSVLogger",
+        "init_args": {"save_dir": folder, "name": "logs"},
+    }
+    return {
+        "trainer": {
+            "default_root_dir": folder,
+            "logger": logger,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "callbacks+": [{"class_path": "lightning_critperiod.studies.baselines.RecordRates"}],
+        }
+    }

@@ -1,0 +1,143 @@
+"""The options that both studies have, and lists on the command line."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml  # type: ignore[import-untyped]
+from jsonargparse import ArgumentParser
+
+from lightning_critperiod.rules.measured import require_int
+from lightning_critperiod.shipped_configs import find_config
+from lightning_critperiod.studies.metric import Mode
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """What both studies are asked for.
+
+    Args:
+        config: The layers of the config.
+        seeds: Seeds an arm.
+        metric: Name of the test metric that decides.
+        mode: Which direction of it is better, if that was said.
+        source: Whether runs that begin alike train their beginning once.
+        workers: Runs at a time.
+        ray: Address of a Ray cluster.
+        results: Folder for the results of all configs.
+    """
+
+    config: list[Path]
+    seeds: int
+    metric: str
+    mode: Mode | None
+    source: Literal["trunk", "scratch"]
+    workers: int
+    ray: str | None
+    results: Path
+
+    @property
+    def from_trunk(self) -> bool:
+        """Whether runs go on from checkpoints: they are on this machine's disk, which a cluster does not see."""
+        return self.source == "trunk" and self.ray is None
+
+
+def study_parser(command: str, description: str, seeds: int, results: str) -> ArgumentParser:
+    """A parser with the options that both studies have.
+
+    Args:
+        command: Its name.
+        description: What it does.
+        seeds: The default.
+        results: The default.
+
+    Returns:
+        The parser, to add more options to.
+    """
+    parser = ArgumentParser(prog=f"critperiod {command}", description=description, exit_on_error=False)
+    add = parser.add_argument
+    layers = "The config, as for fit: a file, or the name of a shipped one; of several layers the last gives the name."
+    add("-c", "--config", action="extend", nargs="+", required=True, help=layers)
+    first = "Seeds an arm: the config's seed_everything (0 where it has no number) and the numbers that follow."
+    add("--seeds", type=int, default=seeds, help=first)
+    add("--metric", default="test_acc", help="The test metric that decides, as it is logged.")
+    known = "where not given, the config's ModelCheckpoint or EarlyStopping on the same metric or the name says it."
+    add("--mode", choices=("min", "max"), help=f"Whether lower (min) or higher (max) values of it are better; {known}")
+    share = "trunk: runs that begin alike train their beginning once; scratch: every run begins at the beginning."
+    add("--from", dest="source", choices=("trunk", "scratch"), default="trunk", help=share)
+    at_a_time = "Runs at a time, each in a process of its own; 1 runs them here, one after the other."
+    add("--workers", type=int, default=1, help=at_a_time)
+    add("--ray", help="Address of a Ray cluster that trains the runs, workers at a time, in place of this machine.")
+    add("--results", default=results, help="Folder for the results of all configs.")
+    return parser
+
+
+def common(given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of ``StudyOptions``, checked.
+
+    Args:
+        given: What was parsed; what both studies have is taken out.
+
+    Returns:
+        Name -> value.
+    """
+    for name in ("seeds", "workers"):
+        require_int(name, given[name], low=1)
+    names = ("seeds", "metric", "mode", "source", "workers", "ray")
+    found = {name: given.pop(name) for name in names}
+    config = [find_config(name) for name in listed(given.pop("config"))]
+    return {**found, "config": config, "results": Path(given.pop("results"))}
+
+
+def listed(words: Sequence[str]) -> list[str]:
+    """A list on the command line: ``a b``, ``a,b`` or ``[a, b]``.
+
+    Args:
+        words: As they were given.
+
+    Returns:
+        Its items.
+
+    Raises:
+        ValueError: It is no list.
+
+    >>> listed(["[a,", "b]"]), listed(["a", "b"]), listed(["a,b"])
+    (['a', 'b'], ['a', 'b'], ['a', 'b'])
+    """
+    text = " ".join(words)
+    if not text.lstrip().startswith("["):
+        return [item.strip() for word in words for item in word.split(",") if item.strip()]
+    try:
+        items = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"expected a list such as [a, b], got {text!r}") from error
+    return [str(item) for item in items]
+
+
+def numbers(name: str, words: Sequence[str] | None, kind: Callable[[str], T]) -> list[T]:
+    """A list of numbers on the command line.
+
+    Args:
+        name: The option.
+        words: As they were given, if they were.
+        kind: ``int`` or ``float``.
+
+    Returns:
+        The numbers, each once.
+
+    Raises:
+        ValueError: One is no such number, or comes twice.
+    """
+    items = listed(words or ())
+    try:
+        found = [kind(item) for item in items]
+    except ValueError:
+        what = "whole numbers" if kind is int else "numbers"
+        raise ValueError(f"{name} must be {what}, got {' '.join(items)}") from None
+    twice = [item for index, item in enumerate(found) if item in found[:index]]
+    if twice:
+        raise ValueError(f"{name} must be different from each other, got {twice[0]} twice")
+    return found

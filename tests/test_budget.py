@@ -1,0 +1,219 @@
+"""A cooldown that begins early enough to end inside a budget: what is spent is counted by hand."""
+
+import time
+
+import lightning as L
+import pytest
+import torch
+from conftest import TinyData, TinyModel, make_trainer
+from lightning.pytorch.callbacks import Callback
+
+from lightning_critperiod import AtEpoch, Budget, Cooldown, CostMonitor, CriticalPeriodCallback, Never, Recipe, Volume
+
+FULL = Volume()
+
+
+class Spends(Callback):
+    """Says, as CostMonitor does, what is spent: a price per batch, and one per validation."""
+
+    def __init__(self, name="kwh", per_batch=1.0, per_validation=0.0):
+        self.name, self.per_batch, self.per_validation, self.total = name, per_batch, per_validation, 0.0
+
+    @property
+    def spent(self):
+        return {self.name: self.total}
+
+    @property
+    def state_key(self):
+        return f"Spends {self.name}"
+
+    def on_train_batch_end(self, *_):
+        self.total += self.per_batch
+
+    def on_validation_end(self, trainer, pl_module):
+        if not trainer.sanity_checking:
+            self.total += self.per_validation
+
+    def state_dict(self):
+        return {"total": self.total}
+
+    def load_state_dict(self, state):
+        self.total = state["total"]
+
+
+def drive(budget, rule=None, after=FULL, **cooldown):
+    recipe = Recipe(after=after, cooldown=Cooldown(budget=budget, **cooldown))
+    return CriticalPeriodCallback(rule=rule or Never(), recipe=recipe)
+
+
+def fit(tmp_path, callback, *others, model=None, ckpt_path=None, **arguments):
+    L.seed_everything(1, verbose=False)
+    trainer = make_trainer(tmp_path, [*others, callback], **{"max_epochs": -1, **arguments})
+    trainer.fit(model or TinyModel(), TinyData(), ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
+    return trainer
+
+
+@pytest.mark.parametrize("name", ["kwh", "co2_kg", "money", "samples"])
+def test_a_run_without_a_last_epoch_ends_inside_each_kind_of_limit(tmp_path, name):
+    spends = Spends(name)
+    callback = drive(Budget(**{name: 100}))
+    trainer = fit(tmp_path, callback, spends)
+    # 9 an epoch: 11 epochs fit. The latest cooldown of 3 epochs that fits begins after 8.
+    assert (callback.cooldown_epoch, trainer.current_epoch, spends.total) == (8, 11, 99)
+    assert trainer.optimizers[0].param_groups[0]["lr"] == 0
+    assert callback.reason.endswith(f"in time for the budget of 100 {name}")
+
+
+def test_a_longer_run_leaves_room_for_a_longer_cooldown(tmp_path):
+    spends = Spends()
+    callback = drive(Budget(kwh=9 * 30), fraction=0.5)
+    trainer = fit(tmp_path, callback, spends)
+    assert (callback.cooldown_epoch, trainer.current_epoch) == (20, 30)
+
+
+def test_the_first_of_several_limits_counts_and_the_rule_may_be_earlier(tmp_path):
+    def run(rule):
+        callback = drive(Budget(kwh=1000, money=72), rule=rule)
+        trainer = fit(tmp_path, callback, Spends(), Spends("money"))
+        return callback.cooldown_epoch, trainer.current_epoch
+
+    assert run(Never()) == (5, 8)
+    assert run(AtEpoch(2)) == (2, 5)
+
+
+def test_an_epoch_that_grows_dearer_in_the_cooldown_is_paid_for(tmp_path):
+    """Half the volume before it, all of it in it."""
+    recipe = Recipe(
+        during=Volume(pruning_ratio=0.5), after=FULL, cooldown=Cooldown(budget=Budget(kwh=100)), annealing_fraction=0
+    )
+    callback, spends = CriticalPeriodCallback(rule=Never(), recipe=recipe), Spends()
+    trainer = fit(tmp_path, callback, spends)
+    # 4 an epoch, then 9: after 16 epochs 64 are spent, and ceil(0.2 x 16) = 4 cost 36.
+    assert (callback.cooldown_epoch, trainer.current_epoch, spends.total) == (16, 20, 100)
+
+
+def test_more_checkpoints_or_validations_are_in_the_price(tmp_path):
+    callback, spends = drive(Budget(kwh=120)), Spends(per_validation=3)
+    trainer = fit(tmp_path, callback, spends)
+    assert (callback.cooldown_epoch, trainer.current_epoch, spends.total) == (7, 10, 120)
+
+
+class Slows(Spends):
+    def on_train_batch_end(self, trainer, *_):
+        self.total += 1 + 0.5 * (trainer.current_epoch % 2)
+
+
+def test_prices_that_vary_are_allowed_for(tmp_path):
+    callback, spends = drive(Budget(kwh=150)), Slows()
+    fit(tmp_path, callback, spends)
+    assert 150 - 2 * 13.5 <= spends.total <= 150
+
+
+@pytest.mark.filterwarnings("ignore:.*callbacks used to create the checkpoint need to be provided")
+def test_what_earlier_sessions_have_spent_counts(tmp_path):
+    class Saves(Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            if trainer.current_epoch == 4:
+                trainer.save_checkpoint(tmp_path / "4.ckpt", weights_only=False)
+
+    fit(tmp_path, drive(Budget(kwh=100)), Spends(), Saves())
+    callback, spends = drive(Budget(kwh=100)), Spends()
+    trainer = fit(tmp_path, callback, spends, ckpt_path=tmp_path / "4.ckpt")
+    assert (callback.cooldown_epoch, trainer.current_epoch, spends.total) == (8, 11, 99)
+
+
+@pytest.mark.filterwarnings("ignore:.*callbacks used to create the checkpoint need to be provided")
+def test_hours_of_earlier_sessions_count(tmp_path):
+    class Saves(Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            time.sleep(0.01)
+            trainer.save_checkpoint(tmp_path / f"{trainer.current_epoch}.ckpt", weights_only=False)
+
+    fit(tmp_path, drive(Budget(hours=1)), Saves(), max_epochs=6)
+    hours = 0.02 / 3600  # less than two epochs have slept
+    with pytest.raises(ValueError, match=r"Budget\(hours=5.55556e-06\) is spent already: this run has used"):
+        fit(tmp_path, drive(Budget(hours=hours)), ckpt_path=tmp_path / "1.ckpt", max_epochs=9)
+
+
+@pytest.mark.parametrize("by_max_time", [False, True])
+def test_a_run_ends_inside_its_hours_or_the_trainers_max_time(tmp_path, by_max_time):
+    class Sleeps(TinyModel):
+        def training_step(self, batch, batch_idx):
+            time.sleep(0.02)
+            return super().training_step(batch, batch_idx)
+
+    arguments = {"max_time": {"seconds": 3}} if by_max_time else {}
+    callback = drive(Budget(hours=100 if by_max_time else 3 / 3600))
+    start = time.monotonic()
+    trainer = fit(tmp_path, callback, model=Sleeps(), **arguments)
+    assert time.monotonic() - start < 3 + 1.5
+    assert callback.cooldown_epoch >= 1
+    assert trainer.current_epoch == callback.last_epoch + 1
+    assert trainer.optimizers[0].param_groups[0]["lr"] == 0
+
+
+def test_samples_are_counted_by_the_cost_monitor(tmp_path):
+    monitor, callback = CostMonitor(), drive(Budget(samples=33 * 5 + 10), min_epochs=2)
+    trainer = fit(tmp_path, callback, monitor)
+    assert (callback.cooldown_epoch, trainer.current_epoch) == (3, 5)
+    assert monitor.spent["samples"] == 165
+    assert set(monitor.spent) == {"samples", "kwh", "co2_kg", "money"}
+
+
+def test_a_cost_monitor_behind_the_callback_counts_the_same(tmp_path):
+    L.seed_everything(1, verbose=False)
+    callback = drive(Budget(samples=33 * 5 + 10), min_epochs=2)
+    trainer = make_trainer(tmp_path, [callback, CostMonitor()], max_epochs=-1)
+    trainer.fit(TinyModel(), TinyData())
+    assert trainer.current_epoch == 5
+
+
+@pytest.mark.parametrize("name", ["kwh", "co2_kg", "money", "samples"])
+def test_limits_that_nobody_measures_are_refused_before_the_first_batch(tmp_path, name):
+    model = TinyModel()
+    with pytest.raises(ValueError, match=rf"Budget\({name}=5\) needs a CostMonitor that measures it"):
+        fit(tmp_path, drive(Budget(**{name: 5})), model=model)
+    assert not model.samples
+
+
+def test_a_budget_that_is_spent_already_is_refused_before_the_first_batch(tmp_path):
+    spends, model = Spends(), TinyModel()
+    spends.total = 6.0
+    with pytest.raises(ValueError, match=r"Budget\(kwh=5\) is spent already: this run has used 6"):
+        fit(tmp_path, drive(Budget(kwh=5)), spends, model=model)
+    assert not model.samples
+
+
+def test_a_budget_that_is_smaller_than_a_cooldown_still_ends_at_a_rate_of_zero(tmp_path):
+    callback, spends = drive(Budget(kwh=20)), Spends()
+    trainer = fit(tmp_path, callback, spends)
+    # Its size is known after the first epoch: one more fits.
+    assert (callback.cooldown_epoch, trainer.current_epoch, spends.total) == (1, 2, 18)
+    assert trainer.optimizers[0].param_groups[0]["lr"] == 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "error", "message"),
+    [
+        ({}, ValueError, "Budget needs at least one limit of hours, kwh, co2_kg, money, samples, got none"),
+        ({"hours": -1}, ValueError, "hours must be a number above 0, got -1"),
+        ({"kwh": 0}, ValueError, "kwh must be a number above 0, got 0"),
+        ({"money": float("nan")}, ValueError, "money must be a number above 0, got nan"),
+        ({"samples": True}, TypeError, "samples must be a number above 0, got True"),
+    ],
+)
+def test_wrong_limits_are_refused(limits, error, message):
+    with pytest.raises(error, match=message):
+        Budget(**limits)
+
+
+def test_it_survives_a_cost_monitor_that_stops_measuring(tmp_path):
+    class Loses(Spends):
+        @property
+        def spent(self):
+            return {} if self.total > 20 else {self.name: self.total}
+
+    callback = drive(Budget(kwh=1000))
+    trainer = fit(tmp_path, callback, Loses(), max_epochs=8)
+    assert (callback.cooldown_epoch, trainer.current_epoch) == (5, 8)
+    assert torch.isfinite(next(trainer.model.parameters())).all()

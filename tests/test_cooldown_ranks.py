@@ -1,0 +1,114 @@
+"""A cooldown on two processes: one decision, the same rates, and the same weights on every rank."""
+
+import json
+from pathlib import Path
+
+import lightning as L
+import pytest
+import torch
+from conftest import Declares, TinyModel, make_trainer, weights
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+
+from lightning_critperiod import (
+    Budget,
+    Cooldown,
+    CriticalPeriodCallback,
+    EarlyCooldown,
+    MonitoredMetric,
+    Never,
+    Plateau,
+    Recipe,
+    Volume,
+)
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:It is recommended to use `self.log.*sync_dist=True"),
+    pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty"),
+]
+
+
+class Ranked(TinyModel):
+    """Logs another metric on every rank: rank 0's stops falling after epoch 2, the others' fall on."""
+
+    def __init__(self):
+        super().__init__()
+        self.taken = []
+
+    def on_before_optimizer_step(self, optimizer):
+        self.taken.append((self.current_epoch, optimizer.param_groups[0]["lr"]))
+
+    def validation_step(self, batch, batch_idx):
+        epoch = min(self.current_epoch, 2) if self.global_rank == 0 else self.current_epoch
+        self.log("val_loss", torch.tensor(1.0 / (1 + epoch)), batch_size=1)
+
+
+class Writes(Callback):
+    def __init__(self, folder, asks_at=None):
+        self.folder, self.asks_at = folder, asks_at
+
+    def on_train_batch_end(self, trainer, pl_module, *_):
+        if trainer.global_rank == 1 and trainer.current_epoch == self.asks_at:
+            ours(trainer).cool_down()
+
+    def on_train_end(self, trainer, pl_module):
+        callback = ours(trainer)
+        record = {
+            "taken": pl_module.taken,
+            "weights": weights(pl_module).tolist(),
+            "decision": [callback.cooldown_epoch, callback.last_epoch, callback.reason],
+            "epochs": trainer.current_epoch,
+            "final_weights": getattr(callback, "final_weights", None),
+        }
+        Path(self.folder, f"{trainer.global_rank}.json").write_text(json.dumps(record))
+
+
+def ours(trainer):
+    return next(callback for callback in trainer.callbacks if isinstance(callback, CriticalPeriodCallback))
+
+
+def run(folder, callback, *others, asks_at=None, **arguments):
+    L.seed_everything(1, verbose=False)
+    saves = any(isinstance(other, ModelCheckpoint) for other in others)
+    defaults = {"devices": 2, "strategy": "ddp_fork", "max_epochs": -1, "enable_checkpointing": saves}
+    # The one that writes is behind the other, so that it sees the weights that are kept.
+    trainer = make_trainer(folder, [callback, Writes(folder, asks_at), *others], **{**defaults, **arguments})
+    trainer.fit(Ranked(), Declares(n=16, multiplier=1))
+    ranks = [json.loads(Path(folder, f"{rank}.json").read_text()) for rank in range(2)]
+    assert ranks[0] == ranks[1]
+    return ranks[0]
+
+
+def drive(rule=None, **cooldown):
+    recipe = Recipe(after=Volume(), cooldown=Cooldown(**cooldown))
+    return CriticalPeriodCallback(MonitoredMetric("val_loss"), rule or Plateau(patience=2), recipe)
+
+
+def test_rank_0s_metric_decides(tmp_path):
+    callback = drive()
+    found = run(tmp_path, callback, ModelCheckpoint(tmp_path))
+    start, last, _ = found["decision"]
+    assert 2 < start < 12
+    rates = [rate for epoch, rate in found["taken"] if epoch >= start]
+    assert rates == pytest.approx([0.05 * (1 - (step / 6) ** 0.5) for step in range(6)])  # 2 steps an epoch
+    assert found["epochs"] == last + 1
+    assert (tmp_path / "before_cooldown.ckpt").is_file()
+    # The process that called fit has it from rank 0.
+    assert (callback.cooldown_epoch, callback.last_epoch) == (start, last)
+
+
+def test_asked_for_on_one_rank_it_begins_on_all(tmp_path):
+    found = run(tmp_path, drive(Never()), asks_at=3)
+    assert found["decision"][:2] == [4, 6]
+
+
+def test_rank_0s_clock_decides_about_hours(tmp_path):
+    found = run(tmp_path, drive(Never(), budget=Budget(hours=1.5 / 3600)))
+    assert found["decision"][1] + 1 == found["epochs"]
+
+
+def test_early_cooldown_keeps_the_same_weights_everywhere(tmp_path):
+    callback = EarlyCooldown("val_loss")
+    found = run(tmp_path, callback, max_epochs=6)
+    assert found["final_weights"] in {"raw", "averaged"}
+    assert callback.final_weights == found["final_weights"]
+    assert found["decision"][:2] == [3, 5]

@@ -1,0 +1,60 @@
+"""A run that is resumed before, at the start of, or inside its cooldown is the uninterrupted one, bit by bit."""
+
+import pytest
+import torch
+from conftest import TinyData
+from test_resume import HALF, assert_resumes, data
+
+from lightning_critperiod import AtEpoch, Cooldown, CriticalPeriodCallback, MonitoredMetric, Never, Plateau, Recipe
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch ended"),
+    pytest.mark.filterwarnings("ignore:.*callbacks used to create the checkpoint need to be provided"),
+]
+
+# The cooldown is epochs 2, 3 and 4. Batches per epoch: 9, 9, and 2 at half the volume.
+SOME = {
+    *("epoch-0", "epoch-1", "epoch-2", "epoch-3", "val-1-8", "val-2-1", "val-4-1"),
+    *("batch-0-3", "batch-1-0", "batch-1-8", "batch-2-0", "batch-2-1", "batch-3-0", "batch-4-0"),
+}
+
+
+def drive(rule=None, signal=None, **recipe):
+    return CriticalPeriodCallback(
+        signal, rule or AtEpoch(2), Recipe(**{"after": HALF, "cooldown": Cooldown(), **recipe})
+    )
+
+
+def linear(optimizer, total_steps):
+    return torch.optim.lr_scheduler.LinearLR(optimizer, total_iters=20)
+
+
+def by_metric():
+    return drive(Plateau(patience=1, min_delta=10), MonitoredMetric("val_loss"))
+
+
+@pytest.mark.parametrize(
+    ("callback", "without", "arguments"),
+    [
+        (drive, "", {}),
+        (lambda: drive(Never()), "", {"max_epochs": 5}),
+        (drive, "", {"max_epochs": -1, "scheduler": linear}),
+        # Lightning forgets the gradients that are accumulated so far.
+        (drive, "batch-1-0 batch-2-0 batch-3-0 batch-4-0", {"accumulate_grad_batches": 2}),
+        # Lightning does not validate any more when it goes on from the last batch of an epoch.
+        (by_metric, "batch-1-8 batch-2-1", {"max_epochs": 8}),
+    ],
+    ids=["one cycle", "in time for the end", "without a last epoch", "accumulation", "by a metric"],
+)
+def test_from_every_kind_of_moment(tmp_path, callback, without, arguments):
+    names = SOME - set(without.split())
+    assert len(assert_resumes(tmp_path, callback, data, names.__contains__, **arguments)) >= 10
+
+
+def test_with_a_loader_that_passes_through_from_every_epoch_end(tmp_path):
+    def loads():
+        return TinyData(n=17, shuffle=False)
+
+    names = {"epoch-0", "epoch-1", "epoch-2", "epoch-3", "batch-2-1", "batch-4-0"}
+    arguments = {"max_epochs": -1, "scheduler": linear}
+    assert len(assert_resumes(tmp_path, drive, loads, names.__contains__, **arguments)) == 6

@@ -1,0 +1,80 @@
+"""The wheel, installed into an empty folder and used outside the repository."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("hatchling", reason="hatchling is not installed: it builds the wheel")
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted(path.relative_to(ROOT / "configs") for path in (ROOT / "configs").rglob("*.yaml"))
+ARMS = sorted(path.name for path in (ROOT / "lightning_critperiod" / "studies" / "compare" / "arms").glob("*.yaml"))
+
+
+def pip(*words):
+    quiet = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-index")
+    subprocess.run([sys.executable, "-m", "pip", words[0], *quiet, *map(str, words[1:])], check=True)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    pip("wheel", "--no-build-isolation", "--wheel-dir", folder, ROOT)
+    (wheel,) = folder.glob("*.whl")
+    pip("install", "--no-compile", "--target", folder / "site", wheel)
+    return folder / "site"
+
+
+def run(installed, folder, *words):
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    command = [sys.executable, "-W", "ignore", *map(str, words)]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_wheel_has_every_config_and_every_arm(installed):
+    package = installed / "lightning_critperiod"
+    assert sorted(path.relative_to(package / "configs") for path in (package / "configs").rglob("*.yaml")) == CONFIGS
+    assert sorted(path.name for path in (package / "studies" / "compare" / "arms").iterdir()) == ARMS
+    assert {path.parts[0] for path in (path.relative_to(installed) for path in installed.iterdir())} == {
+        "bin",
+        "lightning_critperiod",
+        next(installed.glob("*.dist-info")).name,
+    }
+
+
+def test_the_console_script_says_the_version_of_the_wheel(installed, tmp_path):
+    said = run(installed, tmp_path, installed / "bin" / "critperiod", "--version").stdout
+    (dist_info,) = installed.glob("*.dist-info")
+    assert said.split() == ["critperiod", dist_info.stem.split("-")[1]]
+
+
+def test_a_shipped_config_is_read_in_any_folder(installed, tmp_path):
+    words = (
+        "-m",
+        "lightning_critperiod",
+        "fit",
+        "--config",
+        "paper/base",
+        "-c",
+        "paper/cifar100",
+        "-c",
+        "paper/resnet20",
+    )
+    done = run(installed, tmp_path, *words, "--print_config")
+    assert done.returncode == 0, done.stderr
+    assert "class_path: lightning_critperiod.datamodules.CIFAR100" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_comparison_finds_its_config_and_its_arms_in_the_wheel(installed, tmp_path):
+    program = """
+from lightning_critperiod.studies.compare.compare_options import parse
+options = parse(["--config", "small/digits"])
+print(*(arm.name for arm in options.arms), options.config[0])
+"""
+    *arms, config = run(installed, tmp_path, "-c", program).stdout.split()
+    assert len(arms) == 15
+    assert Path(config).is_relative_to(installed)
