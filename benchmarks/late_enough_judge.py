@@ -152,12 +152,14 @@ def answer(development, confirmation):
             f"No rule that saves anything loses at most {MARGIN / 2} points, in the mean, in the development set-ups."
         ]
     (mean, half, _), (there, width, said) = verdict(development[name]), verdict(confirmation[name])
-    held = {"yes": "It holds up", "no": "It does not hold up", "open": "Whether it holds up stays open"}[said]
+    held = {"yes": "show that it holds up", "no": "show that it does not", "open": "do not decide whether it holds up"}[
+        said
+    ]
     return [
         f"Chosen in the development set-ups, as the rule that saves most of those whose mean loss there is at most "
         f"{MARGIN / 2} points: **{name}**",
-        f"({mean:+.2f} ± {half:.2f} points at {100 * share(development[name]):.0f}% saved). {held} in the confirmation "
-        f"set-ups: {there:+.2f} ± {width:.2f} points at",
+        f"({mean:+.2f} ± {half:.2f} points at {100 * share(development[name]):.0f}% saved). The confirmation set-ups {held}: "
+        f"{there:+.2f} ± {width:.2f} points at",
         f"{100 * share(confirmation[name]):.0f}% saved, against the margin of {MARGIN}.",
         "",
         *kept_in_both(development, confirmation),
@@ -197,8 +199,8 @@ def judge(folder, epochs, page):
         *answer(**outcomes),
         "",
         "The oracle's grid (`docs/oracle.md`, one set-up, there with pruning after the switch) finds even a switch at 0.8 of",
-        "the run below the full recipe by more than 0.2 points, with its whole interval. The default is the published rule,",
-        "to the letter, and not a promise.",
+        "the run below the full recipe by more than 0.2 points, with its whole interval. The callback only observes",
+        "unless it is given a rule or a recipe; `Slope.published()` is the published rule.",
         "",
         "## What a switch at a fixed part of the run keeps",
         "",

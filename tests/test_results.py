@@ -26,7 +26,7 @@ def test_a_study_redrawn_from_its_records_has_the_table_and_the_figures_that_are
         file.unlink()
     assert redraw(tmp_path) == [copy]
     assert drawn[0].read_text() == table
-    assert all(file.is_file() for file in drawn)  # their text hangs on the version of matplotlib
+    assert all(file.is_file() for file in drawn)  # their text depends on the version of matplotlib
 
 
 def test_the_tables_of_the_oracle_page_are_those_of_its_records(tmp_path, monkeypatch):

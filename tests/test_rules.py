@@ -397,7 +397,7 @@ def test_the_clock_of_min_epochs_is_the_largest_epoch_even_if_it_was_not_measure
             None,
             "got worse by 0.5 in the last doubling of the epochs; nothing is to come by epoch 19, below 0.5",
         ),
-        (AtEpoch(12), [], 20, "was not asked: epoch 12 was chosen beforehand"),
+        (AtEpoch(12), [], 20, "was not used: epoch 12 was set beforehand"),
     ],
 )
 def test_the_verdict_in_words(rule, values, max_epochs, words):

@@ -17,7 +17,7 @@ class Draws:
         volume: The volume that an epoch has which starts now.
         seed: With the epoch, decides every draw: f(seed, epoch). The global generators are never touched.
         epoch: Answers the 0-based epoch that starts now.
-        own: False as long as the user's loader passes through untouched; True once the draws are ours.
+        own: False as long as the user's loader is used as it is; True once the callback chooses the samples.
         first: Keep the first samples of the user's stream in every epoch, and no random ones: overfitting on a few
             batches needs the same ones each time.
         begun: How many epochs a sampler of these draws has begun to draw.

@@ -34,7 +34,7 @@ def how_length_is_told(trainer: Any) -> "ToldLength | ReloadedLength":
         return ToldLength(trainer)
     rank_zero_warn(
         f"This version of Lightning has no {', '.join(missing)}: whenever the volume changes, CriticalPeriodCallback "
-        "lets it set its train dataloaders up anew, which restarts their workers."
+        "lets it set up its train dataloaders again, which restarts their workers."
     )
     return ReloadedLength(trainer)
 

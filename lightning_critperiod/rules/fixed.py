@@ -8,7 +8,7 @@ from lightning_critperiod.rules.measured import last_epoch, require_int
 
 @dataclass(frozen=True)
 class AtEpoch(Rule):
-    """The period ends at an epoch that was chosen beforehand: the oracle, or the opponent of a signal.
+    """The period ends at an epoch that was chosen beforehand: the oracle, or the baseline for a signal.
 
     ``epoch`` is the first epoch after the period, so that 0 is a run that never has the full recipe.
 
@@ -37,10 +37,10 @@ class AtEpoch(Rule):
 
     def why(self, history: History, max_epochs: int | None) -> str:
         """The verdict in words that follow the signal's name."""
-        return f"was not asked: epoch {self.epoch} was chosen beforehand"
+        return f"was not used: epoch {self.epoch} was set beforehand"
 
     def check_run(self, max_epochs: int | None) -> None:
-        """Refuse a run that is over before the epoch comes.
+        """Refuse a run that ends before the epoch comes.
 
         Args:
             max_epochs: Length of the run; None if it has no last epoch.

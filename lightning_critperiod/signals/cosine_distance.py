@@ -40,7 +40,7 @@ def cosine_distance(initial: Tensor, current: Tensor) -> float:
 
 
 def _flat(weights: Tensor, like: Tensor) -> Tensor:
-    """A flat view, in the order in which ``like`` lies in memory: channels-last kernels are not copied."""
+    """A flat view, in the order in which ``like`` lies in memory: channels-last weights are not copied."""
     order = sorted(range(like.dim()), key=like.stride, reverse=True)
     weights = weights.detach().permute(order)
     return (torch.view_as_real(weights) if weights.is_complex() else weights).reshape(-1)

@@ -25,7 +25,7 @@ class GradientConfusion(ProbeSignal):
 
     value = max over i < j of cos(g_i, g_j), the statistic of the published runs; low similarity is high confusion. The
     gradients are those of the training loss, with BatchNorm on its running statistics and without dropout, as in the
-    authors' script, flattened over the trainable kernels (parameters with ndim > 1). Measuring leaves no trace on
+    authors' script, flattened over the trainable weight matrices (ndim > 1). Measuring leaves no trace on
     module, generators, logs and gradients. A measurement costs ``probe_batches`` forward and backward passes, and the
     memory of as many gradients. Under DDP every rank measures its own batches, and rank 0's value counts.
 
@@ -45,7 +45,7 @@ class GradientConfusion(ProbeSignal):
         TypeError: An argument is not a whole number. Before the first step: a batch is not made of tensors,
             numbers and strings in dicts, lists and tuples.
         ValueError: An argument is too small. Before training: the module optimizes manually, is sharded,
-            cannot be copied or has no trainable kernel, or an epoch has a single batch.
+            cannot be copied or has no trainable weight matrix, or an epoch has a single batch.
     """
 
     name = "gradient_confusion"

@@ -17,7 +17,7 @@ class GradientPredictiveness(ProbeSignal):
     value = mean over i of cos(g_i(previous), g_i(now)); there is none at the first measurement, and at the first one
     after layers were added, thawed or removed. The gradients
     are those of ``GradientConfusion``, at the same cost. The previous gradients are kept in host memory and
-    in the checkpoint, which grows by ``probe_batches`` times the size of the kernels in float32: lower
+    in the checkpoint, which grows by ``probe_batches`` times the size of the weight matrices in float32: lower
     ``probe_batches`` for a large model.
 
     Source: Fukase et al., arXiv 2506.15954 (2025), after Chen et al. (2023). No rule for it was published.

@@ -94,7 +94,7 @@ def kernel_refusal(module: nn.Module) -> str | None:
 
 
 def batch_gradient(trainer: Any, pl_module: Any, batch: Any, index: int) -> Tensor:
-    """The gradient of a batch's training loss at the weights as they are, flattened over the trainable kernels.
+    """The gradient of a batch's training loss at the weights as they are, flattened over the trainable weight matrices.
 
     The user's own ``training_step`` computes it on a twin of the module: a copy of everything but the weights, which it
     shares, that logs nowhere. So BatchNorm statistics, metrics, counters, ``.grad``, hooks and the gradient scaler stay

@@ -18,7 +18,7 @@ class TrainingGradientConfusion(Signal):
     """Largest cosine similarity between the gradients of an epoch's last optimizer steps, in [-1, 1]: no extra pass.
 
     value = max over i < j of cos(g_i, g_j), g_i the gradient that the i-th of the last ``steps`` optimizer steps used,
-    flattened over the trainable kernels (parameters with ndim > 1). It approximates ``GradientConfusion``, from which
+    flattened over the trainable weight matrices (ndim > 1). It approximates ``GradientConfusion``, from which
     it differs: the weights move from one gradient to the next; the batches are other ones in every epoch; BatchNorm
     and dropout work as in training; a gradient is that of a whole step, accumulated over ``accumulate_grad_batches``
     and averaged over the ranks. As there, the optimizer's weight decay and gradient clipping are not in it.
@@ -26,7 +26,7 @@ class TrainingGradientConfusion(Signal):
     correlation over 60 epochs 0.07 [-0.13, 0.11], 5 seeds; docs/calibration.md).
 
     Of several steps on one batch (LBFGS, or manual optimization) the last counts. A gradient that is not finite gives
-    no value, nor does an epoch with a single step. Memory is ``steps`` times the size of the kernels, on their device,
+    no value, nor does an epoch with a single step. Memory is ``steps`` times the size of these matrices, on their device,
     from the first of these steps to the end of the epoch; a checkpoint saved in that time, such as one after
     validation, holds them too. Gradients of earlier steps are not copied, unless the length of the epoch is unknown or
     the optimization is manual: then every step's is.
@@ -42,7 +42,7 @@ class TrainingGradientConfusion(Signal):
     Raises:
         TypeError: ``steps`` is not a whole number.
         ValueError: ``steps`` is below 2. Before training: there is more than one optimizer, the module is sharded or
-            has no trainable kernel, or an epoch has a single step.
+            has no trainable weight matrix, or an epoch has a single step.
     """
 
     name = "training_gradient_confusion"

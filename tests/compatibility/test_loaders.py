@@ -424,7 +424,7 @@ def test_a_first_epoch_of_unknown_length_is_drawn_whole_and_said_to_be(tmp_path)
 
 
 def test_pruning_a_stream_says_what_it_leaves_out(tmp_path):
-    with pytest.warns(UserWarning, match="shuffle it anew every epoch"):
+    with pytest.warns(UserWarning, match="shuffle it again every epoch"):
         run(tmp_path, "shrinks", Witness(), {**loaders(), "train_dataloaders": Batches()})
 
 
