@@ -1,4 +1,4 @@
-"""Puts the measured tables into README.md and docs/evidence.md, from results/ and docs/late.md: python benchmarks/readme.py"""
+"""Puts the measured tables and the figure into README.md and docs/evidence.md, from results/ and docs/late.md."""
 
 import json
 import re
@@ -13,13 +13,6 @@ def sweep():
     lines = (ROOT / "docs" / "late.md").read_text().splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("| set-up"))
     return [line for line in lines[start : start + 12] if line.startswith("|")]
-
-
-def published():
-    """The line of docs/late.md about the published rule, in the set-ups that had no part in any choice."""
-    text = (ROOT / "docs" / "late.md").read_text().split("### Confirmation set-ups")[1]
-    cells = re.search(r"\| published.*", text).group().split("|")
-    return cells[3].strip(), cells[4].strip()
 
 
 STUDIES = {"digits": "digits", "fashion": "Fashion-MNIST", "cifar10": "CIFAR-10"}
@@ -44,17 +37,7 @@ def drawn(rows):
     return f"{part[0]}%" if part[0] == part[-1] else f"{part[0]} to {part[-1]}%"
 
 
-HEADLINE = {
-    "full": "full recipe to the end",
-    "fixed": "one view from half of the run on (`fixed`)",
-    "ours": "the published rule decides (`ours`)",
-    "short": "the full recipe in fewer epochs (`short`)",
-    "constant": "fewer views throughout (`constant`)",
-    "early_stopping": "EarlyStopping",
-}
-
-
-def baselines(names=None):
+def comparison():
     """The arms of `critperiod compare` against the full recipe, study by study; the most accurate on average first."""
     found = studies()
     arms = [arm for arm in next(iter(found.values())) if all(arm in rows for rows in found.values())]
@@ -69,57 +52,101 @@ def baselines(names=None):
         yield f"| {arm if names is None else names[arm]} | {part} | {' | '.join(cells)} |"
 
 
+HEADLINE = {
+    "full": "full recipe, accuracy",
+    "fixed": "switch at half of the run",
+    "ours": "switch where the published rule fires",
+    "short": "the full recipe in fewer epochs, no switch",
+    "k1": "one view from the start",
+}
+
+
+def headline():
+    """The arms that the README shows."""
+    found = studies()
+    seeds = {name: len(rows["full"]["accuracies"]) for name, rows in found.items()}
+    yield "| arm | samples saved | " + " | ".join(f"{STUDIES[name]}, {n} seeds" for name, n in seeds.items()) + " |"
+    yield "|---|---|" + "---|" * len(found)
+    for arm, words in HEADLINE.items():
+        saved = {round(100 - 100 * rows[arm]["samples"] / rows["full"]["samples"]) for rows in found.values()}
+        part = " to ".join(f"{value}%" for value in sorted(saved))
+        cells = [f"{rows[arm]['mean']:.2f}%" if arm == "full" else difference(rows[arm]) for rows in found.values()]
+        yield f"| {words} (`{arm}`) | {part} | {' | '.join(cells)} |"
+
+
 def versions():
     record = json.loads(next((ROOT / "results" / "digits" / "full").glob("seed-*.json")).read_text())
     found = record["versions"]
     return f"torch {found['torch']}, lightning {found['lightning']}"
 
 
-def headline():
-    """The README's table, as text."""
+def of_rule(name):
+    """Saved samples and points against the full recipe, of a rule of docs/late.md in the confirmation set-ups."""
+    text = (ROOT / "docs" / "late.md").read_text().split("### Confirmation set-ups")[1]
+    cells = re.search(rf"\| {name}.*", text).group().split("|")
+    return cells[3].strip(), cells[4].strip()
+
+
+def readme_block():
+    """The README's results, as text."""
+    saved, lost = of_rule("AtEpoch at 0.8")
     return "\n".join([
-        "Points of test accuracy against the full recipe (three views), paired by seed, 95% t-interval; ResNet-8, 20 epochs, small",
-        f"subsets, 2 CPU cores, {versions()}. Made by `make results` from the runs of `critperiod compare`.",
+        "Test accuracy in points against the full recipe (three views), paired by seed, with 95% t-intervals. ResNet-8, small",
+        "subsets, 20 epochs. After the switch: one view of 70% of the samples, the last eighth with the full recipe.",
         "",
-        *baselines(HEADLINE),
+        *headline(),
+        "",
+        "![Test accuracy against the epoch of the switch: the earlier, the lower](docs/switch.svg)",
+        "",
+        "Fashion-MNIST, 3 seeds: every point is a run that switches at that epoch ([docs/oracle.md](docs/oracle.md)). Without pruning,",
+        f"a switch at 0.8 of the run saves {saved} of the samples and changes accuracy by {lost} points ([docs/late.md](docs/late.md)).",
+        "All arms, rules and verdicts: [docs/evidence.md](docs/evidence.md). `make results` makes table and figure.",
         "",
     ])
 
 
-def block():
-    """The whole evidence, as text."""
-    saved, lost = published()
+def evidence_block():
+    """The two long tables of docs/evidence.md, as text."""
+    saved, lost = of_rule("published")
     return "\n".join([
-        "What a switch from three views to one keeps, at a fixed part of the run: points of test accuracy against the",
-        "full recipe, paired by seed, 95% t-interval. Switching at 0.2 of the run saves 53% of the samples, at 0.35 43%,",
-        f"at 0.5 33%, at 0.65 23%, at 0.8 13%. ResNet-8, 20 epochs, small subsets, 2 CPU cores, {versions()}.",
+        "## A switch at a fixed part of the run",
+        "",
+        "What a switch from three views to one keeps: points of test accuracy against the full recipe, paired by seed, 95%",
+        "t-interval. Switching at 0.2 of the run saves 53% of the samples, at 0.35 43%, at 0.5 33%, at 0.65 23%, at 0.8 13%.",
+        f"ResNet-8, 20 epochs, small subsets, 2 CPU cores, {versions()}.",
         "",
         *sweep(),
         "",
         f"The published rule saves {saved} of the samples and changes accuracy by {lost} points (confirmation set-ups). Late is",
         "safer than early: [late.md](late.md) has every rule, [when.md](when.md) who should use it.",
         "",
-        "What `critperiod compare` measured for every baseline: points of test accuracy against the full recipe, paired by",
-        "seed, 95% t-interval, most accurate first. What the arms are, verdicts and figures: `results/*/table.md`.",
+        "## All baselines",
         "",
-        *baselines(),
+        "`critperiod compare`: points of test accuracy against the full recipe, paired by seed, 95% t-interval, most accurate",
+        "first. What the arms are, verdicts and figures: `results/*/table.md`.",
         "",
-        "Made by `make results` from `results/`, the runs by `python benchmarks/late_enough.py run` and `critperiod compare`.",
+        *comparison(),
+        "",
+        "Made by `make results` from `results/`; the runs by `python benchmarks/late_enough.py run` and `critperiod compare`.",
         "",
     ])
 
 
-def page():
-    """docs/evidence.md, as text."""
-    return f"# Evidence\n\n{block()}"
+def figure():
+    """The oracle's Figure 1 on white, so that it can be read on a dark page too."""
+    drawn = (ROOT / "results" / "oracle" / "fashion" / "figure1.svg").read_text()
+    return drawn.replace("fill: none; opacity: 0", "fill: #ffffff", 1)
+
+
+BLOCKS = {"README.md": readme_block, "docs/evidence.md": evidence_block}
 
 
 def main():
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    before, rest = text.split(BEGIN)
-    readme.write_text(before + BEGIN + headline() + END + rest.split(END)[1])
-    (ROOT / "docs" / "evidence.md").write_text(page())
+    for name, block in BLOCKS.items():
+        page = ROOT / name
+        before, rest = page.read_text().split(BEGIN)
+        page.write_text(before + BEGIN + block() + END + rest.split(END)[1])
+    (ROOT / "docs" / "switch.svg").write_text(figure())
 
 
 if __name__ == "__main__":

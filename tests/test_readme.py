@@ -1,55 +1,98 @@
-"""The code of the README trains, and its configuration is one that LightningCLI takes."""
+"""The code of the README fits, that of docs/usage.md is taken, and their tables are those of the recorded runs."""
 
 import re
+import warnings
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
-from conftest import TinyData, TinyModel
+from conftest import Declares, TinyModel
 
-from lightning_critperiod import CriticalPeriodCallback
+from lightning_critperiod import Volume
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-
-
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+ROOT = Path(__file__).parents[1]
+README, USAGE = (ROOT / "README.md").read_text(), (ROOT / "docs" / "usage.md").read_text()
+PAGES = {name: (ROOT / name).read_text() for name in ("README.md", "docs/usage.md", "docs/evidence.md")}
 
 
-class Scored(TinyModel):
-    """Logs val_acc, too."""
+def blocks(language, text=README):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+class Model(TinyModel):
+    """Logs the metric that the README monitors."""
 
     def validation_step(self, batch, batch_idx):
         super().validation_step(batch, batch_idx)
-        self.log("val_acc", (self.net(batch[1]).argmax(1) == batch[2]).float().mean(), batch_size=len(batch[0]))
+        _, x, y = batch
+        self.log("val_acc", (self.net(x).argmax(1) == y).float().mean(), batch_size=len(y))
 
 
-@pytest.mark.filterwarnings(
-    "ignore:.*The number of training batches.*", "ignore:.*TensorBoard.*", "ignore:.*tensorboard.*"
-)
-@pytest.mark.parametrize("code", blocks("python"))
-def test_the_python_of_the_readme_trains(code, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """What the names of each snippet stand for after it ran, in the order of the README."""
+    found = []
+    for code in blocks("python"):
+        folder = tmp_path_factory.mktemp("readme")
+        with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng(), warnings.catch_warnings():
+            patch.chdir(folder)
+            warnings.filterwarnings("ignore", ".*smaller than the logging interval")  # of the tiny data
+            torch.manual_seed(0)
+            names = {"model": Model(), "datamodule": Declares(multiplier=1), "folder": folder}
+            exec(compile(code, "README.md", "exec"), names)
+            found.append(names)
+    assert len(found) == 3
+    return found
+
+
+def test_the_one_line_observes_and_leaves_the_report(fitted):
+    callback, monitor = fitted[0]["trainer"].callbacks[:2]
+    assert callback.observe_only
+    assert set(callback.volumes.values()) == {Volume()}
+    assert sorted(callback.volumes) == list(range(20))
+    for name in ("report.html", "report.md", "report.json"):
+        assert (monitor.recorder.folder / name).is_file()
+    assert monitor.recorder.folder.is_relative_to(fitted[0]["folder"])
+
+
+def test_early_cooldown_ends_a_run_without_a_last_epoch_at_a_small_learning_rate(fitted):
+    trainer, model = fitted[1]["trainer"], fitted[1]["model"]
+    callback = trainer.callbacks[0]
+    assert callback.end_epoch is not None
+    assert trainer.current_epoch == callback.last_epoch + 1
+    rates = [rate for epoch in sorted(model.rates) for rate in model.rates[epoch]]
+    assert rates[0] == pytest.approx(0.05)
+    assert rates[-1] < 0.1 * rates[0]
+
+
+def test_the_recipe_of_the_paper_draws_three_views_then_one_then_three(fitted):
+    callback, model = fitted[2]["callback"], fitted[2]["model"]
+    end = callback.end_epoch
+    annealing = 20 - -(-(20 - end) // 8)
+    assert end == 5  # the first epoch at which a window of five has a line, for a model that hardly turns
+    drawn = [len(samples) for _, samples in sorted(model.drawn().items())]
+    assert drawn == [33 if end <= epoch < annealing else 99 for epoch in range(20)]
+    assert fitted[2]["datamodule"].augmentation_multiplier == 3
+
+
+@pytest.mark.parametrize("code", blocks("python", USAGE))
+def test_the_python_of_the_usage_page_fits(code, trainer_for):
     names = {}
-    exec(compile(code, "README.md", "exec"), names)
-    trainer, model = names["trainer"], Scored()
-    trainer.fit_loop.max_epochs = 14
-    trainer.fit(model, TinyData())
-    assert trainer.current_epoch == 14
-    ours = next(callback for callback in trainer.callbacks if isinstance(callback, CriticalPeriodCallback))
-    assert ours.history
-    reports = list(tmp_path.rglob("report.html"))
-    assert len(reports) == ("CostMonitor" in code)
+    exec(compile(code, "usage.md", "exec"), names)
+    trainer_for(names["callback"]).fit(TinyModel(), Declares(multiplier=1))
+    assert set(names["callback"].volumes) == set(range(6))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of jsonargparse, about what LightningCLI calls
-@pytest.mark.parametrize("text", blocks("yaml"))
-def test_the_yaml_of_the_readme_is_taken_by_a_lightning_cli_of_ones_own(text, tmp_path, monkeypatch):
+@pytest.mark.parametrize("text", blocks("yaml", USAGE))
+def test_the_yaml_of_the_usage_page_is_taken_by_a_lightning_cli_of_ones_own(text, tmp_path, monkeypatch):
     from lightning.pytorch.cli import LightningCLI
     from lightning.pytorch.demos.boring_classes import BoringModel
 
-    from lightning_critperiod import LayerRotation, Slope, Volume
+    from lightning_critperiod import CriticalPeriodCallback, LayerRotation, Slope
 
+    assert yaml.safe_load(text)
     config = tmp_path / "mine.yaml"
     config.write_text(text)
     monkeypatch.setattr("sys.argv", ["mine", "--config", str(config), "--trainer.logger=false"])
@@ -60,29 +103,47 @@ def test_the_yaml_of_the_readme_is_taken_by_a_lightning_cli_of_ones_own(text, tm
     assert callback.recipe.during == Volume(3)
 
 
-def test_the_first_screen_has_install_the_two_commands_and_the_one_line():
+def test_the_readme_says_how_to_install_first_and_how_to_test():
     screen = "\n".join(README.splitlines()[:24])
-    assert "pip install" in screen
-    assert "make run" in screen
-    assert "make test" in screen
+    assert "pip install lightning-critperiod" in screen
     assert "callbacks=[CriticalPeriodCallback(), CostMonitor()]" in screen
+    assert "make run" in README
+    assert "make test" in README
 
 
-def test_every_file_that_the_readme_names_is_there():
-    root = Path(__file__).parents[1]
-    names = set(re.findall(r"`?((?:docs|configs|tests|examples)/[\w/.]+\.\w+)`?", README))
-    assert names
-    assert not [name for name in names if not (root / name).is_file()]
-    assert yaml.safe_load(blocks("yaml")[0])
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_a_page_names_is_there(page):
+    links = {target for target in re.findall(r"\]\(([^)#]+)", PAGES[page]) if not target.startswith("https:")}
+    missing = {target for target in links if not (ROOT / page).parent.joinpath(target).is_file()}
+    named = set(re.findall(r"\b((?:configs|benchmarks|tests)/[\w/.]+\.\w+)", PAGES[page]))
+    assert links
+    assert not missing | {name for name in named if not (ROOT / name).is_file()}
 
 
-def test_the_results_of_the_readme_are_those_of_the_recorded_runs(tmp_path, monkeypatch):
-    root = Path(__file__).parents[1]
-    monkeypatch.syspath_prepend(root / "benchmarks")
+def test_the_rooms_that_contributing_names_are_those_that_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text().split("## Rooms")[1]
+    named = set(re.findall(r"^\| `(\w+(?:\.py|/))`", text, re.MULTILINE))
+    package = ROOT / "lightning_critperiod"
+    there = {f"{path.name}/" for path in package.iterdir() if (path / "__init__.py").is_file()}
+    files = {path.name for path in package.glob("*.py")} - {"__init__.py", "__main__.py", "recorder.py"}
+    assert named == there | files
+
+
+def test_the_results_of_the_pages_are_those_of_the_recorded_runs(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
     from late_enough_judge import judge
-    from readme import headline, page
+    from readme import BLOCKS, figure
 
-    judge(root / "results" / "late_enough", 20, tmp_path / "late.md")
-    assert (tmp_path / "late.md").read_text() == (root / "docs" / "late.md").read_text()
-    assert headline() in README
-    assert page() == (root / "docs" / "evidence.md").read_text()
+    judge(ROOT / "results" / "late_enough", 20, tmp_path / "late.md")
+    assert (tmp_path / "late.md").read_text() == (ROOT / "docs" / "late.md").read_text()
+    for page, block in BLOCKS.items():
+        assert block() in PAGES[page]
+    assert (ROOT / "docs" / "switch.svg").read_text() == figure()
+
+
+def test_the_citation_has_the_version_of_the_package_and_the_paper():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = (ROOT / "pyproject.toml").read_text()
+    assert f'name = "{citation["title"]}"' in project
+    assert f'version = "{citation["version"]}"' in project
+    assert citation["preferred-citation"]["identifiers"][0]["value"] == "arXiv:2506.15954"
