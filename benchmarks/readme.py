@@ -41,7 +41,6 @@ def comparison():
     """The arms of `critperiod compare` against the full recipe, study by study; the most accurate on average first."""
     found = studies()
     arms = [arm for arm in next(iter(found.values())) if all(arm in rows for rows in found.values())]
-    arms = [arm for arm in arms if names is None or arm in names]
     arms.sort(key=lambda arm: -sum(rows[arm]["mean"] for rows in found.values()))
     seeds = {name: len(rows["full"]["values"]) for name, rows in found.items()}
     yield "| arm | samples drawn | " + " | ".join(f"{STUDIES[name]}, {n} seeds" for name, n in seeds.items()) + " |"
@@ -49,7 +48,7 @@ def comparison():
     for arm in arms:
         part = drawn([(rows[arm], rows["full"]) for rows in found.values()])
         cells = [f"{rows[arm]['mean']:.2f}%" if arm == "full" else difference(rows[arm]) for rows in found.values()]
-        yield f"| {arm if names is None else names[arm]} | {part} | {' | '.join(cells)} |"
+        yield f"| {arm} | {part} | {' | '.join(cells)} |"
 
 
 HEADLINE = {
@@ -64,7 +63,7 @@ HEADLINE = {
 def headline():
     """The arms that the README shows."""
     found = studies()
-    seeds = {name: len(rows["full"]["accuracies"]) for name, rows in found.items()}
+    seeds = {name: len(rows["full"]["values"]) for name, rows in found.items()}
     yield "| arm | samples saved | " + " | ".join(f"{STUDIES[name]}, {n} seeds" for name, n in seeds.items()) + " |"
     yield "|---|---|" + "---|" * len(found)
     for arm, words in HEADLINE.items():
