@@ -57,6 +57,7 @@ HEADLINE = {
     "ours": "switch where the published rule fires",
     "short": "the full recipe in fewer epochs, no switch",
     "k1": "one view from the start",
+    "early_stopping": "EarlyStopping, default patience",
 }
 
 
@@ -68,7 +69,7 @@ def headline():
     yield "|---|---|" + "---|" * len(found)
     for arm, words in HEADLINE.items():
         saved = {round(100 - 100 * rows[arm]["samples"] / rows["full"]["samples"]) for rows in found.values()}
-        part = " to ".join(f"{value}%" for value in sorted(saved))
+        part = f"{max(saved)}%" if len(saved) == 1 else f"{min(saved)} to {max(saved)}%"
         cells = [f"{rows[arm]['mean']:.2f}%" if arm == "full" else difference(rows[arm]) for rows in found.values()]
         yield f"| {words} (`{arm}`) | {part} | {' | '.join(cells)} |"
 

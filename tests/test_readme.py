@@ -69,7 +69,7 @@ def test_early_cooldown_ends_a_run_without_a_last_epoch_at_a_small_learning_rate
 def test_the_recipe_of_the_paper_draws_three_views_then_one_then_three(fitted):
     callback, model = fitted[2]["callback"], fitted[2]["model"]
     end = callback.end_epoch
-    annealing = 20 - -(-(20 - end) // 8)
+    annealing = end + -(-(20 - end) * 7 // 8)  # the last eighth of the epochs after the switch, whole epochs
     assert end == 5  # the first epoch at which a window of five has a line, for a model that hardly turns
     drawn = [len(samples) for _, samples in sorted(model.drawn().items())]
     assert drawn == [33 if end <= epoch < annealing else 99 for epoch in range(20)]
