@@ -97,6 +97,7 @@ def main():
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     torch.set_num_threads(1)
+    print(f"torch {torch.__version__}, 1 thread; median of {args.repeats} [least, most]\n")
     print("| share of the time spent waiting for data | workers | torchvision, image by image | whole batches |")
     print("|---|---|---|---|")
     for case in CASES:

@@ -1,6 +1,7 @@
 """First index, time an index, resume and peak memory of the index stream beside torch's own RandomSampler.
 
 Each measurement is a process of its own, in turn, so that peak memory is its own: python benchmarks/volume.py
+Times are those of the processor (all of it is one thread's), so that other programs do not matter much.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
+from importlib import metadata
 
 SIZES = (10**5, 10**6, 10**7, 10**8)
 BASELINE = "RandomSampler"
@@ -41,12 +43,12 @@ def measure(case, n):
     if volume is not None:
         sampler = VolumeSampler(base, Draws(Volume(*volume), 0, lambda: 0, own=True))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
+    start = time.process_time()
     indices = iter(sampler)
     next(indices)
-    first = time.perf_counter() - start
+    first = time.process_time() - start
     count = 1 + sum(1 for _ in indices)
-    total = time.perf_counter() - start
+    total = time.process_time() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     resume = resumed(sampler, count * 9 // 10, ours=volume is not None)
     return {
@@ -58,13 +60,13 @@ def measure(case, n):
 
 
 def resumed(sampler, done, ours):
-    start = time.perf_counter()
+    start = time.process_time()
     if ours:
         sampler.skip = done
         next(iter(sampler))
     else:
         next(itertools.islice(sampler, done, None))
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def table(n, repeats):
@@ -73,10 +75,14 @@ def table(n, repeats):
         for case in CASES:
             command = [sys.executable, __file__, "--case", case, "--n", str(n)]
             runs[case].append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-    print(f"\nn = {n:,}, median of {repeats} [least, most]; in brackets the ratio to RandomSampler\n")
+    print(f"\nn = {n:,}, median of {repeats} [least, most]; in brackets the ratio to RandomSampler ({versions()})\n")
     print("| | " + " | ".join(COLUMNS.values()) + " |\n|---|" + "---|" * len(COLUMNS))
     for case in CASES:
         print(f"| {case} | " + " | ".join(cell(runs, case, key) for key in COLUMNS) + " |")
+
+
+def versions():
+    return ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "numpy"))
 
 
 def cell(runs, case, key):

@@ -13,6 +13,7 @@ from torch.utils.data import (
     IterableDataset,
     RandomSampler,
     SequentialSampler,
+    Subset,
     WeightedRandomSampler,
 )
 
@@ -323,33 +324,40 @@ class Faces(ManyViews):
         return key
 
 
+def faces(n, plan, batch_size=1, base=RandomSampler):
+    """The sampler of a loader whose dataset is one of many views."""
+    dataset = Faces(n)
+    return at_volume(DataLoader(dataset, batch_size, sampler=base(dataset)), plan).sampler
+
+
 @pytest.mark.parametrize("n", [10, MANY])
 def test_a_dataset_of_many_views_is_asked_for_another_view_in_every_pass_and_epoch(n):
-    epochs = [list(VolumeSampler(RandomSampler(Faces(n)), draws(3, epoch=epoch))) for epoch in (0, 1)]
-    views = {
-        (epoch, i // n): {view for _, view in items[i : i + n]}
-        for epoch, items in enumerate(epochs)
-        for i in (0, n, 2 * n)
-    }
-    assert all(len(of_a_pass) == 1 for of_a_pass in views.values())
-    assert len(set().union(*views.values())) == 6
-    assert all(0 <= view < 2**63 for of_a_pass in views.values() for view in of_a_pass)
-    assert sorted(index for index, _ in epochs[0]) == sorted([*range(n)] * 3)
+    epochs = [list(faces(n, draws(3, epoch=epoch))) for epoch in (0, 1)]
+    passes = [epoch[i : i + n] for epoch in epochs for i in (0, n, 2 * n)]
+    views = [{view for _, view in items} for items in passes]
+    assert all(len(of_a_pass) == 1 for of_a_pass in views)
+    assert len(set().union(*views)) == 6
+    assert all(0 <= view < 2**63 for of_a_pass in views for view in of_a_pass)
+    assert all(sorted(index for index, _ in items) == list(range(n)) for items in passes)
 
 
 @pytest.mark.parametrize("n", [10, MANY])
 def test_the_view_of_a_sample_in_a_pass_is_the_same_whatever_the_batch_size_and_after_a_resume(n):
-    base = SequentialSampler(Faces(n))
-    whole = list(VolumeSampler(base, draws(2), batch_size=4))
-    resumed = VolumeSampler(base, draws(2), batch_size=5)
+    whole = list(faces(n, draws(2), 4))
+    resumed = faces(n, draws(2), 5)
     resumed.skip = 3
     assert list(resumed) == whole[15:]
-    assert whole != list(VolumeSampler(base, draws(2, seed=8)))
+    assert whole != list(faces(n, draws(2, seed=8), 4))
 
 
 def test_views_are_random_as_long_as_the_users_own_sampler_draws():
-    plan = Draws(Volume(), 0, lambda: 0)
-    assert list(VolumeSampler(SequentialSampler(Faces(4)), plan)) == [0, 1, 2, 3]
+    assert list(faces(4, Draws(Volume(), 0, lambda: 0), base=SequentialSampler)) == [0, 1, 2, 3]
+
+
+def test_a_dataset_that_wraps_one_of_many_views_is_asked_for_samples():
+    inner = Faces(4)
+    loader = DataLoader(Subset(inner, range(4)), sampler=SequentialSampler(inner))
+    assert list(at_volume(loader, draws()).sampler) == [0, 1, 2, 3]
 
 
 def test_a_custom_batch_sampler_of_a_dataset_of_many_views_yields_its_own_batches():

@@ -8,6 +8,7 @@ from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Itera
 from lightning_critperiod.data.draws import Draws
 from lightning_critperiod.data.iterable import VolumeBatches, VolumeIterable, iterable_loader, length
 from lightning_critperiod.data.sampler import ShardedVolumeSampler, VolumeBatchSampler, VolumeSampler
+from lightning_critperiod.data.views import ManyViews
 
 
 def has_index_sampler(loader: Any) -> bool:
@@ -35,9 +36,9 @@ def at_volume(loader: Any, draws: Draws) -> Any:
     _replace(new, _iterator=None)  # persistent workers that the user has started keep their old order
     batches = loader.batch_sampler
     if batches is None:
-        _replace(new, sampler=_sampler(loader.sampler, draws, 1))
+        _replace(new, sampler=_sampler(loader, loader.sampler, draws, 1))
     elif type(batches) is BatchSampler:
-        inner = _sampler(batches.sampler, draws, batches.batch_size)
+        inner = _sampler(loader, batches.sampler, draws, batches.batch_size)
         _replace(new, sampler=inner, batch_sampler=BatchSampler(inner, batches.batch_size, batches.drop_last))
     else:
         _replace(new, batch_sampler=VolumeBatchSampler(_unwrapped(batches), draws))
@@ -61,10 +62,12 @@ def _unwrapped(sampler: Any) -> Any:
     return sampler.base if isinstance(sampler, VolumeSampler) else sampler
 
 
-def _sampler(sampler: Any, draws: Draws, batch_size: int) -> VolumeSampler:
+def _sampler(loader: Any, sampler: Any, draws: Draws, batch_size: int) -> VolumeSampler:
     base = _unwrapped(sampler)
     kind = ShardedVolumeSampler if isinstance(base, DistributedSampler) else VolumeSampler
-    return kind(base, draws, batch_size)
+    ours = kind(base, draws, batch_size)
+    ours.many_views = isinstance(loader.dataset, ManyViews)
+    return ours
 
 
 def _replace(loader: Any, **attributes: Any) -> None:

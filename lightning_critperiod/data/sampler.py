@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.random import SeedSequence
 from torch.utils.data import DistributedSampler, Sampler
 
 from lightning_critperiod.data.draws import Draws, seeded
 from lightning_critperiod.data.orders import Order, computed_order, pass_positions
 from lightning_critperiod.data.permutation import Permutation, Subset
-from lightning_critperiod.data.views import ManyViews
 from lightning_critperiod.recipe import Volume
 
 CHUNK = 2**16
@@ -47,9 +45,6 @@ class VolumeSampler(Sampler[Any]):
     is computed item by item: the first index, the memory and a resume in mid-epoch cost the same for any n. Any other
     stream is drawn whole, from the user's sampler, before its first index.
 
-    A dataset of ``ManyViews`` is asked for (index, view) pairs, where ``base`` names it; view is a function of the
-    seed, the epoch and the pass.
-
     Args:
         base: The user's sampler, already sharded.
         draws: What the run draws now.
@@ -57,6 +52,8 @@ class VolumeSampler(Sampler[Any]):
 
     Attributes:
         skip: Batches that the next iteration leaves out.
+        many_views: Whether the dataset is one of ``ManyViews``: it is asked for (index, view) pairs then, in which view
+            is a function of the seed, the epoch and the pass.
     """
 
     def __init__(self, base: Any, draws: Draws, batch_size: int = 1) -> None:
@@ -64,6 +61,7 @@ class VolumeSampler(Sampler[Any]):
         self.draws = draws
         self.batch_size = batch_size
         self.skip = 0
+        self.many_views = False
 
     def __len__(self) -> int:
         n = len(self.base)
@@ -83,16 +81,9 @@ class VolumeSampler(Sampler[Any]):
     def _chunks(self, skip: int) -> Iterator[list[Any]]:
         self.set_epoch(self.draws.epoch())
         order = computed_order(self.base, self.draws.number(0)) if len(self.base) > CHUNK else None
-        many_views = isinstance(_dataset(self.base), ManyViews)
+        seed = self.draws.number(1)
         for number, chunk in self._drawn(skip) if order is None else self._computed(order, skip):
-            yield self._pairs(chunk, number) if many_views else chunk
-
-    def _pairs(self, chunk: list[Any], number: int) -> list[Any]:
-        """The samples of a chunk, each with the number of the view, of 63 bits, that a pass shows of them."""
-        seed = SeedSequence([self.draws.number(1), number], spawn_key=(1,))
-        view = int(seed.generate_state(1, np.uint64)[0] >> np.uint64(1))
-        # A custom batch sampler yields lists of indices, and others what they like.
-        return [(index, view) if type(index) is int else index for index in chunk]
+            yield _pairs(chunk, seed, number) if self.many_views else chunk
 
     def _computed(self, order: Order, skip: int) -> Iterator[tuple[int, list[Any]]]:
         """Chunks of the epoch, each with the number of its pass, computed from where they begin."""
@@ -140,6 +131,14 @@ class VolumeSampler(Sampler[Any]):
         return [item for chunk in chunks for item in (chunk.tolist() if isinstance(chunk, torch.Tensor) else chunk)]
 
 
+def _pairs(chunk: list[Any], seed: int, number: int) -> list[Any]:
+    """The samples of a chunk, each with the number of the view, of 63 bits, that a pass shows of them."""
+    words = np.random.SeedSequence([seed, number], spawn_key=(1,)).generate_state(1, np.uint64)
+    view = int(words[0] >> np.uint64(1))
+    # Where a sampler of the user's does not yield indices, it knows best what its dataset takes.
+    return [(index, view) if type(index) is int else index for index in chunk]
+
+
 def _compact(items: list[Any]) -> torch.Tensor | list[Any]:
     """Indices as a tensor, in a fifth of the memory; anything else that a sampler yields stays what it is."""
     return torch.from_numpy(np.fromiter(items, np.int64, len(items))) if set(map(type, items)) == {int} else items
@@ -149,11 +148,6 @@ def _take(stream: torch.Tensor | list[Any], positions: torch.Tensor) -> list[Any
     if isinstance(stream, torch.Tensor):
         return stream[positions].tolist()
     return [stream[position] for position in positions.tolist()]
-
-
-def _dataset(sampler: Any) -> Any:
-    """The dataset that one of torch's own samplers is over."""
-    return getattr(sampler, "data_source", getattr(sampler, "dataset", None))
 
 
 class ShardedVolumeSampler(VolumeSampler, DistributedSampler[Any]):

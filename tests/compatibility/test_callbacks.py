@@ -237,6 +237,7 @@ class WithBackbone(Witness):
         return torch.optim.SGD((p for p in self.parameters() if p.requires_grad), lr=0.05)
 
 
+@pytest.mark.filterwarnings("ignore:LayerRotation. not measured while layers are frozen")
 @CASES
 def test_a_backbone_that_thaws(tmp_path, case):
     model = WithBackbone()
