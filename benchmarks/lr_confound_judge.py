@@ -198,7 +198,7 @@ What it says: in every schedule whose rate falls, the published rule fires befor
 brings (OneCycle, cosine, step); where the rate stays, little is left to gain. Rotation does carry information: over
 all of these runs it separates better than the learning rate or the epochs left do, but how much of that is the schedule
 they cannot tell, for the rank correlation with the rate is high. Dividing by the root of the path removes most of that
-correlation and most of the information with it: it fires at its first chance nearly everywhere. We do not offer it.
-Whoever decays the learning rate, as almost everyone does, should let the rule wait for the decay: `Slope(min_epochs=...)`,
-a smaller angle, or `AtEpoch`.
+correlation and most of the information with it: it fires as soon as it can nearly everywhere. We do not offer it.
+If you decay the learning rate, as almost everyone does, let the rule wait for the decay: `Slope(min_epochs=...)`, a smaller
+angle, or `AtEpoch`.
 """

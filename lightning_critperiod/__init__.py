@@ -1,4 +1,4 @@
-"""Stop paying for the expensive recipe when the critical learning period is over: a PyTorch Lightning callback."""
+"""A PyTorch Lightning callback: a cheaper recipe once the critical learning period is over, and what that saved."""
 
 from typing import TYPE_CHECKING, Any
 

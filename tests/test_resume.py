@@ -310,7 +310,7 @@ def test_resumed_twice(tmp_path, first):
 
 
 def test_before_the_switch_a_plain_loader_is_resumed_as_lightning_does_it(tmp_path):
-    """It is used as it is, so its order depends on the global seed; from the switch on the callback chooses the samples."""
+    """Before the switch its order depends on the global seed; from the switch on the callback chooses the samples."""
     saves = SavesEverywhere(tmp_path)
     whole = train(tmp_path, drive(), TinyData(n=17), saves)
     model = Recording(scheduler=one_cycle)

@@ -160,8 +160,8 @@ class TrainLoaders:
             self._refuse_empty(loader, volume)
         if not has_index_sampler(dataloader) and any(volume.fraction < 1 for volume in self.volumes):
             rank_zero_warn(
-                "Train data without an index sampler is pruned by leaving out the end of a pass: shuffle it again every "
-                "epoch, or the same part of it is left out every time."
+                "Train data without an index sampler is pruned by leaving out the end of a pass: shuffle it again "
+                "every epoch, or the same part of it is left out every time."
             )
         return loader
 

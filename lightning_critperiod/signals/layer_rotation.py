@@ -114,8 +114,8 @@ class LayerRotation(Signal):
         if gone and not len(self._initial):
             raise ValueError(
                 f"the checkpoint holds initial weights of {gone[0]!r}, which this model lacks or has in another "
-                "shape, and of no layer that it has; resume with the model it was saved from, or start a new run from its "
-                "weights"
+                "shape, and of no layer that it has; resume with the model it was saved from, or start a new run from "
+                "its weights"
             )
         self._update(found, gone)
         self._look_is_due = has_lazy_parameter(pl_module)

@@ -26,8 +26,8 @@ class TrainingGradientConfusion(Signal):
     correlation over 60 epochs 0.07 [-0.13, 0.11], 5 seeds; docs/calibration.md).
 
     Of several steps on one batch (LBFGS, or manual optimization) the last counts. A gradient that is not finite gives
-    no value, nor does an epoch with a single step. Memory is ``steps`` times the size of these matrices, on their device,
-    from the first of these steps to the end of the epoch; a checkpoint saved in that time, such as one after
+    no value, nor does an epoch with a single step. Memory is ``steps`` times the size of these matrices, on their
+    device, from the first of these steps to the end of the epoch; a checkpoint saved in that time, such as one after
     validation, holds them too. Gradients of earlier steps are not copied, unless the length of the epoch is unknown or
     the optimization is manual: then every step's is.
 
