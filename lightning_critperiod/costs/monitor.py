@@ -120,7 +120,7 @@ class CostMonitor(Callback):
         self._meter: EnergyMeter | None = None
         self._watch: Stopwatch | None = None
         self._epoch: int | None = None
-        self._drawn = 0.0  # NaN where it is not known
+        self._drawn = self._in_step = 0.0  # NaN where it is not known
         self._ranks = 1
 
     @override
@@ -161,7 +161,8 @@ class CostMonitor(Callback):
         # A run that continues in mid-epoch gets no on_train_epoch_start.
         self._enter(_finished_epochs(trainer), "data_wait")
         known = self.samples_of(batch)
-        self._drawn += samples_in_batch(trainer, batch_idx) if known is None else known
+        # Now, because a step may empty its batch; it is charged when the step is done.
+        self._in_step = samples_in_batch(trainer, batch_idx) if known is None else float(known)
         if trainer.optimizers:
             lr = float(trainer.optimizers[0].param_groups[0]["lr"])
             self._session.epoch(_finished_epochs(trainer)).learning_rate = lr
@@ -181,6 +182,7 @@ class CostMonitor(Callback):
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self._charge("training")
         self._session.epoch(_finished_epochs(trainer)).batches += 1
+        self._drawn += self._in_step
 
     @override
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
