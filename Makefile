@@ -6,8 +6,9 @@ BIN := .venv/bin
 run: .venv/installed
 	$(BIN)/critperiod fit --config configs/digits.yaml
 
+# Two processes, a file of tests in one of them.
 test: lint
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile
 
 test-all: lint
 	$(BIN)/python -m pytest -q
