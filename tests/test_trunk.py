@@ -23,16 +23,16 @@ def kept(trainer_for, tmp_path, loader=None, **what):
 @pytest.mark.parametrize(
     ("what", "expected"),
     [
-        ({}, set()),
-        ({"epochs": [1, 3]}, {"epoch-1.ckpt", "epoch-3.ckpt"}),
-        ({"epochs": [8]}, set()),  # nothing begins with the end of the run
-        ({"at_changes": True}, {"epoch-4.ckpt", "epoch-7.ckpt"}),
-        ({"rule": Slope(window=3, min_epochs=0, max_angle=90.0, after_rise=False)}, {"epoch-3.ckpt"}),
+        ({}, []),
+        ({"epochs": [1, 3]}, ["epoch-1.ckpt", "epoch-3.ckpt"]),
+        ({"epochs": [8]}, []),  # nothing begins with the end of the run
+        ({"at_changes": True}, ["epoch-4.ckpt", "epoch-7.ckpt"]),
+        ({"rule": Slope(window=3, min_epochs=0, max_angle=90.0, after_rise=False)}, ["epoch-3.ckpt"]),
     ],
     ids=str,
 )
 def test_a_trunk_keeps_the_epochs_that_it_was_told_and_no_other(trainer_for, tmp_path, what, expected):
-    assert kept(trainer_for, tmp_path, **what) == expected
+    assert sorted(kept(trainer_for, tmp_path, **what)) == expected
 
 
 @pytest.mark.parametrize(("persistent", "expected"), [(False, {"epoch-1.ckpt"}), (True, set())])
