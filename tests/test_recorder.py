@@ -185,7 +185,7 @@ def test_a_run_that_dies_leaves_the_report_of_what_it_did(tmp_path, where, error
     assert record.status == "interrupted"
     assert record.error == f"{error.__name__}: lights out"
     # The batch that the run died in was drawn.
-    assert record.measured.samples == {"training": 404, "validation": 440, "configure_optimizers": 0}[where]
+    assert record.measured.samples == {"training": 400, "validation": 440, "configure_optimizers": 0}[where]
     assert (
         f"interrupted after {0 if where == 'configure_optimizers' else 4} of 8" in (tmp_path / "report.md").read_text()
     )
@@ -201,8 +201,8 @@ def test_an_epoch_that_was_cut_short_is_projected_in_proportion(tmp_path):
     with pytest.raises(RuntimeError, match="cut"):
         run(tmp_path, switched(), CostMonitor(), Stop())
     record = load(tmp_path)
-    assert record.epochs[4].samples == 24  # the batch that the run died in was drawn
-    assert record.projected.samples == 120 * 4 + 72
+    assert record.epochs[4].samples == 20
+    assert record.projected.samples == 120 * 4 + 60
 
 
 def test_a_killed_process_leaves_a_report_that_says_that_it_was_running(tmp_path):

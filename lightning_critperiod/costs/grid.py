@@ -2,7 +2,8 @@
 
 import json
 from functools import cache
-from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 # Country -> the files of its regions; codecarbon up to 3.3.1 has the USA of an earlier year.
@@ -16,9 +17,11 @@ _REGIONS = {
 def _shipped(name: str) -> dict[str, Any]:
     """A file of codecarbon's; empty if it is not to be had, which must not keep anyone from training."""
     try:
-        file = resources.files("codecarbon") / "data" / "private_infra" / name
+        # Found, not imported: whoever makes a monitor need not pay for codecarbon's own imports yet.
+        places = getattr(find_spec("codecarbon"), "submodule_search_locations", None) or ()
+        file = next(Path(place) / "data" / "private_infra" / name for place in places)
         content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (ImportError, OSError):
+    except (StopIteration, OSError):
         return {}
     return content
 

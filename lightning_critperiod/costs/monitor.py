@@ -17,6 +17,11 @@ from lightning_critperiod.lightning_seam import register, send_back
 from lightning_critperiod.lightning_seam.namespace import Callback
 from lightning_critperiod.recipe import require_number
 
+ASSUMED_COUNTRY = "USA"
+ASSUMED_PRICE = 0.17
+VERSION = 2
+"""Of the state in a checkpoint; version 1 had no number, and always knew its samples."""
+
 
 class CostMonitor(Callback):
     """Measures the time, energy, CO2 and money of ``Trainer.fit``, by phase and by epoch.
@@ -32,11 +37,15 @@ class CostMonitor(Callback):
     part alone, and None without a price per hour.
 
     Args:
-        country_iso_code: Where the machine stands, ISO 3166-1 alpha-3, for the grid's carbon intensity.
+        country_iso_code: Where the machine stands, ISO 3166-1 alpha-3, for the grid's carbon intensity. None assumes
+            the USA.
         region: A state of the USA or a province of Canada, lower case; None is the whole country.
-        price_per_kwh: Price of electricity. The default is about what US households pay; give your own.
+        price_per_kwh: Price of electricity. None assumes 0.17, about what US households pay.
         price_per_hour: Price of the machines, all together, per hour.
         currency: Of both prices.
+
+    Attributes:
+        assumed: The arguments that nobody gave, so that the report calls their values assumptions.
 
     Raises:
         TypeError: A price is not a number, or a name no string.
@@ -45,12 +54,16 @@ class CostMonitor(Callback):
 
     def __init__(
         self,
-        country_iso_code: str = "USA",
+        country_iso_code: str | None = None,
         region: str | None = None,
-        price_per_kwh: float = 0.17,
+        price_per_kwh: float | None = None,
         price_per_hour: float = 0.0,
         currency: str = "USD",
     ) -> None:
+        given = {"country_iso_code": country_iso_code, "price_per_kwh": price_per_kwh}
+        self.assumed = tuple(name for name, value in given.items() if value is None)
+        country_iso_code = ASSUMED_COUNTRY if country_iso_code is None else country_iso_code
+        price_per_kwh = ASSUMED_PRICE if price_per_kwh is None else price_per_kwh
         check_grid(country_iso_code, region)
         require_number("price_per_kwh", price_per_kwh, low=0)
         require_number("price_per_hour", price_per_hour, low=0)
@@ -257,7 +270,7 @@ class CostMonitor(Callback):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return (self._before + self._so_far()).state_dict()
+        return {"version": VERSION, **(self._before + self._so_far()).state_dict()}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
