@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lightning_critperiod.recipe import require_int, require_number
 from lightning_critperiod.rules import History
 from lightning_critperiod.rules.dropped import Dropped
 from lightning_critperiod.signals import MonitoredMetric
@@ -35,11 +34,8 @@ class Guard:
     patience: int = 1
 
     def __post_init__(self) -> None:
-        MonitoredMetric(self.monitor)
-        require_number("max_drop", self.max_drop, low=0)
-        require_int("patience", self.patience, low=1)
-        if self.mode not in {"min", "max"}:
-            raise ValueError(f'mode must be "min" (lower is better) or "max" (higher is better), got {self.mode!r}')
+        MonitoredMetric(self.monitor)  # both refuse what they can't work with
+        Dropped(self.max_drop, self.mode, self.patience)
 
 
 class GuardWatch:

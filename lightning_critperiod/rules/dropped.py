@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from lightning_critperiod.recipe import require_number
+from lightning_critperiod.recipe import require_int, require_number
 from lightning_critperiod.rules.base import History
-from lightning_critperiod.rules.measured import measured, require_int, require_mode
+from lightning_critperiod.rules.measured import measured, require_mode
 
 
 @dataclass(frozen=True)

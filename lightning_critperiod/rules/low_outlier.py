@@ -3,15 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from lightning_critperiod.recipe import require_number
+from lightning_critperiod.recipe import require_int, require_number
 from lightning_critperiod.rules.base import History, Lines, Rule
-from lightning_critperiod.rules.measured import (
-    last_epoch,
-    may_judge,
-    measured,
-    require_int,
-    require_min_epochs,
-)
+from lightning_critperiod.rules.measured import last_epoch, may_judge, measured, require_min_epochs
 
 
 def _quantile(ordered: list[float], fraction: float) -> float:

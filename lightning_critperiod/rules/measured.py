@@ -7,6 +7,7 @@ training: the largest epoch in the history, measured or not.
 
 import math
 
+from lightning_critperiod.recipe import require_int
 from lightning_critperiod.rules.base import History
 
 # What a run without a last epoch counts as where the length matters: no verdict in its first ten epochs.
@@ -28,25 +29,6 @@ def may_judge(history: History, max_epochs: int | None, min_epochs: int | None) 
     length = _OPEN_ENDED_LENGTH if max_epochs is None else max_epochs
     least = math.ceil(length / 10) if min_epochs is None else min_epochs
     return length > 1 and last_epoch(history) + 1 >= least
-
-
-def require_int(name: str, value: object, low: int) -> None:
-    """Refuse a value that is not an int from ``low`` up.
-
-    Args:
-        name: The argument's name, for the message.
-        value: What the user gave. A bool is no int.
-        low: Lower limit, included.
-
-    Raises:
-        TypeError: ``value`` is not an int.
-        ValueError: ``value`` is below ``low``.
-    """
-    expected = f"{name} must be an int from {low} up, got {value!r}"
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(expected)
-    if value < low:
-        raise ValueError(expected)
 
 
 def require_min_epochs(value: object) -> None:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from lightning_critperiod.recipe import require_int
 from lightning_critperiod.rules.base import History, Lines, Rule
-from lightning_critperiod.rules.measured import last_epoch, require_int
+from lightning_critperiod.rules.measured import last_epoch
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from lightning_critperiod.recipe import require_number
+from lightning_critperiod.recipe import require_int, require_number
 from lightning_critperiod.rules.base import History, Lines, Rule
-from lightning_critperiod.rules.measured import (
-    last_epoch,
-    may_judge,
-    measured,
-    require_int,
-    require_min_epochs,
-    require_mode,
-)
+from lightning_critperiod.rules.measured import last_epoch, may_judge, measured, require_min_epochs, require_mode
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import linear_regression
 
-from lightning_critperiod.recipe import require_number
+from lightning_critperiod.recipe import require_int, require_number
 from lightning_critperiod.rules.base import History, Lines, Rule, require_last_epoch
-from lightning_critperiod.rules.measured import may_judge, measured, require_int, require_min_epochs
+from lightning_critperiod.rules.measured import may_judge, measured, require_min_epochs
 
 Points = Sequence[tuple[int, float]]
 _START = (-1, 0.0)  # rotation before the first epoch

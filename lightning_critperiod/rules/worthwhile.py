@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from lightning_critperiod.recipe import require_number
+from lightning_critperiod.recipe import require_int, require_number
 from lightning_critperiod.rules.base import History, Lines, Rule
-from lightning_critperiod.rules.measured import last_epoch, require_int, require_mode
+from lightning_critperiod.rules.measured import last_epoch, require_mode
 from lightning_critperiod.rules.outlook import LEAST_POINTS, Outlook, outlook
 
 # The first t with four measured epochs since t / sqrt(2).

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 import yaml  # type: ignore[import-untyped]
 from jsonargparse import ArgumentParser
 
-from lightning_critperiod.rules.measured import require_int
+from lightning_critperiod.recipe import require_int
 from lightning_critperiod.shipped_configs import find_config
 from lightning_critperiod.studies.metric import Mode
 
