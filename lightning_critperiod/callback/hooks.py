@@ -1,6 +1,5 @@
-"""The callback: measure once an epoch, decide, apply. The hooks live here and only here."""
+"""The hooks: measure once an epoch, decide, apply. They live here and only here."""
 
-import copy
 from typing import Any, Literal
 
 import torch
@@ -8,16 +7,8 @@ from lightning_utilities.core.rank_zero import rank_zero_warn
 from typing_extensions import override
 
 from lightning_critperiod import watching
-from lightning_critperiod.changes import (
-    CooldownChange,
-    CooldownTrigger,
-    Driver,
-    Guard,
-    GuardWatch,
-    VolumeChange,
-    own_volume,
-)
-from lightning_critperiod.detector import Detector
+from lightning_critperiod.callback.state import RunState
+from lightning_critperiod.changes import Driver, Guard, VolumeChange, own_volume
 from lightning_critperiod.lightning_seam import (
     Overrides,
     epochs_in_steps,
@@ -27,19 +18,15 @@ from lightning_critperiod.lightning_seam import (
     register,
     send_back,
 )
-from lightning_critperiod.lightning_seam.namespace import Callback
 from lightning_critperiod.recipe import Recipe, Volume
-from lightning_critperiod.rules import History, Rule
+from lightning_critperiod.rules import Rule
 from lightning_critperiod.signals import LayerRotation, Signal
-from lightning_critperiod.timeline import Timeline
 from lightning_critperiod.watching import Watch
 
 LR_POLICIES = ("epoch_equivalent", "unchanged")
-VERSION = 2
-"""Of the state in a checkpoint. Version 1 had no number, no guard and no states of changes."""
 
 
-class CriticalPeriodCallback(Callback):
+class CriticalPeriodCallback(RunState):
     """Decides when the critical learning period is over, and then runs a cheaper recipe.
 
     At the end of every training epoch it measures a signal of the training dynamics and asks a rule whether the period
@@ -89,160 +76,12 @@ class CriticalPeriodCallback(Callback):
         if lr_policy not in LR_POLICIES:
             raise ValueError(f"lr_policy must be one of {LR_POLICIES}, got {lr_policy!r}")
         self.rule = self.signal.default_rule() if rule is None else rule
-        self.recipe = Recipe() if recipe is None else recipe
         self.lr_policy = lr_policy
         self.observe_only = rule is None and recipe is None if observe_only is None else observe_only
-        self._watch = Watch(self.signal, self.rule, guard)
-        cooldown = self.recipe.cooldown
-        self._cooldown = None if cooldown is None else CooldownTrigger(CooldownChange(cooldown))
+        super().__init__(Watch(self.signal, self.rule, guard), Recipe() if recipe is None else recipe)
         self.token = register(self)
-        self._driver: Driver | None = None
         self._bar = Overrides()
         self._prefix = watching.PREFIX
-        self._max_epochs: int | None = None
-        self._forget()
-
-    def _forget(self) -> None:
-        self.volumes: dict[int, Volume] = {}
-        self.settings: dict[int, dict[str, Any]] = {}
-        self.full_volume = Volume()
-        self._seed: int | None = None
-        self._learned: list[int | None] = []  # batches of the loaders that have no length
-        self._states: dict[str, Any] = {}  # of the changes
-        self._watch.reset()
-        if self._cooldown is not None:
-            self._cooldown.forget()
-
-    def cool_down(self) -> None:
-        """Ask for the cooldown to begin with the next epoch; a file ``cool_down`` in the run's folder does the same.
-
-        Raises:
-            ValueError: The recipe has no cooldown.
-        """
-        if self._cooldown is None:
-            raise ValueError("cool_down() needs a recipe with a cooldown, got none: give Recipe(cooldown=Cooldown())")
-        self._cooldown.asked = True
-
-    @property
-    def cooldown_epoch(self) -> int | None:
-        """The first epoch of the cooldown, None as long as there is none."""
-        return None if self._cooldown is None else self._cooldown.change.start_epoch
-
-    @property
-    def last_epoch(self) -> int | None:
-        """The epoch that ends the run, None as long as no cooldown has decided it."""
-        return None if self._cooldown is None else self._cooldown.change.last_epoch
-
-    @property
-    def detector(self) -> Detector:
-        """The history of the signal and the decision."""
-        return self._watch.detector
-
-    @property
-    def guard(self) -> GuardWatch | None:
-        """The guard at work; None without one."""
-        return self._watch.guard
-
-    @property
-    def detector_seconds(self) -> float:
-        """Seconds spent on measuring, deciding and applying in this process."""
-        return self._watch.seconds
-
-    @property
-    def history(self) -> History:
-        """0-based epoch -> value of the signal; epochs without a value are missing."""
-        return self.detector.history
-
-    @property
-    def end_epoch(self) -> int | None:
-        """The first epoch after the critical period, None as long as it is not over."""
-        return self.detector.end_epoch
-
-    @property
-    def back_epoch(self) -> int | None:
-        """The first epoch for which the guard has taken the changes back, None as long as it has not."""
-        return None if self.guard is None else self.guard.back_epoch
-
-    @property
-    def reason(self) -> str:
-        """The decision in words; empty as long as there is none."""
-        cooldown = "" if self._cooldown is None else self._cooldown.change.reason
-        return "; ".join(part for part in (self._watch.reason, cooldown) if part)
-
-    @property
-    def timeline(self) -> Timeline:
-        """The phases of the run, by what is decided so far. An observer's say what would be."""
-        return Timeline(
-            max_epochs=self._max_epochs,
-            end_epoch=self.end_epoch,
-            back_epoch=self.back_epoch,
-            cooldown_epoch=self.cooldown_epoch,
-            last_epoch=self.last_epoch,
-            annealing_fraction=self.recipe.annealing_fraction,
-        )
-
-    def volume_at(self, epoch: int) -> Volume:
-        """The recipe's volume of a 0-based epoch, by what is decided so far."""
-        phase = self.timeline.phase(epoch)
-        return self.full_volume if phase in {"during", "annealing"} else self.recipe.volume_in(phase)
-
-    @property
-    @override
-    def state_key(self) -> str:
-        """Tells callbacks apart. One that drives has no rule in it: a run may be resumed with another one."""
-        key = {"signal": self.signal.name, "observe_only": self.observe_only}
-        return str(self._generate_state_key(**key, **({"rule": str(self.rule)} if self.observe_only else {})))
-
-    @override
-    def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Who only observed may drive on resume, the other way round, and an observer may have another rule."""
-        states = checkpoint.get("callbacks", {})
-        alike = str(self._generate_state_key(signal=self.signal.name)).removesuffix("}")
-        taken = {callback.state_key for callback in trainer.callbacks}
-        others = [key for key, state in states.items() if key.startswith(alike) and key not in taken and state]
-        if self.state_key not in states and others:
-            self.load_state_dict(copy.deepcopy(states[others[0]]))
-
-    @override
-    def state_dict(self) -> dict[str, Any]:
-        if not self.volumes:
-            return {}
-        driver = self._driver if self._driver is not None and self._driver.started else None
-        return {
-            "version": VERSION,
-            **self._watch.state_dict(),
-            "volumes": {epoch: (v.augmentation_multiplier, v.pruning_ratio) for epoch, v in self.volumes.items()},
-            "settings": dict(self.settings),
-            "seed": self._seed,
-            "learned": self._learned if driver is None else driver.learned,
-            "changes": self._states if driver is None else driver.state,
-            "budget": None if self._cooldown is None else self._cooldown.meter.state,
-        }
-
-    @override
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._watch.load_state_dict(state_dict)
-        self._take(state_dict)
-
-    def _take(self, state_dict: dict[str, Any]) -> None:
-        self.volumes = {epoch: Volume(*values) for epoch, values in state_dict["volumes"].items()}
-        self.settings = dict(state_dict.get("settings", {}))
-        self._seed = state_dict["seed"]
-        self._learned = list(state_dict["learned"])
-        self._states = dict(state_dict.get("changes", {}))
-        if self._cooldown is not None:
-            self._cooldown.load(self._states, state_dict.get("budget"))
-
-    def found(self) -> dict[str, Any]:
-        """What a process that was spawned sends back to the one that called ``fit``."""
-        without: dict[str, Any] = {"signal": {}}  # initial weights: of use to a checkpoint only
-        return {**self.state_dict(), **without, "reason": self.reason, "full_volume": self.full_volume}
-
-    def receive(self, found: dict[str, Any]) -> None:
-        """Take what ``found`` returned in another process."""
-        self._watch.receive(found)
-        self._take(found)
-        self.full_volume = found["full_volume"]
 
     @override
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
@@ -342,17 +181,18 @@ class CriticalPeriodCallback(Callback):
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._watch.call("on_validation_start", trainer, pl_module)
-            if self._cooldown is not None:
-                with self._watch.safely("pricing a validation"):
-                    self._cooldown.meter.validation_begins(trainer)
+            self._price_validation("validation_begins", trainer)
 
     @override
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._watch.call("on_validation_end", trainer, pl_module)
-            if self._cooldown is not None:
-                with self._watch.safely("pricing a validation"):
-                    self._cooldown.meter.validation_ends(trainer)
+            self._price_validation("validation_ends", trainer)
+
+    def _price_validation(self, moment: str, trainer: Any) -> None:
+        if self._cooldown is not None:
+            with self._watch.safely("pricing a validation"):
+                getattr(self._cooldown.meter, moment)(trainer)
 
     @override
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
@@ -367,7 +207,7 @@ class CriticalPeriodCallback(Callback):
                     self._cooldown.meter.epoch_ends(trainer)
                     self._begin_cooldown(trainer, epoch + 1)
         with self._watch.safely("logging"):
-            watching.log_epoch(pl_module, self._prefix, self._logged(epoch))
+            watching.log_epoch(pl_module, self._prefix, self.logged(epoch))
 
     @override
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
@@ -391,17 +231,6 @@ class CriticalPeriodCallback(Callback):
             self._driver.undo()
         self._driver = None
         self._bar.undo()
-
-    def _logged(self, epoch: int) -> dict[str, Any]:
-        volume = self.volumes.get(epoch, self.full_volume)
-        return {
-            self.signal.name: self.history.get(epoch),
-            "augmentation_multiplier": volume.augmentation_multiplier,
-            "pruning_ratio": volume.pruning_ratio,
-            "over": self.end_epoch is not None,
-            **({} if self.guard is None else {"taken_back": self.back_epoch is not None}),
-            **self.settings.get(epoch, {}),
-        }
 
     def _volume_now(self, trainer: Any) -> Volume:
         for callback in trainer.callbacks:
