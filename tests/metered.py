@@ -17,7 +17,7 @@ class SaysCosts(Callback):
 
     def setup(self, trainer, pl_module, stage):
         monitor = next(c for c in trainer.callbacks if isinstance(c, CostMonitor))
-        self.tracker = None if monitor._meter is None else monitor._meter._tracker
+        self.tracker = None if monitor._session.meter is None else monitor._session.meter._tracker
 
     def on_train_batch_start(self, *_):
         time.sleep(0.01)

@@ -126,7 +126,7 @@ def test_a_callback_listed_under_the_trainer_takes_the_place_of_ours(critperiod,
     assert record["decision"]["rule_name"] == "Never"
 
 
-@pytest.mark.parametrize("monitor", ["lightning_critperiod.CostMonitor", "lightning_critperiod.costs.CostMonitor"])
+@pytest.mark.parametrize("monitor", ["lightning_critperiod.CostMonitor", "lightning_critperiod.costs.CostMeter"])
 def test_a_monitor_and_a_recorder_listed_under_the_trainer_take_the_place_of_ours(
     critperiod, tmp_path, capsys, monitor
 ):

@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from lightning_critperiod.costs import PHASES, CostMonitor, Costs, Energy
+from lightning_critperiod.costs import PHASES, CostMeter, Costs, Energy
 
 SAMPLES = 33
 
@@ -96,7 +96,7 @@ def trainer(*callbacks, **options):
 )
 def test_a_bad_argument_is_refused_by_name_with_its_value(arguments, error, text):
     with pytest.raises(error, match=text):
-        CostMonitor(**arguments)
+        CostMeter(**arguments)
 
 
 def test_costs_add_field_by_field_and_unknown_stays_unknown():
@@ -119,14 +119,14 @@ def test_costs_of_two_currencies_are_not_added():
     ],
 )
 def test_an_epoch_counts_the_samples_that_its_batches_really_held(data, options, drawn):
-    monitor = CostMonitor()
+    monitor = CostMeter()
     trainer(monitor, **options).fit(Net(), data, loader())
     assert [costs.samples for costs in monitor.epochs.values()] == drawn
     assert [costs.batches for costs in monitor.epochs.values()] == [len(data) if not options else 3] * 2
 
 
 def test_time_is_charged_to_the_phase_that_spent_it():
-    monitor = CostMonitor()
+    monitor = CostMeter()
     began = time.monotonic()
     trainer(monitor).fit(Net(train_sleep=0.004, val_sleep=0.006), DataLoader(SlowData(), 4), loader())
     outside = time.monotonic() - began
@@ -160,7 +160,7 @@ class Dawdler(L.Callback):
 
 @pytest.mark.parametrize("first", [True, False])
 def test_the_detectors_seconds_are_told_apart_wherever_it_stands(first):
-    monitor, dawdler = CostMonitor(), Dawdler()
+    monitor, dawdler = CostMeter(), Dawdler()
     trainer(*((monitor, dawdler) if first else (dawdler, monitor)), max_epochs=1).fit(Net(), loader(), loader())
     assert monitor.seconds["detector"] == pytest.approx(dawdler.detector_seconds, rel=1e-9)
     assert dawdler.detector_seconds >= 10 * 0.02
@@ -168,11 +168,11 @@ def test_the_detectors_seconds_are_told_apart_wherever_it_stands(first):
 
 class KeepTracker(L.Callback):
     def on_train_start(self, trainer, pl_module):
-        self.tracker = next(c for c in trainer.callbacks if isinstance(c, CostMonitor))._meter._tracker
+        self.tracker = next(c for c in trainer.callbacks if isinstance(c, CostMeter))._session.meter._tracker
 
 
 def test_energy_and_co2_agree_with_codecarbons_own_total_within_one_percent():
-    monitor, keep = CostMonitor("FRA", price_per_kwh=2.0, price_per_hour=3.0), KeepTracker()
+    monitor, keep = CostMeter("FRA", price_per_kwh=2.0, price_per_hour=3.0), KeepTracker()
     trainer(monitor, keep).fit(Net(train_sleep=0.01), loader(), loader())
     own = keep.tracker.final_emissions_data
     assert own.energy_consumed > 0
@@ -188,14 +188,14 @@ def test_energy_and_co2_agree_with_codecarbons_own_total_within_one_percent():
 def test_the_grid_of_a_region_counts_where_one_is_given():
     intensities = []
     for region in ("vermont", "wyoming"):
-        monitor = CostMonitor("USA", region=region)
+        monitor = CostMeter("USA", region=region)
         trainer(monitor, max_epochs=1).fit(Net(train_sleep=0.01), loader(), loader())
         intensities.append(monitor.energy.co2_kg / monitor.energy.kwh)
     assert 0 < intensities[0] < intensities[1] / 10
 
 
 def test_every_part_says_how_its_energy_was_obtained():
-    monitor = CostMonitor()
+    monitor = CostMeter()
     trainer(monitor, max_epochs=1).fit(Net(), loader(), loader())
     assert set(monitor.obtained) == {"cpu", "gpu", "ram"}
     assert all("measured" in how or "estimated" in how or "no " in how for how in monitor.obtained.values())
@@ -208,7 +208,7 @@ def test_nothing_is_sent_written_or_printed(monkeypatch, tmp_path, capfd):
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.chdir(tmp_path)
-    fit = trainer(CostMonitor(), max_epochs=1)
+    fit = trainer(CostMeter(), max_epochs=1)
     capfd.readouterr()
     fit.fit(Net(), loader(), loader())
     assert "codecarbon" not in "".join(capfd.readouterr())
@@ -223,7 +223,7 @@ def test_a_failing_meter_is_one_warning_and_no_value(monkeypatch, step):
         raise OSError("no such meter")
 
     monkeypatch.setattr(codecarbon.OfflineEmissionsTracker, step, fail)
-    monitor = CostMonitor()
+    monitor = CostMeter()
     with pytest.warns(UserWarning, match="not measured .*no such meter") as warned:
         trainer(monitor).fit(Net(), loader(), loader())
     assert len([w for w in warned if "Energy" in str(w.message)]) == 1
@@ -245,9 +245,9 @@ def resumable(monitor, folder, saving, **options):
 @same_folder
 def test_costs_add_up_over_the_sessions_of_a_training(tmp_path):
     saving, path = {"filename": "half"}, tmp_path / "half.ckpt"
-    resumable(CostMonitor(), tmp_path, saving).fit(Net(), loader(), loader())
+    resumable(CostMeter(), tmp_path, saving).fit(Net(), loader(), loader())
     saved = torch.load(path, weights_only=True)["callbacks"]["CostMonitor"]
-    resumed = CostMonitor()
+    resumed = CostMeter()
     second = resumable(resumed, tmp_path, saving, max_epochs=4)
     second.fit(Net(), loader(), loader(), ckpt_path=path, weights_only=True)
     assert [costs.samples for costs in resumed.epochs.values()] == [33] * 4
@@ -262,8 +262,8 @@ def test_costs_add_up_over_the_sessions_of_a_training(tmp_path):
 @same_folder
 def test_an_epoch_that_is_continued_in_the_middle_counts_every_sample_once(tmp_path):
     saving, path = {"filename": "mid", "every_n_train_steps": 13}, tmp_path / "mid.ckpt"
-    resumable(CostMonitor(), tmp_path, saving).fit(Net(), loader(drop_last=True), loader())
-    resumed = CostMonitor()
+    resumable(CostMeter(), tmp_path, saving).fit(Net(), loader(drop_last=True), loader())
+    resumed = CostMeter()
     second = resumable(resumed, tmp_path, saving)
     second.fit(Net(), loader(drop_last=True), loader(), ckpt_path=path, weights_only=True)
     assert {e: costs.batches for e, costs in resumed.epochs.items()} == {0: 8, 1: 8}
@@ -273,8 +273,8 @@ def test_an_epoch_that_is_continued_in_the_middle_counts_every_sample_once(tmp_p
 @same_folder
 def test_a_checkpoint_of_an_epochs_last_batch_puts_no_epoch_into_another(tmp_path):
     saving, path = {"filename": "last", "every_n_train_steps": 9, "save_top_k": -1}, tmp_path / "last.ckpt"
-    resumable(CostMonitor(), tmp_path, saving, max_epochs=1).fit(Net(), loader(), loader())
-    resumed = CostMonitor()
+    resumable(CostMeter(), tmp_path, saving, max_epochs=1).fit(Net(), loader(), loader())
+    resumed = CostMeter()
     second = resumable(resumed, tmp_path, saving, max_epochs=3)
     second.fit(Net(), loader(), loader(), ckpt_path=path, weights_only=True)
     assert {e: costs.batches for e, costs in resumed.epochs.items()} == {0: 9, 1: 9, 2: 9}
@@ -286,9 +286,9 @@ def test_a_checkpoint_before_the_epochs_end_keeps_its_validation_metrics(tmp_pat
     """On resume Lightning ends such an epoch a second time, without any metric."""
     saving, path = {"filename": "mid", "monitor": "val_loss"}, tmp_path / "mid.ckpt"
     every_other = {"check_val_every_n_epoch": 2}
-    resumable(CostMonitor(), tmp_path, saving, **every_other).fit(Net(), loader(), loader())
+    resumable(CostMeter(), tmp_path, saving, **every_other).fit(Net(), loader(), loader())
     assert "train_loss" not in torch.load(path, weights_only=True)["callbacks"]["CostMonitor"]["epochs"][1]["metrics"]
-    resumed = CostMonitor()
+    resumed = CostMeter()
     second = resumable(resumed, tmp_path, saving, max_epochs=3, **every_other)
     second.fit(Net(), loader(), loader(), ckpt_path=path, weights_only=True)
     assert "val_loss" in resumed.epochs[1].metrics
@@ -296,7 +296,7 @@ def test_a_checkpoint_before_the_epochs_end_keeps_its_validation_metrics(tmp_pat
 
 
 def test_the_same_trainer_goes_on_and_a_new_one_starts_from_nothing():
-    monitor = CostMonitor()
+    monitor = CostMeter()
     fit = trainer(monitor)
     fit.fit(Net(), loader(), loader())
     first = monitor.costs
@@ -310,28 +310,28 @@ def test_the_same_trainer_goes_on_and_a_new_one_starts_from_nothing():
 
 @pytest.mark.parametrize(("error", "raised"), [(RuntimeError, RuntimeError), (KeyboardInterrupt, SystemExit)])
 def test_a_run_that_dies_keeps_what_it_did_so_far(error, raised):
-    monitor, keep = CostMonitor(), KeepTracker()
+    monitor, keep = CostMeter(), KeepTracker()
     with pytest.raises(raised, match=r"lights out|1"):
         trainer(monitor, keep).fit(Net(fail_at=(1, 3), error=error), loader(), loader())
     assert [costs.samples for costs in monitor.epochs.values()] == [33, 12]
     assert monitor.energy.kwh == pytest.approx(keep.tracker.final_emissions_data.energy_consumed)
-    assert monitor._meter is None
+    assert monitor._session.meter is None
 
 
 def test_a_running_monitor_can_be_pickled_and_its_state_is_plain():
     class Pickler(L.Callback):
         def on_train_epoch_end(self, trainer, pl_module):
-            monitor = next(c for c in trainer.callbacks if isinstance(c, CostMonitor))
+            monitor = next(c for c in trainer.callbacks if isinstance(c, CostMeter))
             self.copy, self.state = pickle.loads(pickle.dumps(monitor)), monitor.state_dict()
 
     pickler = Pickler()
-    trainer(CostMonitor(), pickler, max_epochs=1).fit(Net(), loader(), loader())
+    trainer(CostMeter(), pickler, max_epochs=1).fit(Net(), loader(), loader())
     assert pickler.copy.epochs[0].samples == SAMPLES
     assert json.loads(json.dumps(pickler.state))["epochs"]["0"]["samples"] == SAMPLES
 
 
 def test_an_epoch_without_validation_does_not_repeat_the_last_ones_metrics():
-    monitor = CostMonitor()
+    monitor = CostMeter()
     trainer(monitor, max_epochs=4, check_val_every_n_epoch=2).fit(Net(), loader(), loader())
     assert ["val_loss" in costs.metrics for costs in monitor.epochs.values()] == [False, True, False, True]
     assert all("train_loss" in costs.metrics for costs in monitor.epochs.values())
@@ -343,7 +343,7 @@ def test_a_metric_that_is_not_finite_has_no_value():
         def validation_step(self, batch, batch_idx):
             self.log("val_loss", torch.tensor(float("nan")))
 
-    monitor = CostMonitor()
+    monitor = CostMeter()
     trainer(monitor, max_epochs=1).fit(NotFinite(), loader(), loader())
     assert monitor.validation_metrics == {"val_loss": None}
 
@@ -355,13 +355,13 @@ def test_the_learning_rate_is_that_of_the_epochs_last_step():
             schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (step + 1))
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    monitor = CostMonitor()
+    monitor = CostMeter()
     trainer(monitor).fit(Stepwise(), loader(), loader())
     assert [costs.learning_rate for costs in monitor.epochs.values()] == pytest.approx([1 / 9, 1 / 18])
 
 
 def test_other_stages_than_fit_cost_nothing():
-    monitor = CostMonitor()
+    monitor = CostMeter()
     trainer(monitor).validate(Net(), loader(), verbose=False)
     assert monitor.costs == Costs()
 
@@ -373,7 +373,7 @@ class Keep(L.Callback):
         self.path = path
 
     def on_fit_end(self, trainer, pl_module):
-        monitor = next(c for c in trainer.callbacks if isinstance(c, CostMonitor))
+        monitor = next(c for c in trainer.callbacks if isinstance(c, CostMeter))
         costs = {"samples": [c.samples for c in monitor.epochs.values()], "kwh": monitor.energy.kwh}
         costs["metered_here"] = bool(monitor.obtained)
         (self.path / f"{trainer.global_rank}.json").write_text(json.dumps(costs))
@@ -382,7 +382,7 @@ class Keep(L.Callback):
 @pytest.mark.slow  # rank 1 once ended with SIGABRT, nobody knows why yet; launched ranks are tested below
 def test_two_processes_of_one_node_are_metered_once_and_their_samples_add_up(tmp_path):
     pair = {"strategy": "ddp_spawn", "devices": 2}
-    trainer(CostMonitor(), Keep(tmp_path), **pair).fit(Net(train_sleep=0.01), loader(), loader())
+    trainer(CostMeter(), Keep(tmp_path), **pair).fit(Net(train_sleep=0.01), loader(), loader())
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     assert first["samples"] == second["samples"] == [34, 34]  # 33 over two ranks: one is drawn twice
     assert first["metered_here"]
@@ -447,7 +447,7 @@ def test_what_comes_before_the_first_epoch_is_start_up_and_the_meters_own_start_
             time.sleep(0.3)
             return super().configure_optimizers()
 
-    monitor = CostMonitor()
+    monitor = CostMeter()
     trainer(monitor, max_epochs=1).fit(SlowStart(), loader(), loader())
     assert monitor.seconds["start_up"] >= 0.3
     assert monitor.seconds["metering"] > 0
@@ -459,10 +459,10 @@ def test_what_comes_before_the_first_epoch_is_start_up_and_the_meters_own_start_
 def test_the_time_between_two_sessions_and_before_is_not_counted(tmp_path):
     saving, path = {"filename": "half"}, tmp_path / "half.ckpt"
     began = time.monotonic()
-    resumable(CostMonitor(), tmp_path, saving).fit(Net(), loader(), loader())
+    resumable(CostMeter(), tmp_path, saving).fit(Net(), loader(), loader())
     sessions = time.monotonic() - began
     time.sleep(1.0)
-    began, resumed = time.monotonic(), CostMonitor()
+    began, resumed = time.monotonic(), CostMeter()
     second = resumable(resumed, tmp_path, saving, max_epochs=4)
     second.fit(Net(), loader(), loader(), ckpt_path=path, weights_only=True)
     sessions += time.monotonic() - began

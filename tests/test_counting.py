@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, Sampler
 
 from lightning_critperiod import AtEpoch, CriticalPeriodCallback, Recipe, Volume
-from lightning_critperiod.costs import CostMonitor
+from lightning_critperiod.costs import CostMeter
 
 
 @dataclasses.dataclass
@@ -62,7 +62,7 @@ class Counts(L.LightningModule):
 
 
 def fit(tmp_path, data, monitor=None, model=None, volume=0.5, **arguments):
-    model, monitor = model or Counts(), monitor or CostMonitor()
+    model, monitor = model or Counts(), monitor or CostMeter()
     recipe = Recipe(after=Volume(volume), annealing_fraction=0)
     callback = CriticalPeriodCallback(rule=AtEpoch(1), recipe=recipe)
     make_trainer(tmp_path, [callback, monitor], max_epochs=3, **arguments).fit(model, data)
@@ -126,7 +126,7 @@ def test_where_the_indices_are_not_known_the_number_is_not_measured(tmp_path, na
 
 
 def test_the_user_may_say_how_many_samples_a_batch_holds(tmp_path):
-    class Monitor(CostMonitor):
+    class Monitor(CostMeter):
         def samples_of(self, batch):
             return size(batch)
 

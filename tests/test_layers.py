@@ -6,6 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import TinyData, TinyModel
+from torch.utils.data import DataLoader
+
+from lightning_critperiod import AtEpoch, CriticalPeriodCallback, Recipe, Volume
+from lightning_critperiod.lightning_seam import how_obtained, privates
 
 PACKAGE = Path(__file__).parents[1] / "lightning_critperiod"
 HEAVY = {"matplotlib", "codecarbon", "jsonargparse", "ray", "sklearn", "torchvision", "rich"}
@@ -16,9 +21,9 @@ ARROWS = {
     "__main__": {"cli"},
     "callback": {"changes", "detector", "lightning_seam", "recipe", "rules", "signals", "timeline", "watching"},
     "changes": {"data", "lightning_seam", "recipe", "rules", "signals", "timeline"},
-    "cli": {"callback", "costs", "inspection", "record", "report", "shipped_configs", "studies"},
+    "cli": {"callback", "costs", "inspection", "lightning_seam", "record", "report", "shipped_configs", "studies"},
     "costs": {"lazy_names", "lightning_seam", "recipe"},
-    "data": {"recipe"},
+    "data": {"lightning_seam", "recipe"},
     "datamodules": {"changes", "data", "lightning_seam", "recipe"},
     "detector": {"rules"},
     "early_cooldown": {"callback", "changes", "lightning_seam", "recipe", "rules", "signals"},
@@ -108,3 +113,63 @@ def test_importing_the_package_loads_nothing_heavy():
         for statement in ("import lightning.pytorch", "from lightning_critperiod import *")
     ]
     assert not (loaded[1] - loaded[0]) & HEAVY
+
+
+READS = {"getattr", "setattr", "hasattr", "delattr", "attrgetter"}
+PUBLIC_ALL_THE_SAME = {"_generate_state_key"}
+"""Lightning documents it for the authors of callbacks."""
+
+
+def is_private(name):
+    return isinstance(name, str) and name.startswith("_") and not name.startswith("__") and name.strip("_") != ""
+
+
+def defined(node):
+    """Names that a piece of our own source defines."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        yield node.name
+    elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+        own = isinstance(node, ast.Name) or (isinstance(node.value, ast.Name) and node.value.id == "self")
+        yield from [node.id if isinstance(node, ast.Name) else node.attr] if own else []
+
+
+def used(node):
+    """Names of attributes that a piece of source touches, or imports from elsewhere."""
+    if isinstance(node, ast.Attribute):
+        yield node.attr
+    elif isinstance(node, ast.ImportFrom):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.Call):
+        yield from (keyword.arg for keyword in node.keywords)
+        if isinstance(node.func, ast.Name) and node.func.id in READS:
+            yield from (argument.value for argument in node.args if isinstance(argument, ast.Constant))
+
+
+def test_private_attributes_of_others_are_touched_in_one_room_only():
+    nodes = {path: list(ast.walk(ast.parse(path.read_text()))) for path in FILES}
+    ours = {name for found in nodes.values() for node in found for name in defined(node)}
+    theirs = {
+        (path.relative_to(PACKAGE).as_posix(), name)
+        for path, found in nodes.items()
+        if room(path) != "lightning_seam"
+        for node in found
+        for name in used(node)
+        if is_private(name) and name not in ours | PUBLIC_ALL_THE_SAME
+    }
+    assert theirs == set()
+
+
+def test_the_check_of_private_attributes_knows_those_of_torch(monkeypatch, trainer_for):
+    class Another(DataLoader):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            del self._iterator
+
+    monkeypatch.setattr(privates, "DataLoader", Another)
+    callback = CriticalPeriodCallback(rule=AtEpoch(2), recipe=Recipe(after=Volume(pruning_ratio=0.5)))
+    with pytest.raises(RuntimeError, match=r"DataLoader\._iterator, which torch 2"):
+        trainer_for(callback).fit(TinyModel(), TinyData())
+
+
+def test_a_codecarbon_that_does_not_tell_its_hardware_still_measures():
+    assert "does not tell" in how_obtained(object())["energy"]

@@ -366,14 +366,14 @@ def test_a_switch_that_is_no_bool_is_refused(argument):
 
 
 def test_the_monitor_that_only_measures_leaves_nothing(tmp_path, capsys):
-    fit(tmp_path, costs.CostMonitor(), max_epochs=1)
+    fit(tmp_path, costs.CostMeter(), max_epochs=1)
     assert list(tmp_path.iterdir()) == []
     assert "samples drawn" not in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("ignore:.*callbacks used to create the checkpoint")
 def test_a_checkpoint_of_either_monitor_is_resumed_by_the_other(tmp_path):
-    trainer = fit(tmp_path, costs.CostMonitor(), max_epochs=1, enable_checkpointing=True)
+    trainer = fit(tmp_path, costs.CostMeter(), max_epochs=1, enable_checkpointing=True)
     resumed = L.Trainer(
         default_root_dir=tmp_path, callbacks=[CostMonitor()], max_epochs=2, logger=False, enable_checkpointing=False
     )

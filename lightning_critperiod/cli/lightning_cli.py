@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from typing_extensions import override
@@ -12,13 +12,14 @@ from typing_extensions import override
 from lightning_critperiod import costs
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.cli.refusal import refusing
+from lightning_critperiod.lightning_seam.cli import ChoosingCLI
 from lightning_critperiod.report import CostMonitor, RunRecorder, command_console
 from lightning_critperiod.shipped_configs import with_files
 
-KINDS = (CriticalPeriodCallback, costs.CostMonitor, RunRecorder)
+KINDS = (CriticalPeriodCallback, costs.CostMeter, RunRecorder)
 
 
-class CritperiodCLI(LightningCLI):
+class CritperiodCLI(ChoosingCLI):
     """LightningCLI with ``CriticalPeriodCallback`` (``critical_period``) and ``CostMonitor`` (``costs``) in place.
 
     Either gives way to one of its kind that is listed in ``trainer.callbacks``, and so does the ``RunRecorder``.
@@ -78,18 +79,16 @@ class CritperiodCLI(LightningCLI):
         parser.add_argument("--margin", type=float | None, default=None, help=what)
 
     @override
-    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Any]) -> Trainer:
-        listed = config["callbacks"] or []
-        theirs = listed if isinstance(listed, list) else [listed]
-        taken = [kind for kind in KINDS if any(isinstance(callback, kind) for callback in theirs)]
-        ours = [callback for callback in callbacks if not isinstance(callback, tuple(taken))]
+    def choose(self, listed: list[Any], ours: list[Any]) -> list[Any]:
+        taken = [kind for kind in KINDS if any(isinstance(callback, kind) for callback in listed)]
+        ours = [callback for callback in ours if not isinstance(callback, tuple(taken))]
         if self.subcommand != "fit":
             ours = []  # what they do, they do in fit
         elif RunRecorder not in taken:
-            text = self._parser(self.subcommand).dump(self.config[self.subcommand], skip_none=False)
-            self.recorder = RunRecorder(write=self.report, show=False, config=text)  # shown after the test
+            # Shown after the test.
+            self.recorder = RunRecorder(write=self.report, show=False, config=self.config_text())
             ours.append(self.recorder)  # reads the others, so it comes after them
-        return super()._instantiate_trainer(config, ours)
+        return ours
 
     def after_fit(self) -> None:
         """Evaluate the test set, if there is one and training came to its end; then say what the run cost."""

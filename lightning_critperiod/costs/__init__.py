@@ -8,8 +8,8 @@ from lightning_critperiod.costs.projection import PacedEpoch, Projection, projec
 from lightning_critperiod.lazy_names import lazily
 
 if TYPE_CHECKING:
-    from lightning_critperiod.costs.monitor import CostMonitor
+    from lightning_critperiod.costs.cost_meter import CostMeter
 
-__getattr__ = lazily(__name__, {"monitor": ("CostMonitor",)})  # it needs torch, a report does not
+__getattr__ = lazily(__name__, {"cost_meter": ("CostMeter",)})  # it needs torch, a report does not
 
-__all__ = ["PHASES", "CostMonitor", "Costs", "Energy", "EpochCosts", "PacedEpoch", "Projection", "project"]
+__all__ = ["PHASES", "CostMeter", "Costs", "Energy", "EpochCosts", "PacedEpoch", "Projection", "project"]

@@ -1,4 +1,4 @@
-"""The one seam to codecarbon: electricity and CO2 of this machine, offline."""
+"""Electricity and CO2 of this machine, offline."""
 
 import logging
 import tempfile
@@ -9,12 +9,7 @@ from typing import Any
 from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from lightning_critperiod.costs.amounts import Energy
-
-_MEASURED = {
-    "intel_rapl": "measured by the processor's energy counter (RAPL)",
-    "windows_emi": "measured by the processor's energy counter (EMI)",
-    "intel_power_gadget": "measured by Intel Power Gadget",
-}
+from lightning_critperiod.lightning_seam import how_obtained
 
 
 class _Latest:
@@ -114,20 +109,4 @@ class EnergyMeter:
         self._tracker.start()
         self._tracker.flush()
         self.hardware = dict(self._tracker.get_detected_hardware())
-        self.obtained = _how_obtained(self._tracker)
-
-
-def _how_obtained(tracker: Any) -> dict[str, str]:
-    """Part -> how its energy is obtained, from the hardware that codecarbon says it tracks."""
-    obtained = {"gpu": "no graphics card found"}
-    for part in tracker._hardware:
-        kind = type(part).__name__
-        if kind == "GPU":
-            obtained["gpu"] = "measured by the graphics card's energy counter (NVML or AMD SMI)"
-        elif kind == "RAM":
-            obtained["ram"] = "estimated: constant power by memory size"
-        elif kind == "CPU":
-            obtained["cpu"] = _MEASURED.get(part._mode, f"estimated: {part._tdp} W (TDP) scaled by processor load")
-        else:
-            obtained[str(part.chip_part).lower()] = f"measured by the system's power meter ({kind})"
-    return obtained
+        self.obtained = how_obtained(self._tracker)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lightning_critperiod.data.draws import Draws
+from lightning_critperiod.lightning_seam import forget_workers
 from lightning_critperiod.recipe import Volume
 
 
@@ -137,6 +138,6 @@ def iterable_loader(loader: Any, draws: Draws) -> Any:
     else:
         kind = type(f"Volume{kind.__name__}", (_VolumeLoader, kind), {})
     new = kind.__new__(kind)
-    # No workers yet: persistent ones that the user has started keep their old order.
-    vars(new).update(vars(loader), draws=draws, learned=learned, limit=None, skip=0, _iterator=None)
+    vars(new).update(vars(loader), draws=draws, learned=learned, limit=None, skip=0)
+    forget_workers(new)  # persistent ones that the user has started keep their old order
     return new

@@ -9,6 +9,7 @@ from lightning_critperiod.data.draws import Draws
 from lightning_critperiod.data.iterable import VolumeBatches, VolumeIterable, iterable_loader, length
 from lightning_critperiod.data.sampler import ShardedVolumeSampler, VolumeBatchSampler, VolumeSampler
 from lightning_critperiod.data.views import ManyViews
+from lightning_critperiod.lightning_seam import forget_workers, replace_parts
 
 
 def has_index_sampler(loader: Any) -> bool:
@@ -33,15 +34,15 @@ def at_volume(loader: Any, draws: Draws) -> Any:
     if not has_index_sampler(loader):
         return iterable_loader(loader, draws)
     new = copy.copy(loader)
-    _replace(new, _iterator=None)  # persistent workers that the user has started keep their old order
+    forget_workers(new)  # persistent ones that the user has started keep their old order
     batches = loader.batch_sampler
     if batches is None:
-        _replace(new, sampler=_sampler(loader, loader.sampler, draws, 1))
+        replace_parts(new, sampler=_sampler(loader, loader.sampler, draws, 1))
     elif type(batches) is BatchSampler:
         inner = _sampler(loader, batches.sampler, draws, batches.batch_size)
-        _replace(new, sampler=inner, batch_sampler=BatchSampler(inner, batches.batch_size, batches.drop_last))
+        replace_parts(new, sampler=inner, batch_sampler=BatchSampler(inner, batches.batch_size, batches.drop_last))
     else:
-        _replace(new, batch_sampler=VolumeBatchSampler(_unwrapped(batches), draws))
+        replace_parts(new, batch_sampler=VolumeBatchSampler(_unwrapped(batches), draws))
     return new
 
 
@@ -68,8 +69,3 @@ def _sampler(loader: Any, sampler: Any, draws: Draws, batch_size: int) -> Volume
     ours = kind(base, draws, batch_size)
     ours.many_views = isinstance(loader.dataset, ManyViews)
     return ours
-
-
-def _replace(loader: Any, **attributes: Any) -> None:
-    for name, value in attributes.items():
-        object.__setattr__(loader, name, value)  # DataLoader forbids it by setattr, for users

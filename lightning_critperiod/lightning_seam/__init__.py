@@ -1,4 +1,4 @@
-"""The one room that touches Lightning's private attributes: where a run stands, its loaders, its epochs' lengths."""
+"""The one room that touches private attributes of others: of Lightning, of torch, of codecarbon."""
 
 from lightning_critperiod.lightning_seam.averaging import (
     GrowingAverage,
@@ -36,6 +36,8 @@ from lightning_critperiod.lightning_seam.progress import (
 from lightning_critperiod.lightning_seam.safely import Safely
 from lightning_critperiod.lightning_seam.spawned import register, send_back
 from lightning_critperiod.lightning_seam.step_total import StepTotal
+from lightning_critperiod.lightning_seam.torch_loader import forget_workers, replace_parts
+from lightning_critperiod.lightning_seam.tracked_hardware import how_obtained
 from lightning_critperiod.lightning_seam.validations import SomeValidations, only_checks_validations
 
 __all__ = [
@@ -54,10 +56,12 @@ __all__ = [
     "epochs_in_steps",
     "evaluate_quietly",
     "finished_epochs",
+    "forget_workers",
     "give_back",
     "growing_average",
     "has_loaders",
     "how_length_is_told",
+    "how_obtained",
     "is_cyclic",
     "iterate_anew",
     "last_epoch_again",
@@ -67,6 +71,7 @@ __all__ = [
     "prepared",
     "register",
     "reload_train_loaders",
+    "replace_parts",
     "send_back",
     "shards_weights",
     "steps_read",

@@ -1,7 +1,10 @@
-"""The attributes of Lightning that are no public interface and that we can't do without."""
+"""The attributes of others that are no public interface and that we can't do without."""
 
+from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any
+
+from torch.utils.data import DataLoader
 
 NEEDED = (
     "fit_loop.setup_data",
@@ -26,7 +29,9 @@ NEEDED = (
 
 
 def check_privates(trainer: Any) -> None:
-    """Refuse a version of Lightning that lacks what we need of its insides.
+    """Refuse a version of Lightning or torch that lacks what we need of its insides.
+
+    What can be missing has a fallback where it is used: ``how_length_is_told``, ``how_obtained``.
 
     Args:
         trainer: Of the run.
@@ -34,13 +39,21 @@ def check_privates(trainer: Any) -> None:
     Raises:
         RuntimeError: An attribute is missing.
     """
+    for attribute, package in _missing(trainer):
+        version = getattr(__import__(package), "__version__", "of unknown version")
+        raise RuntimeError(
+            f"CriticalPeriodCallback needs {attribute}, which {package} {version} does not have: install a version of "
+            f"{package} that this package was tested with, or give observe_only=True."
+        )
+
+
+def _missing(trainer: Any) -> Iterator[tuple[str, str]]:
+    """Attributes that are not there, each with the package that should have it."""
     for name in NEEDED:
         try:
             attrgetter(name)(trainer)
         except AttributeError:
-            package = type(trainer).__module__.partition(".")[0]
-            version = getattr(__import__(package), "__version__", "of unknown version")
-            raise RuntimeError(
-                f"CriticalPeriodCallback needs Trainer.{name}, which {package} {version} does not have: install a "
-                "version of lightning that this package was tested with, or give observe_only=True."
-            ) from None
+            yield f"Trainer.{name}", type(trainer).__module__.partition(".")[0]
+    empty: Any = ()
+    if not hasattr(DataLoader(empty), "_iterator"):
+        yield "DataLoader._iterator", "torch"

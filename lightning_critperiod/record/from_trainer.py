@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lightning_critperiod.callback import CriticalPeriodCallback
-from lightning_critperiod.costs import CostMonitor, EpochCosts
+from lightning_critperiod.costs import CostMeter, EpochCosts
 from lightning_critperiod.lightning_seam import planned_epochs
 from lightning_critperiod.record.decided import decided, phase_of
 from lightning_critperiod.record.full_recipe import full_recipe, observed_recipe
@@ -34,7 +34,7 @@ def collect(trainer: Any, status: Status, error: str | None = None, config: str 
     """
     ours = [callback for callback in trainer.callbacks if isinstance(callback, CriticalPeriodCallback)]
     ours.sort(key=lambda callback: callback.observe_only)  # the one that drives is what the report is about
-    monitor = next((callback for callback in trainer.callbacks if isinstance(callback, CostMonitor)), None)
+    monitor = next((callback for callback in trainer.callbacks if isinstance(callback, CostMeter)), None)
     # A cooldown has the Trainer end earlier than planned: the callback knows the plan.
     run = _run(trainer, ours[0].timeline.max_epochs if ours else planned_epochs(trainer))
     return Record(
@@ -74,7 +74,7 @@ def _run(trainer: Any, max_epochs: int | None) -> Run:
     )
 
 
-def _epochs(ours: Sequence[CriticalPeriodCallback], monitor: CostMonitor | None) -> list[Epoch]:
+def _epochs(ours: Sequence[CriticalPeriodCallback], monitor: CostMeter | None) -> list[Epoch]:
     costs = {} if monitor is None else monitor.epochs
     known = {*costs, *(epoch for callback in ours[:1] for epoch in (*callback.history, *callback.volumes))}
     return [_epoch(number, ours[0] if ours else None, costs.get(number)) for number in sorted(known)]
@@ -99,7 +99,7 @@ def _epoch(number: int, callback: CriticalPeriodCallback | None, costs: EpochCos
     )
 
 
-def _measured(monitor: CostMonitor) -> Measured:
+def _measured(monitor: CostMeter) -> Measured:
     costs, drawn = monitor.costs, [epoch.samples for epoch in monitor.epochs.values()]
     flops = [getattr(epoch, "flops", None) for epoch in monitor.epochs.values()]
     return Measured(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lightning_critperiod.callback import CriticalPeriodCallback
-from lightning_critperiod.costs import CostMonitor, PacedEpoch, project
+from lightning_critperiod.costs import CostMeter, PacedEpoch, project
 from lightning_critperiod.record.decided import phase_of
 from lightning_critperiod.record.measured import Projected
 from lightning_critperiod.record.run import Run, Setting
@@ -13,7 +13,7 @@ _AS_COSTLY = ("augmentation_multiplier", "pruning_ratio", "cooldown")
 """Settings that make a step no cheaper: how many there are, and their learning rate."""
 
 
-def full_recipe(callback: CriticalPeriodCallback, monitor: CostMonitor, run: Run) -> Projected | None:
+def full_recipe(callback: CriticalPeriodCallback, monitor: CostMeter, run: Run) -> Projected | None:
     """What the run would have cost with every planned epoch as it is during the critical period.
 
     Args:
@@ -49,7 +49,7 @@ def full_recipe(callback: CriticalPeriodCallback, monitor: CostMonitor, run: Run
     )
 
 
-def observed_recipe(callback: CriticalPeriodCallback, monitor: CostMonitor, run: Run) -> Projected | None:
+def observed_recipe(callback: CriticalPeriodCallback, monitor: CostMeter, run: Run) -> Projected | None:
     """What an observed run would have cost with the volumes of its recipe, had it switched.
 
     Args:
@@ -83,7 +83,7 @@ class _Drawn:
     """What epochs drew, and would have drawn at another volume: samples where they are counted, else batches."""
 
     callback: CriticalPeriodCallback
-    monitor: CostMonitor
+    monitor: CostMeter
     run: Run
 
     @property
@@ -133,9 +133,7 @@ def _epochs(number: int) -> str:
     return "the 1 epoch" if number == 1 else f"the {number} epochs"
 
 
-def _projected(
-    monitor: CostMonitor, epochs: list[PacedEpoch], left_out: int, basis: str, unit: str
-) -> Projected | None:
+def _projected(monitor: CostMeter, epochs: list[PacedEpoch], left_out: int, basis: str, unit: str) -> Projected | None:
     if not any(epoch.drawn for epoch in epochs):
         return None
     costs, found = monitor.costs, project(monitor.seconds, epochs, left_out)

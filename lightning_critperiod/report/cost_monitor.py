@@ -8,10 +8,10 @@ from lightning_critperiod import costs
 from lightning_critperiod.report.recorder import RunRecorder
 
 
-class CostMonitor(costs.CostMonitor):
+class CostMonitor(costs.CostMeter):
     """Measures the time, energy, CO2 and money of ``Trainer.fit`` and leaves the report in the run's folder.
 
-    What it measures, and its arguments, are those of ``costs.CostMonitor``. At the end of training it prints the
+    What it measures, and its arguments, are those of ``costs.CostMeter``. At the end of training it prints the
     decision and the table of costs, and leaves ``report.html``, ``report.md`` and ``report.json``. Add a
     ``RunRecorder`` to the callbacks to switch either off; it takes the place of the one that is brought along here.
 

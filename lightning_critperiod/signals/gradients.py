@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parameter import is_lazy
 
 from lightning_critperiod.lightning_seam.namespace import NAMES
+from lightning_critperiod.lightning_seam.torch_layers import BatchNorm, Dropout
 from lightning_critperiod.signals.layers import has_lazy_parameter
 
 _CHUNK = 2**13  # columns in one matrix product: wide enough for its full speed, and its float32 sums stay near 1e-6
@@ -114,7 +113,7 @@ def batch_gradient(trainer: Any, pl_module: Any, batch: Any, index: int) -> Tens
     """
     twin = module_twin(trainer, pl_module)
     for module in twin.modules():
-        if isinstance(module, _BatchNorm | _DropoutNd):
+        if isinstance(module, BatchNorm | Dropout):
             module.eval()
     kernels = trainable_kernels(twin)
     with _own_randomness(index, pl_module.device), torch.enable_grad():

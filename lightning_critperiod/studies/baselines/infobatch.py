@@ -146,7 +146,11 @@ def _classification(batch: Any) -> tuple[Tensor, Tensor]:
 def _plain_batches(loader: Any) -> BatchSampler:
     batches = getattr(loader, "batch_sampler", None)
     sampler = getattr(getattr(batches, "sampler", None), "base", None)
-    plain = isinstance(sampler, RandomSampler) and not sampler.replacement and sampler._num_samples is None
+    plain = (
+        isinstance(sampler, RandomSampler)
+        and not sampler.replacement
+        and sampler.num_samples == len(sampler.data_source)
+    )
     if type(batches) is not BatchSampler or not (plain or isinstance(sampler, SequentialSampler)):
         raise NotApplicable(
             f"InfoBatch needs a loader that draws each sample of its dataset once, got {type(loader).__name__} with "
