@@ -20,7 +20,7 @@ ARROWS = {
     "__init__": {"callback", "changes", "early_cooldown", "lazy_names", "recipe", "report", "rules", "signals"},
     "__main__": {"cli"},
     "callback": {"changes", "detector", "lightning_seam", "recipe", "rules", "signals", "timeline", "watching"},
-    "changes": {"data", "lightning_seam", "recipe", "rules", "signals", "timeline"},
+    "changes": {"data", "detector", "lightning_seam", "recipe", "rules", "signals", "timeline"},
     "cli": {"callback", "costs", "inspection", "lightning_seam", "record", "report", "shipped_configs", "studies"},
     "costs": {"lazy_names", "lightning_seam", "recipe"},
     "data": {"lightning_seam", "recipe"},

@@ -116,7 +116,8 @@ class CriticalPeriodCallback(RunState):
         volumes = (self.full_volume, *self.recipe.volumes)
         volume = VolumeChange(self.volume_at, volumes, self._seed, self.lr_policy == "epoch_equivalent")
         cooldown = None if self._cooldown is None else self._cooldown.change
-        self._driver = Driver(trainer, volume, self.recipe.changes, cooldown, lambda: self.timeline, self._watch.safely)
+        decided, measured = (lambda: self.timeline), (lambda: self.history)
+        self._driver = Driver(trainer, volume, self.recipe.changes, cooldown, decided, measured, self._watch.safely)
         self._driver.setup(pl_module)
 
     def _begin_cooldown(self, trainer: Any, finished: int) -> None:

@@ -9,6 +9,7 @@ from lightning_critperiod.changes.cooldown import CooldownChange
 from lightning_critperiod.changes.volume import VolumeChange
 from lightning_critperiod.lightning_seam import EpochStart, Safely, StepTotal, finished_epochs
 from lightning_critperiod.recipe import Change, Volume
+from lightning_critperiod.rules import History
 from lightning_critperiod.timeline import Timeline
 
 
@@ -21,6 +22,7 @@ class Driver:
         others: The other changes.
         cooldown: What ends the run; None leaves that to the Trainer.
         timeline: Answers the phases, by what is decided so far.
+        history: Answers the values of the signal.
         safely: Turns what fails after the first batch into a warning.
 
     Attributes:
@@ -35,6 +37,7 @@ class Driver:
         others: Sequence[Change],
         cooldown: CooldownChange | None,
         timeline: Callable[[], Timeline],
+        history: Callable[[], History],
         safely: Safely,
     ) -> None:
         lightning_seam.check_privates(trainer)
@@ -46,6 +49,7 @@ class Driver:
         self.settings: dict[str, Any] = {}
         self.started = False
         self._timeline = timeline
+        self._history = history
         self._safely = safely
         self._total: StepTotal | None = None
         self._epoch_start: EpochStart | None = None
@@ -80,6 +84,7 @@ class Driver:
         lightning_seam.begin_next_epoch(self.trainer)
         self.volume_change.take_over(seed, drawn, learned)
         for change in self.changes:
+            change.look(self._timeline(), self._history())
             change.start(self.trainer, pl_module)
         epoch = finished_epochs(self.trainer)
         self._apply(epoch)
@@ -143,6 +148,7 @@ class Driver:
             phase = self._timeline().phase(epoch)
             for change in self.changes:
                 with self._safely(f"applying {change.name}"):
+                    change.look(self._timeline(), self._history())
                     change.apply(phase)
             self._drop_old_loaders()
 

@@ -3,9 +3,10 @@
 # ruff: file-ignore[empty-method-without-abstract-decorator] - hooks that do nothing unless overridden
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
-from lightning_critperiod.timeline import Phase
+from lightning_critperiod.timeline import Phase, Timeline
 
 
 class Change(ABC):
@@ -36,6 +37,14 @@ class Change(ABC):
 
     def start(self, trainer: Any, pl_module: Any) -> None:
         """Called before the first batch: optimizers and loaders are there, and a checkpoint is loaded."""
+
+    def look(self, timeline: Timeline, history: Mapping[int, float]) -> None:
+        """Called before ``start`` and before every ``apply``.
+
+        Args:
+            timeline: The phases, by what is decided so far.
+            history: 0-based epoch -> value of the callback's signal.
+        """
 
     @abstractmethod
     def apply(self, phase: Phase) -> None:
