@@ -38,6 +38,7 @@ from lightning_critperiod.lightning_seam.spawned import register, send_back
 from lightning_critperiod.lightning_seam.step_total import StepTotal
 from lightning_critperiod.lightning_seam.torch_loader import forget_workers, replace_parts
 from lightning_critperiod.lightning_seam.tracked_hardware import how_obtained
+from lightning_critperiod.lightning_seam.training_steps import accumulates, around_training_steps
 from lightning_critperiod.lightning_seam.validations import SomeValidations, only_checks_validations
 
 __all__ = [
@@ -47,6 +48,8 @@ __all__ = [
     "Safely",
     "SomeValidations",
     "StepTotal",
+    "accumulates",
+    "around_training_steps",
     "averages_weights",
     "begin_next_epoch",
     "begun_batches",

@@ -9,11 +9,15 @@ from lightning_utilities.core.rank_zero import rank_zero_warn
 class Safely:
     """Turns an unexpected failure into one warning per task.
 
+    Args:
+        who: Name of the callback that the user knows.
+
     Attributes:
         failed: Task -> what went wrong first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, who: str = "CriticalPeriodCallback") -> None:
+        self._who = who
         self.failed: dict[str, str] = {}
 
     @contextmanager
@@ -35,6 +39,4 @@ class Safely:
         """Say a problem, the first one of each task only."""
         if task not in self.failed:
             self.failed[task] = problem
-            rank_zero_warn(
-                f"CriticalPeriodCallback failed while {task} ({problem}). Training goes on, and is not touched by it."
-            )
+            rank_zero_warn(f"{self._who} failed while {task} ({problem}). Training goes on, and is not touched by it.")

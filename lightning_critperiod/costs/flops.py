@@ -1,0 +1,134 @@
+"""The FLOPs of all training steps, from those of a few."""
+
+import math
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import torch
+
+from lightning_critperiod.costs.flop_mode import FlopMode
+from lightning_critperiod.lightning_seam import Overrides, Safely, accumulates, around_training_steps
+
+SHAPES = 100
+"""A run with more shapes of batches than these is taken to have another one in every step."""
+CHECKED, SAMPLED = 47, 7
+"""One step in so many is counted to see that nothing has changed, or, where steps differ, to estimate their mean.
+Primes: what happens in every second or fifth step is met as often as it happens."""
+
+
+@dataclass
+class _Steps:
+    """Steps of one epoch on batches of one shape: all, the counted ones, and the FLOPs of these."""
+
+    all: int = 0
+    counted: int = 0
+    flops: int = 0
+
+
+class StepFlops:
+    """Adds up the FLOPs of the training steps of one process, of which a few are counted operation by operation.
+
+    The counted ones are the first of every epoch, the first two with each shape of the batch, and one in 47. The others
+    count as those with the same shapes did. If the first of an epoch differs (layers were frozen, say), everything
+    is counted anew. If steps with the same shapes differ within an epoch, or if there are more than 100 shapes, one
+    step in 7 is counted, and the others count as the mean of these: an estimate.
+
+    The weights, the gradients and the random state are what they are without it. What fails is one warning.
+
+    Attributes:
+        is_exact: Whether steps of the same shapes had the same FLOPs so far.
+    """
+
+    def __init__(self) -> None:
+        self.is_exact = True
+        self._safely = Safely("CostMonitor")
+        self._overrides = Overrides()
+        self._trainer: Any = None
+        self._known: dict[Hashable, float] = {}  # shapes -> FLOPs of a step, as counted last
+        self._confirmed: set[Hashable] = set()
+        self._epoch: dict[Hashable, _Steps] = {}
+        self._number = 0
+
+    def attach(self, trainer: Any) -> None:
+        """Count the training steps of ``trainer`` until ``detach``."""
+        with self._safely("preparing to count FLOPs"):
+            self._overrides, self._trainer = around_training_steps(trainer, self.around), trainer
+
+    def detach(self) -> None:
+        """Count no more. Doing it twice does nothing more."""
+        self._overrides.undo()
+        self._trainer = None
+
+    @property
+    def so_far(self) -> float:
+        """FLOPs since the last ``take``; NaN if they are not known."""
+        flops = math.fsum(steps.all * self._mean(key) for key, steps in self._epoch.items())
+        # A step without one product is a step that runs where nothing can be counted, as in a replayed CUDA graph.
+        return math.nan if self._safely.failed or (self._epoch and not flops) else flops
+
+    def take(self) -> float:
+        """FLOPs since the last ``take``, at the end of an epoch; NaN if they are not known."""
+        flops, self._epoch = self.so_far, {}
+        return flops
+
+    def around(self, step: Callable[..., Any], *given: Any, **named: Any) -> Any:
+        """Run a step, and count it if that is due."""
+        if self._safely.failed:
+            return step(*given, **named)
+        key: Hashable = None
+        with self._safely("telling the shapes of a batch"):
+            key = self._key((*given, named))
+        self._number += 1
+        if not self._is_due(key):
+            self._epoch.setdefault(key, _Steps()).all += 1
+            return step(*given, **named)
+        with FlopMode(self._safely) as mode:
+            result = step(*given, **named)
+        self._note(key, mode.flops)
+        return result
+
+    def _key(self, given: Any) -> Hashable:
+        if len(self._known) > SHAPES:
+            self.is_exact = False
+            return None
+        return accumulates(self._trainer), tuple(_shapes(given))
+
+    def _is_due(self, key: Hashable) -> bool:
+        if key not in self._confirmed:
+            return True
+        if not self.is_exact:
+            return self._number % SAMPLED == 0
+        return not self._epoch or self._number % CHECKED == 0
+
+    def _note(self, key: Hashable, flops: int) -> None:
+        before = self._known.get(key)
+        if before is not None and flops != before:
+            if self._epoch:
+                self.is_exact = False
+            else:
+                self._known, self._confirmed, before = {}, set(), None
+        steps = self._epoch.setdefault(key, _Steps())
+        steps.all += 1
+        steps.counted += 1
+        steps.flops += flops
+        self._known[key] = self._mean(key)
+        if before is not None:
+            self._confirmed.add(key)
+
+    def _mean(self, key: Hashable) -> float:
+        steps = self._epoch[key]
+        return steps.flops / steps.counted if steps.counted else self._known[key]
+
+
+def _shapes(batch: Any) -> Iterator[tuple[int, ...]]:
+    """The shapes of all tensors in a batch of the usual kinds."""
+    if isinstance(batch, torch.Tensor):
+        yield tuple(batch.shape)
+    elif isinstance(batch, Mapping):
+        yield from _shapes(list(batch.values()))
+    elif isinstance(batch, list | tuple):
+        for part in batch:
+            yield from _shapes(part)
+    elif is_dataclass(batch):
+        yield from _shapes([getattr(batch, field.name) for field in fields(batch)])
