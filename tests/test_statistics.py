@@ -61,7 +61,7 @@ PLAN = plan_of(20, Volume(3.0), Volume(1.0, 0.3))
 
 def spent_by(samples, **changes):
     return Spent(**{
-        "samples": samples, "detector_samples": 0, "pass_samples": 1000, "batch_size": 64,
+        "budget": samples, "pass_samples": 1000, "batch_size": 64,
         "rates": [([0.1], 100), ([0.05], 300)], "signal": [1.0, 2.0, 3.0], **changes,
     })  # fmt: skip
 

@@ -15,13 +15,15 @@ class Arm:
         name: Unique in its study.
         overrides: What it changes in the config, as read from YAML. A value ``$name`` stands for a quantity.
         description: In words.
-        equal_cost: Whether it draws as much as the arm ``ours``.
+        equal_cost: Whether it costs as much as the arm ``ours``.
+        budget: In what: "samples", "flops" or "seconds".
     """
 
     name: str
     overrides: dict[str, Any]
     description: str
     equal_cost: bool = False
+    budget: str = "samples"
 
     @property
     def quantities(self) -> set[str]:

@@ -31,7 +31,7 @@ class Row:
     Args:
         arm: Its name.
         description: In words.
-        equal_cost: Whether it drew as much as ours.
+        equal_cost: Whether it cost as much as ours.
         values: Seed -> the metric on the test set, as it is written.
         samples: Mean over seeds of the samples drawn.
         passes: The same in passes over the training data; None if no run says how long one is.
@@ -41,6 +41,9 @@ class Row:
         against: Reference -> difference to it.
         verdict: Against `full`, at the margin.
         seeds_needed: To settle non-inferiority against `full`.
+        budget: In what it cost as much as ours, if it did: "samples", "flops" or "seconds".
+        flops: Mean over seeds of the FLOPs of all training steps; None if they were not measured in every run.
+        epochs: Mean over seeds of the epochs trained.
     """
 
     arm: str
@@ -55,6 +58,9 @@ class Row:
     against: dict[str, Paired]
     verdict: Verdict | None
     seeds_needed: int | None
+    budget: str
+    flops: float | None
+    epochs: float
 
     @property
     def mean(self) -> float:
@@ -86,6 +92,18 @@ class Summary:
     def row(self, arm: str) -> Row | None:
         """The row of an arm, if it has one."""
         return next((row for row in self.rows if row.arm == arm), None)
+
+    @property
+    def steps_differ(self) -> bool:
+        """Whether a sample costs more FLOPs in one arm than in another: then samples do not say what an arm costs."""
+        costs = [row.flops / row.samples for row in self.rows if row.flops and row.samples]
+        return len(costs) == len(self.rows) and max(costs) > 1.01 * min(costs)
+
+    def cost(self, row: Row) -> float:
+        """What arms are compared by: passes over the data, samples where these are not known, FLOPs if steps differ."""
+        if self.steps_differ and row.flops is not None:
+            return row.flops
+        return row.samples if row.passes is None else row.passes
 
     @property
     def best_first(self) -> list[Row]:
@@ -182,7 +200,15 @@ def _row(arm: Arm, runs: Mapping[int, StudyRun], values: Mapping[str, dict[int, 
         against={name: difference for name, difference in found.items() if difference is not None},
         verdict=None,
         seeds_needed=None,
+        budget=arm.budget,
+        flops=_mean([run.flops for run in runs.values()]),
+        epochs=statistics.fmean(run.record.run.epochs_done for run in runs.values()),
     )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known and len(known) == len(values) else None
 
 
 def _judged(row: Row, metric: Metric, margin: float | None, lost: bool) -> Row:

@@ -116,7 +116,7 @@ class Runs:
                     self._keep(running.pop(future), future, progress)
                     if first:
                         self._say_how_long([*running.values(), *waiting], pool)
-        self._fail(waiting, f"the arm {self.jobs.first} of this seed, which it follows, has failed")
+        self._fail(waiting, f"an arm of this seed that it follows has failed, such as {self.jobs.first}")
         return []
 
     def _ready(self, waiting: list[Run]) -> list[Run]:

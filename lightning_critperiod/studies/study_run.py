@@ -42,6 +42,11 @@ class StudyRun:
         return (self.record.measured.samples if self.record.measured else None) or 0
 
     @property
+    def flops(self) -> float | None:
+        """Of the training steps of the whole run; None if they were not measured."""
+        return None if self.record.measured is None else self.record.measured.flops
+
+    @property
     def epoch_seconds(self) -> float:
         """Wall-clock time of all epochs, with the detector. Start-up is left out: a branch of another run has two."""
         return sum(epoch.total_seconds for epoch in self.record.epochs)

@@ -8,15 +8,15 @@ from typing_extensions import override
 
 from lightning_critperiod.studies.arm import Arm
 from lightning_critperiod.studies.compare.quantities import quantity
-from lightning_critperiod.studies.compare.shipped_arms import OURS, follows_ours
-from lightning_critperiod.studies.compare.spent import spent
+from lightning_critperiod.studies.compare.shipped_arms import FULL, OURS, follows_ours
+from lightning_critperiod.studies.compare.spent import Spent, spent
 from lightning_critperiod.studies.config import Config
 from lightning_critperiod.studies.job import Job
 from lightning_critperiod.studies.jobs import Jobs, Work
 from lightning_critperiod.studies.plan import Course, recipe_of
 from lightning_critperiod.studies.trunks import Trunks
 
-TRUNKS = (OURS, "full")
+TRUNKS = (OURS, FULL)
 OF_A_BRANCH = {"signal", "rule", "recipe"}
 
 
@@ -24,7 +24,8 @@ OF_A_BRANCH = {"signal", "rule", "recipe"}
 class ArmJobs(Jobs):
     """The jobs of a comparison.
 
-    Some arms take their quantities from what ``ours`` drew in the same seed. An arm that differs from ``ours`` or from
+    Some arms take their quantities from what ``ours`` drew in the same seed, and where their budget is in FLOPs or
+    seconds from what a sample of ``full`` costs. An arm that differs from ``ours`` or from
     ``full`` in nothing but where it switches goes on from a checkpoint of that run.
 
     Args:
@@ -44,6 +45,8 @@ class ArmJobs(Jobs):
     @override
     def ready(self, arm: Arm, seed: int) -> bool:
         if follows_ours(arm) and not self._has(OURS, seed):
+            return False
+        if arm.budget != "samples" and not self._has(FULL, seed):
             return False
         trunk = self._trunk(arm, seed)
         return trunk is None or self._has(trunk.name, seed) or (trunk.name, seed) in self._lost
@@ -81,9 +84,16 @@ class ArmJobs(Jobs):
         return next((arm for arm in self.arms if arm.name == name), None)
 
     def _filled(self, arm: Arm, seed: int) -> dict[str, Any]:
-        ours = self._arm(OURS)
-        drawn = spent(self.trunks.results.load(ours, seed)) if follows_ours(arm) and ours else None
+        drawn = self._spent(arm, seed) if follows_ours(arm) else None
         return arm.filled(lambda name: quantity(name, self.config.plan, seed, drawn))
+
+    def _spent(self, arm: Arm, seed: int) -> Spent | None:
+        ours, full = (None if one is None else self.trunks.results.load(one, seed) for one in self._followed(arm))
+        return None if ours is None else spent(ours, full, arm.budget)
+
+    def _followed(self, arm: Arm) -> tuple[Arm | None, Arm | None]:
+        """The arms whose runs say what this one may draw."""
+        return self._arm(OURS), None if arm.budget == "samples" else self._arm(FULL)
 
     def _trunk(self, arm: Arm, seed: int) -> Arm | None:
         """The run of the seed that begins as this one does, if there is one."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lightning_critperiod.recipe import require_number
 from lightning_critperiod.studies.arm import Arm
 from lightning_critperiod.studies.compare.shipped_arms import find
+from lightning_critperiod.studies.compare.spent import BUDGETS
 from lightning_critperiod.studies.study_options import StudyOptions, common, listed, study_parser
 
 ALL = (
@@ -40,12 +41,16 @@ def parse(arguments: Sequence[str]) -> CompareOptions:
         The options; a ValueError says what is wrong with them.
     """
     parser = study_parser("compare", DESCRIPTION, seeds=5, results="results")
-    arms = "Names of ready-made arms, or YAML files with overrides of the config: a b, a,b or [a, b]."
-    parser.add_argument("--arms", nargs="+", default=[ALL], help=arms)
+    names = "Names of ready-made arms, or YAML files with overrides of the config: a b, a,b or [a, b]."
+    parser.add_argument("--arms", nargs="+", default=[ALL], help=names)
+    budget = "In what arms of equal cost spend as much as ours; short@flops in --arms says it for one arm. "
+    budget += "FLOPs and seconds are turned into samples by what a sample of the arm full costs."
+    parser.add_argument("--budget", choices=BUDGETS, default="samples", help=budget)
     margin = "Non-inferiority margin against the arm full, in the unit of the metric (points of an accuracy); the "
     parser.add_argument("--margin", type=float, help=f"{margin}config's own where not given.")
     given = vars(parser.parse_args(list(arguments)))
     given.pop("cfg", None)
     if given["margin"] is not None:
         require_number("margin", given["margin"], low=0, open_low=True)
-    return CompareOptions(**common(given), arms=find(listed(given["arms"])), margin=given["margin"])
+    arms = find(listed(given["arms"]), given["budget"])
+    return CompareOptions(**common(given), arms=arms, margin=given["margin"])

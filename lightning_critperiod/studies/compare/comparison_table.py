@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from lightning_critperiod.report.words import amount
 from lightning_critperiod.studies.cells import Cells, as_markdown, bullets, conditions, passes_text
 from lightning_critperiod.studies.compare.conclusions import conclusions
 from lightning_critperiod.studies.metric import Metric
@@ -9,20 +10,29 @@ from lightning_critperiod.studies.rows import REFERENCES, Row, Summary
 from lightning_critperiod.studies.statistics import Paired
 from lightning_critperiod.studies.study_run import StudyRun
 
+_FLOPS = "FLOPs are those of the training steps: of matrix products, convolutions and attention, forward and backward. "
+
 
 def main_cells(summary: Summary) -> Cells:
     """Header and one line an arm, the best first: what it cost, what it kept."""
-    head = ("arm", "passes", "samples", "seconds", "switch", summary.metric.label)
-    lines = [_main_line(row, summary.metric) for row in summary.best_first]
+    counted = _counted(summary)
+    flops = ("FLOPs",) if counted else ()
+    head = ("arm", "passes", "samples", *flops, "seconds", "switch", summary.metric.label)
+    lines = [_main_line(row, summary.metric, counted) for row in summary.best_first]
     return [(*head, "against full", "verdict", "against ours"), *lines]
 
 
-def _main_line(row: Row, metric: Metric) -> tuple[str, ...]:
+def _counted(summary: Summary) -> bool:
+    return any(row.flops is not None for row in summary.rows)
+
+
+def _main_line(row: Row, metric: Metric, counted: bool) -> tuple[str, ...]:
     to_full, to_ours = (metric.difference(row.against.get(name)) for name in REFERENCES)
     return (
         row.arm,
         passes_text(row.passes),
         f"{row.samples:,.0f}",
+        *((amount("flops", row.flops),) if counted else ()),
         f"{row.seconds:.1f}",
         _switches(row),
         metric.mean(row.mean, row.interval),
@@ -78,7 +88,8 @@ def markdown(summary: Summary, title: str, runs: Iterable[StudyRun]) -> str:
         bullets(conclusions(summary)),
         as_markdown(main_cells(summary)),
         f"`{summary.metric.name}`: {summary.metric.reading}. Means over seeds, in brackets 95% t-intervals; "
-        "differences are paired by seed. A pass is one pass over the training data. Seconds are the wall-clock time of "
+        "differences are paired by seed. A pass is one pass over the training data. "
+        f"{_FLOPS if _counted(summary) else ''}Seconds are the wall-clock time of "
         "one run's epochs with its detector; whatever else the machine did meanwhile is in them. A switch is the first "
         "epoch after the critical period.",
     ]

@@ -32,16 +32,24 @@ def _against_full(ours: Row, summary: Summary) -> list[str]:
     full = summary.row("full")
     if full is None or ours.verdict is None:
         return []
-    less = 1 - ours.samples / full.samples
     return [
         f"Against the full recipe, ours is {ours.verdict} at the margin of {summary.margin:g} {summary.metric.unit} "
-        f"stated beforehand: {_change(ours, 'full', summary.metric)}, with {less:.0%} fewer samples."
+        f"stated beforehand: {_change(ours, 'full', summary.metric)}, with {_less(ours, full)}."
     ]
+
+
+def _less(row: Row, other: Row) -> str:
+    """How much less one arm cost than another."""
+    samples = f"{1 - row.samples / other.samples:.0%} fewer samples"
+    if row.flops is None or not other.flops:
+        return samples
+    return f"{samples} ({1 - row.flops / other.flops:.0%} fewer FLOPs)"
 
 
 def _cheaper_still(ours: Row, summary: Summary) -> list[str]:
     """Arms that never switch, cost less than ours and keep as much as the full recipe, or more than ours."""
-    cheaper = [row for row in summary.rows if row.samples < ours.samples and not row.switches and "ours" in row.against]
+    others = [row for row in summary.rows if not row.switches and "ours" in row.against]
+    cheaper = [row for row in others if summary.cost(row) < summary.cost(ours)]
     enough = [row for row in cheaper if row.verdict == "non-inferior" or _is_above(summary.gain(row, "ours"))]
     return [f"{_saved(row, ours, summary.metric)}. A rule has nothing to gain here." for row in enough]
 
@@ -56,7 +64,7 @@ def _is_below(gain: Paired) -> bool:
 
 def _saved(row: Row, ours: Row, metric: Metric) -> str:
     against = [f"{_change(row, arm, metric)} against {arm}" for arm in ("full", "ours") if arm in row.against]
-    return f"{row.arm} draws {1 - row.samples / ours.samples:.0%} fewer samples than ours: {', '.join(against)}"
+    return f"{row.arm} draws {_less(row, ours)} than ours: {', '.join(against)}"
 
 
 def _at_equal_cost(summary: Summary) -> list[str]:
@@ -91,13 +99,28 @@ def _against_placebo(ours: Row, summary: Summary) -> list[str]:
 
 def _to_mind(summary: Summary) -> list[str]:
     mind = ["The intervals are for one comparison each; they are not corrected for there being many."]
-    mind += summary.lost_seeds
+    mind += [*summary.lost_seeds, *_rounded(summary)]
     open_rates = ", ".join(f"{row.arm} ({row.last_rate:.0%})" for row in summary.rows if row.last_rate > 0.05)
     if open_rates:
         mind.append(
             f"The learning rate had not decayed to a twentieth of its highest value at the end of: {open_rates}."
         )
     return mind
+
+
+def _rounded(summary: Summary) -> list[str]:
+    """Which arms are shorter than the full recipe, at the FLOPs or seconds of ours, and had to be of whole epochs."""
+    full = summary.row("full")
+    if full is None:
+        return []
+    whole = full.samples / full.epochs
+    shorter = [row for row in summary.rows if row.budget != "samples" and row.epochs < full.epochs]
+    return [
+        f"{row.arm} has the budget of {row.samples / whole:.2f} epochs of the full recipe. It trains {row.epochs:g}, "
+        f"each with {row.samples / whole / row.epochs:.1%} of the samples of one."
+        for row in shorter
+        if abs(row.samples / whole - row.epochs) > 0.005
+    ]
 
 
 def _versus(row: Row, metric: Metric) -> str:

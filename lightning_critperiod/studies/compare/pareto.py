@@ -1,6 +1,5 @@
-"""The metric against what the runs drew."""
+"""The metric against what the runs cost."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lightning_critperiod.report.plotting.style import BLUE, MUTED, ORANGE, SHADE, VERMILLION, name_axes, sheet
@@ -13,37 +12,38 @@ if TYPE_CHECKING:
 
 
 def pareto_front(summary: Summary) -> list[Row]:
-    """The arms that no other one beats in both the mean of the metric and samples, cheapest first."""
+    """The arms that no other one beats in both the mean of the metric and cost, cheapest first."""
     sign = summary.metric.sign
     front: list[Row] = []
-    for row in sorted(summary.rows, key=lambda row: (row.samples, -sign * row.mean)):
+    for row in sorted(summary.rows, key=lambda row: (summary.cost(row), -sign * row.mean)):
         if not front or sign * row.mean > sign * front[-1].mean:
             front.append(row)
     return front
 
 
 def pareto_figure(summary: Summary) -> "Figure":
-    """The mean of the metric of every arm against what it drew, with 95% t-intervals and the Pareto front.
+    """The mean of the metric of every arm against what it cost, with 95% t-intervals and the Pareto front.
 
     Args:
-        summary: Of the comparison; what was drawn is in passes over the data, or in samples where that is not known.
+        summary: Of the comparison; it says what the cost is in.
 
     Returns:
         A matplotlib figure without any global state.
     """
     figure, (panel,) = sheet(4.2)
     for row in summary.rows:
-        points(panel, [_cost(row)], [(row.mean, row.interval)], _color(row))
+        points(panel, [summary.cost(row)], [(row.mean, row.interval)], _color(row))
     front = pareto_front(summary)
-    panel.plot([_cost(row) for row in front], [row.mean for row in front], color=SHADE, linewidth=4, zorder=0)
-    _label(panel, summary.rows)
-    unit = "samples drawn" if any(row.passes is None for row in summary.rows) else "passes over the data"
-    name_axes(panel, unit, summary.metric.axis)
+    panel.plot([summary.cost(row) for row in front], [row.mean for row in front], color=SHADE, linewidth=4, zorder=0)
+    _label(panel, summary)
+    name_axes(panel, _unit(summary), summary.metric.axis)
     return figure
 
 
-def _cost(row: Row) -> float:
-    return row.samples if row.passes is None else row.passes
+def _unit(summary: Summary) -> str:
+    if summary.steps_differ:
+        return "training FLOPs"
+    return "samples drawn" if any(row.passes is None for row in summary.rows) else "passes over the data"
 
 
 def _color(row: Row) -> str:
@@ -52,13 +52,13 @@ def _color(row: Row) -> str:
     return BLUE if row.equal_cost else ORANGE
 
 
-def _label(panel: "Axes", rows: Sequence[Row]) -> None:
+def _label(panel: "Axes", summary: Summary) -> None:
     """Names in a column at the right, evenly spaced by the order of the means: equal cost means close together."""
-    ordered = sorted(rows, key=lambda row: row.mean)
+    ordered = sorted(summary.rows, key=lambda row: row.mean)
     for position, row in enumerate(ordered):
         panel.annotate(
             row.arm,
-            (_cost(row), row.mean),
+            (summary.cost(row), row.mean),
             xytext=(1.04, (position + 0.5) / len(ordered)),
             textcoords="axes fraction",
             va="center",

@@ -1,7 +1,7 @@
 """The quantities that an arm's YAML names as ``$name``: pure functions of the plan, the seed, and what `ours` spent.
 
 With E epochs, n samples in a pass, the full volume F and the cheap one f (samples drawn per sample of a pass), and the
-budget B in passes: what ours drew and what could have been drawn in its detector's time, divided by n.
+budget B in passes: what an arm of the cost of ours may draw, divided by n.
 """
 
 import math
@@ -24,7 +24,7 @@ PLANNED: dict[str, Callable[[Plan, int], Any]] = {
 }
 """Known before any run: name -> f(plan, seed)."""
 
-SPENT: dict[str, Callable[[Plan, Spent], Any]] = {
+BUDGETED: dict[str, Callable[[Plan, Spent], Any]] = {
     "budget": lambda plan, spent: spent.budget,
     "constant_multiplier": lambda plan, spent: spent.passes / plan.max_epochs,
     "short_epochs": lambda plan, spent: _short_epochs(plan, spent),
@@ -33,10 +33,15 @@ SPENT: dict[str, Callable[[Plan, Spent], Any]] = {
     "reverse_epoch": lambda plan, spent: _reverse_epoch(plan, spent),
     "reverse_multiplier": lambda plan, spent: _reverse_multiplier(plan, spent),
     "ramp": lambda plan, spent: ramp(plan.full.fraction, plan.after.fraction, plan.max_epochs, spent.passes),
+}
+"""At the cost of ours, which must have run: name -> f(plan, spent)."""
+
+SPENT: dict[str, Callable[[Plan, Spent], Any]] = {
+    **BUDGETED,
     "matched_multiplier": lambda plan, spent: _matched_multiplier(plan, spent),
     "rates": lambda plan, spent: [list(rate) for rate in spent.rates],
 }
-"""At the cost of ours, which must have run: name -> f(plan, spent)."""
+"""The same, and with as many steps as ours took."""
 
 REPLAYED: dict[str, Callable[[Spent, int], Any]] = {
     "shuffled_signal": lambda spent, seed: shuffled(spent.signal, seed),

@@ -1,16 +1,18 @@
 """The ready-made arms of a comparison, and arms of the user's own in YAML files."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
 from lightning_critperiod.studies.arm import Arm, with_present_paths
-from lightning_critperiod.studies.compare.quantities import KNOWN, OF_OURS, SPENT
+from lightning_critperiod.studies.compare.quantities import BUDGETED, KNOWN, OF_OURS, SPENT
+from lightning_critperiod.studies.compare.spent import BUDGETS
 
 FOLDER = Path(__file__).parent / "arms"
-OURS = "ours"
+OURS, FULL = "ours", "full"
 
 
 def shipped() -> list[str]:
@@ -22,7 +24,7 @@ def make(name: str, overrides: dict[str, Any], description: str) -> Arm:
     """An arm of a comparison.
 
     Args:
-        name: Of the arm.
+        name: Of the arm; behind an "@" what its budget is in, if that is not samples.
         overrides: Of the config; quantities by ``$name``.
         description: In words.
 
@@ -36,7 +38,16 @@ def make(name: str, overrides: dict[str, Any], description: str) -> Arm:
     unknown = sorted(arm.quantities - set(KNOWN))
     if unknown:
         raise ValueError(f"arm {name!r}: ${unknown[0]} is not known, expected one of ${', $'.join(KNOWN)}")
-    return Arm(name, arm.overrides, description, bool(arm.quantities & set(SPENT)))
+    budget = name.rpartition("@")[2]
+    budget = budget if budget in BUDGETS and arm.quantities & set(BUDGETED) else "samples"
+    return Arm(name, arm.overrides, description, bool(arm.quantities & set(SPENT)), budget)
+
+
+def with_budget(arm: Arm, budget: str) -> Arm:
+    """The arm with a budget in something else than samples, which its name then says; an arm without one as it is."""
+    if budget == "samples" or arm.budget != "samples" or not arm.quantities & set(BUDGETED):
+        return arm
+    return replace(arm, name=f"{arm.name}@{budget}", budget=budget)
 
 
 def follows_ours(arm: Arm) -> bool:
@@ -44,19 +55,22 @@ def follows_ours(arm: Arm) -> bool:
     return bool(arm.quantities & set(OF_OURS))
 
 
-def find(names: Iterable[str]) -> list[Arm]:
+def find(names: Iterable[str], budget: str = "samples") -> list[Arm]:
     """The arms of these names, in this order.
 
     Args:
-        names: Each one of ``shipped()``, or the path of a YAML file of overrides.
+        names: Each one of ``shipped()``, or the path of a YAML file of overrides; ``@flops``, ``@seconds`` or
+            ``@samples`` behind it says what the budget of this one is in.
+        budget: What the budgets of the others are in.
 
     Returns:
         The arms; ``ours`` comes first wherever another one follows it.
 
     Raises:
-        ValueError: A name is unknown, two arms have one name, or ``ours`` is missing where an arm follows it.
+        ValueError: A name is unknown, two arms have one name, an arm without a budget is given one, or ``ours`` or
+            ``full`` is missing where an arm follows it.
     """
-    arms = [_read(name) for name in names]
+    arms = [_of_budget(name, budget) for name in names]
     seen = [arm.name for arm in arms]
     if not arms:
         raise ValueError(f"arms must name at least one arm, expected some of {', '.join(shipped())}")
@@ -66,7 +80,22 @@ def find(names: Iterable[str]) -> list[Arm]:
     followers = [arm.name for arm in arms if follows_ours(arm)]
     if followers and OURS not in seen:
         raise ValueError(f"arm {followers[0]!r} takes its budget from what 'ours' drew: add ours to the arms")
+    dear = [arm for arm in arms if arm.budget != "samples"]
+    if dear and FULL not in seen:
+        raise ValueError(
+            f"arm {dear[0].name!r} takes its length from what a sample of 'full' costs: add full to the arms"
+        )
     return sorted(arms, key=lambda arm: arm.name != OURS)
+
+
+def _of_budget(name: str, budget: str) -> Arm:
+    stem, _, own = name.rpartition("@")
+    if own not in BUDGETS:
+        return with_budget(_read(name), budget)
+    arm = _read(stem)
+    if not arm.quantities & set(BUDGETED):
+        raise ValueError(f"arm {arm.name!r} has no budget, it costs what it costs: got {name!r}")
+    return with_budget(arm, own)
 
 
 def _read(name: str) -> Arm:

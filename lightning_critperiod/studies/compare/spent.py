@@ -5,31 +5,27 @@ from dataclasses import dataclass
 
 from lightning_critperiod.studies.study_run import Rates, StudyRun
 
+BUDGETS = ("samples", "flops", "seconds")
+"""In what an arm may cost as much as ours."""
+
 
 @dataclass(frozen=True)
 class Spent:
-    """What the arm `ours` really drew in one seed.
+    """What the arm `ours` spent in one seed.
 
     Args:
-        samples: Drawn in the whole run.
-        detector_samples: What could have been drawn in the time that measuring and deciding took.
+        budget: The samples that an arm of equal cost may draw.
         pass_samples: n, the samples of one pass over the training data.
         batch_size: Samples of a full batch.
         rates: The learning rates of all optimizer steps, run-length coded: ([LR of each parameter group], steps).
         signal: The measured values in the order of the epochs.
     """
 
-    samples: int
-    detector_samples: int
+    budget: int
     pass_samples: int
     batch_size: int
     rates: Rates
     signal: list[float]
-
-    @property
-    def budget(self) -> int:
-        """What an arm of equal cost may draw: the detector's time is charged to ours, at its own pace."""
-        return self.samples + self.detector_samples
 
     @property
     def passes(self) -> float:
@@ -42,24 +38,40 @@ class Spent:
         return sum(steps for _, steps in self.rates)
 
 
-def spent(run: StudyRun) -> Spent:
-    """What a run spent.
+def spent(run: StudyRun, full: StudyRun | None = None, budget: str = "samples") -> Spent:
+    """What a run spent, and what an arm of equal cost may draw for it.
+
+    In samples: what ours drew, and what could have been drawn in its detector's time, at its own pace. In FLOPs or
+    seconds: what ours took, divided by what a sample of ``full`` takes. The seconds are those of all epochs, with
+    validation and detector; the FLOPs are those of the training steps.
 
     Args:
         run: Of the arm ``ours``.
+        full: Of the arm ``full`` with the same seed; a budget in samples does without.
+        budget: One of ``BUDGETS``.
 
     Returns:
-        The same in the units that the arms need.
+        The same in the units that the arms need; a ValueError says that its budget was not measured.
+
     """
     epochs = [epoch for epoch in run.record.epochs if epoch.samples]
-    drawn = sum(epoch.samples or 0 for epoch in epochs)
-    seconds = run.record.measured.seconds_by_phase if run.record.measured else {}
-    pace = (seconds["training"] + seconds["data_wait"]) / drawn
     return Spent(
-        samples=drawn,
-        detector_samples=round(seconds.get("detector", 0.0) / pace),
+        budget=_by_samples(run) if budget == "samples" or full is None else _by_cost(run, full, budget),
         pass_samples=run.pass_samples,
         batch_size=max(math.ceil((epoch.samples or 0) / epoch.batches) for epoch in epochs),
         rates=run.rates,
         signal=list(run.record.history.values()),
     )
+
+
+def _by_samples(run: StudyRun) -> int:
+    seconds = run.record.measured.seconds_by_phase if run.record.measured else {}
+    pace = (seconds["training"] + seconds["data_wait"]) / run.samples
+    return run.samples + round(seconds.get("detector", 0.0) / pace)
+
+
+def _by_cost(run: StudyRun, full: StudyRun, budget: str) -> int:
+    ours, whole = (one.flops if budget == "flops" else one.epoch_seconds for one in (run, full))
+    if not ours or not whole:
+        raise ValueError(f"a budget in {budget} needs them measured, in ours and in full: they are not in these runs")
+    return round(ours / (whole / full.samples))
