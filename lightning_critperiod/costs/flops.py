@@ -7,8 +7,7 @@ from typing import Any
 
 import torch
 
-from lightning_critperiod.costs.flop_mode import FlopMode
-from lightning_critperiod.lightning_seam import Overrides, Safely, accumulates, around_training_steps
+from lightning_critperiod.lightning_seam import FlopMode, Overrides, Safely, accumulates, around_training_steps
 
 SHAPES = 100
 """A run with more shapes of batches than these is taken to have another one in every step."""
@@ -49,6 +48,9 @@ class StepFlops:
         self._confirmed: set[Hashable] = set()
         self._epoch: dict[Hashable, _Steps] = {}
         self._number = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_trainer": None, "_overrides": Overrides()}
 
     def attach(self, trainer: Any) -> None:
         """Count the training steps of ``trainer`` until ``detach``."""

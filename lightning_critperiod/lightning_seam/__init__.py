@@ -9,6 +9,7 @@ from lightning_critperiod.lightning_seam.averaging import (
 )
 from lightning_critperiod.lightning_seam.epoch_length import how_length_is_told
 from lightning_critperiod.lightning_seam.epoch_start import EpochStart
+from lightning_critperiod.lightning_seam.flop_mode import FlopMode
 from lightning_critperiod.lightning_seam.loaders import (
     combined_batches,
     drop_train_loaders,
@@ -43,6 +44,7 @@ from lightning_critperiod.lightning_seam.validations import SomeValidations, onl
 
 __all__ = [
     "EpochStart",
+    "FlopMode",
     "GrowingAverage",
     "Overrides",
     "Safely",

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 from typing_extensions import override
 
-from lightning_critperiod.lightning_seam import Safely
+from lightning_critperiod.lightning_seam.safely import Safely
 
 aten = torch.ops.aten
 
@@ -19,7 +19,7 @@ class FlopMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     A multiplication of m x k by k x n counts 2 m n k. The formulas are those of ``torch.utils.flop_counter``, the
     user's own ``register_flop_formula`` included. ``FlopCounterMode`` itself would let a compiled module run
-    uncompiled, and calls hooks of every module.
+    uncompiled, hooks every module, and returns nothing from an operator of higher order.
 
     Args:
         safely: What a formula that fails is told to.
