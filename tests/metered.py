@@ -33,6 +33,7 @@ class SaysCosts(Callback):
             "seconds": monitor.costs.seconds,
             "elapsed": time.monotonic() - self.began,
             "samples": sum(epoch.samples for epoch in monitor.epochs.values()),
+            "flops": sum(epoch.flops for epoch in monitor.epochs.values()),
             "own_kwh": None if own is None else own.energy_consumed,
             "own_co2_kg": None if own is None else own.emissions,
         }

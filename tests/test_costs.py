@@ -16,6 +16,8 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from lightning_critperiod.costs import PHASES, CostMeter, Costs, Energy
 
 SAMPLES = 33
+FLOPS = 2 * 2 * 4 * 2
+"""Of a sample: forward, and the gradient of the weights."""
 
 
 class Net(L.LightningModule):
@@ -123,6 +125,7 @@ def test_an_epoch_counts_the_samples_that_its_batches_really_held(data, options,
     trainer(monitor, **options).fit(Net(), data, loader())
     assert [costs.samples for costs in monitor.epochs.values()] == drawn
     assert [costs.batches for costs in monitor.epochs.values()] == [len(data) if not options else 3] * 2
+    assert [costs.flops for costs in monitor.epochs.values()] == [FLOPS * samples for samples in drawn]
 
 
 def test_time_is_charged_to_the_phase_that_spent_it():
@@ -251,6 +254,7 @@ def test_costs_add_up_over_the_sessions_of_a_training(tmp_path):
     second = resumable(resumed, tmp_path, saving, max_epochs=4)
     second.fit(Net(), loader(), loader(), ckpt_path=path, weights_only=True)
     assert [costs.samples for costs in resumed.epochs.values()] == [33] * 4
+    assert [costs.flops for costs in resumed.epochs.values()] == [33 * FLOPS] * 4
     assert resumed.epochs[1].metrics == saved["epochs"][1]["metrics"] != {}
     for phase in ("training", "validation"):
         here = sum(resumed.epochs[epoch].seconds[phase] for epoch in (2, 3))
@@ -268,6 +272,7 @@ def test_an_epoch_that_is_continued_in_the_middle_counts_every_sample_once(tmp_p
     second.fit(Net(), loader(drop_last=True), loader(), ckpt_path=path, weights_only=True)
     assert {e: costs.batches for e, costs in resumed.epochs.items()} == {0: 8, 1: 8}
     assert {e: costs.samples for e, costs in resumed.epochs.items()} == {0: 32, 1: 32}
+    assert {e: costs.flops for e, costs in resumed.epochs.items()} == {0: 32 * FLOPS, 1: 32 * FLOPS}
 
 
 @same_folder
@@ -314,6 +319,7 @@ def test_a_run_that_dies_keeps_what_it_did_so_far(error, raised):
     with pytest.raises(raised, match=r"lights out|1"):
         trainer(monitor, keep).fit(Net(fail_at=(1, 3), error=error), loader(), loader())
     assert [costs.samples for costs in monitor.epochs.values()] == [33, 12]
+    assert [costs.flops for costs in monitor.epochs.values()] == [33 * FLOPS, 12 * FLOPS]
     assert monitor.energy.kwh == pytest.approx(keep.tracker.final_emissions_data.energy_consumed)
     assert monitor._session.meter is None
 
@@ -328,6 +334,14 @@ def test_a_running_monitor_can_be_pickled_and_its_state_is_plain():
     trainer(CostMeter(), pickler, max_epochs=1).fit(Net(), loader(), loader())
     assert pickler.copy.epochs[0].samples == SAMPLES
     assert json.loads(json.dumps(pickler.state))["epochs"]["0"]["samples"] == SAMPLES
+
+
+def test_flops_that_an_earlier_version_did_not_count_are_not_measured():
+    state = {"version": 2, "seconds": {"training": 1.0}, "energy": None, "epochs": {0: {"epoch": 0, "samples": 33}}}
+    monitor = CostMeter()
+    monitor.load_state_dict(state)
+    assert monitor.epochs[0].samples == 33
+    assert monitor.epochs[0].flops is None
 
 
 def test_an_epoch_without_validation_does_not_repeat_the_last_ones_metrics():
@@ -437,6 +451,7 @@ def test_energy_is_metered_once_a_node_and_seconds_are_those_of_one_clock(tmp_pa
         assert [rank[quantity] for rank in said] == pytest.approx([total] * len(said), rel=0.01)
     for rank in said:
         assert rank["samples"] == 2 * 34
+        assert rank["flops"] == 2 * 34 * 2 * (2 * (4 * 8 + 8 * 2) + 8 * 2)  # two layers, and between them the input's
         assert 0 < rank["seconds"] <= rank["elapsed"]  # added over ranks it would be more than passed
         assert rank["money"] == pytest.approx(2 * rank["kwh"] + 3 * rank["seconds"] / 3600)
 

@@ -18,12 +18,12 @@ from lightning_critperiod.lightning_seam.namespace import Callback
 
 ASSUMED_COUNTRY = "USA"
 ASSUMED_PRICE = 0.17
-VERSION = 2
-"""Of the state in a checkpoint; version 1 had no number, and always knew its samples."""
+VERSION = 3
+"""Of the state in a checkpoint; version 1 had no number, and always knew its samples; version 2 had no FLOPs."""
 
 
 class CostMeter(Callback):
-    """Measures the time, energy, CO2 and money of ``Trainer.fit``, by phase and by epoch.
+    """Measures the time, energy, CO2, money and arithmetic of ``Trainer.fit``, by phase and by epoch.
 
     Seconds are wall-clock time on a monotonic clock, from the callback's ``setup`` to the end of training.
     Energy and CO2 come from codecarbon's offline tracker: the whole machine, one meter a node, summed over
@@ -31,6 +31,14 @@ class CostMeter(Callback):
     goes on from what its checkpoint holds; what an earlier session spent after its last checkpoint, and the
     time between sessions, are not in it. On a graphics card kernels run behind the host's back: the split
     between training and waiting for data is the host's view.
+
+    FLOPs are those of the training steps, on all ranks together: forward, backward, what checkpointed activations
+    compute again, and the optimizer's own. Matrix products, convolutions, attention (with a mask as without one) and
+    recurrent layers count, by torch's formulas: 2 m n k for m x k by k x n. Elementwise work, operations without a
+    formula, validation and the detector do not; give an operation of your own one by
+    ``torch.utils.flop_counter.register_flop_formula``. They depend on no clock, and are measured on a few steps
+    (``costs.flops.StepFlops``). A graphics card that replays a CUDA graph, or runs products that torch.compile wrote
+    itself (``max-autotune``), shows nothing to count: then they are not measured, or too low.
 
     Money = ``price_per_kwh`` x kWh + ``price_per_hour`` x hours; where energy could not be measured it is the second
     part alone, and None without a price per hour.
@@ -95,6 +103,11 @@ class CostMeter(Callback):
     def energy(self) -> Energy | None:
         """Electricity and CO2 over all sessions of this training; None if not measured."""
         return self._ledger.energy
+
+    @property
+    def counts_exactly(self) -> bool:
+        """Whether the FLOPs of this session are no estimate. See ``costs.flops.StepFlops``."""
+        return self._session.flops.is_exact
 
     @property
     def costs(self) -> Costs:

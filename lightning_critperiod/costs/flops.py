@@ -83,8 +83,9 @@ class StepFlops:
             key = self._key((*given, named))
         self._number += 1
         if not self._is_due(key):
+            result = step(*given, **named)
             self._epoch.setdefault(key, _Steps()).all += 1
-            return step(*given, **named)
+            return result
         with FlopMode(self._safely) as mode:
             result = step(*given, **named)
         self._note(key, mode.flops)

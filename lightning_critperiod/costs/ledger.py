@@ -19,6 +19,7 @@ class EpochCosts:
     Args:
         epoch: 0-based epoch.
         samples: Samples really drawn, on all ranks together; None if they were not counted.
+        flops: Of the training steps, on all ranks together; None if they were not counted.
         batches: Training batches of one rank.
         seconds: Phase -> s.
         learning_rate: Of the first parameter group, at the last step.
@@ -27,6 +28,7 @@ class EpochCosts:
 
     epoch: int
     samples: int | None = 0
+    flops: float | None = 0.0
     batches: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     learning_rate: float | None = None
@@ -37,6 +39,7 @@ class EpochCosts:
         return EpochCosts(
             epoch=self.epoch,
             samples=plus(self.samples, later.samples),
+            flops=plus(self.flops, later.flops),
             batches=self.batches + later.batches,
             seconds=added(self.seconds, later.seconds),
             learning_rate=self.learning_rate if later.learning_rate is None else later.learning_rate,
@@ -93,5 +96,6 @@ class Ledger:
     def from_state(cls, state: Mapping[str, Any]) -> "Ledger":
         """The ledger that ``state_dict`` was called on."""
         energy = state["energy"]
-        epochs = {int(e): EpochCosts(**costs) for e, costs in state["epochs"].items()}
+        # Earlier versions did not count FLOPs.
+        epochs = {int(e): EpochCosts(**{"flops": None, **costs}) for e, costs in state["epochs"].items()}
         return cls(dict(state["seconds"]), None if energy is None else Energy(**energy), epochs)

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from lightning_critperiod.costs.amounts import Energy, plus
+from lightning_critperiod.costs.flops import StepFlops
 from lightning_critperiod.costs.ledger import EpochCosts, Ledger
 from lightning_critperiod.costs.meter import EnergyMeter
 from lightning_critperiod.costs.ranks import summed
@@ -11,19 +12,21 @@ from lightning_critperiod.costs.stopwatch import Stopwatch
 
 
 class Session:
-    """Charges one call of ``fit``: seconds to phases and epochs, samples to epochs, energy to the whole.
+    """Charges one call of ``fit``: seconds to phases and epochs, samples and FLOPs to epochs, energy to the whole.
 
     Nothing is charged before ``begin`` and after ``end``.
 
     Attributes:
         ledger: What is charged so far.
         epoch: The 0-based epoch that is charged; None before the first one.
+        flops: Counts those of the training steps of this rank.
         meter: Of this node's energy; None on a rank without one, before ``begin`` and after ``end``.
     """
 
     def __init__(self) -> None:
         self.ledger = Ledger()
         self.epoch: int | None = None
+        self.flops = StepFlops()
         self.meter: EnergyMeter | None = None
         self._watch: Stopwatch | None = None
         self._drawn = 0.0  # by this rank, since the ranks' numbers were added up last; NaN where it is not known
@@ -35,12 +38,13 @@ class Session:
         return self._watch is not None
 
     def begin(self, trainer: Any, meter: EnergyMeter | None) -> None:
-        """Start the clock, then the meter."""
+        """Start the clock, then the meter and the counting."""
         self._watch = Stopwatch(trainer)
         self._ranks = trainer.world_size
         self.meter = meter
         if meter is not None:
             meter.start()
+        self.flops.attach(trainer)
         self.charge("metering")
 
     def charge(self, phase: str) -> None:
@@ -67,15 +71,15 @@ class Session:
     def settle(self, trainer: Any) -> None:
         """Add up what the ranks drew and the nodes used. All ranks call it."""
         energy = Energy() if self.meter is None else self.meter.read()
-        drawn, self.ledger.energy = summed(trainer, self._drawn, energy)
-        self._take(self.ledger, drawn)
+        drawn, flops, self.ledger.energy = summed(trainer, self._drawn, self.flops.take(), energy)
+        self._take(self.ledger, drawn, flops)
         self._drawn = 0.0
 
     def so_far(self) -> Ledger:
         """This session, in the middle of an epoch: nothing is reduced, the other ranks' shares are equal to ours."""
         unsettled = Ledger()
         if self._drawn:
-            self._take(unsettled, self._drawn * self._ranks)
+            self._take(unsettled, self._drawn * self._ranks, self.flops.so_far * self._ranks)
         if self.meter is not None and self._ranks == 1:
             self.ledger.energy = self.meter.read()
         return self.ledger + unsettled
@@ -86,19 +90,22 @@ class Session:
         if self.meter is not None:
             self.meter.stop()
         self.ledger, self._drawn = self.so_far(), 0.0
+        self.flops.take()
         self.end()
 
     def end(self) -> None:
-        """Stop the clock and the meter. A second call does nothing."""
+        """Stop the clock, the counting and the meter. A second call does nothing."""
         self._watch = None
+        self.flops.detach()
         if self.meter is not None:
             self.meter.stop()
             self.meter = None
 
-    def _take(self, ledger: Ledger, samples: float) -> None:
+    def _take(self, ledger: Ledger, samples: float, flops: float) -> None:
         if self.epoch is not None:
             epoch = ledger.epoch(self.epoch)
             epoch.samples = plus(epoch.samples, None if math.isnan(samples) else int(samples))
+            epoch.flops = plus(epoch.flops, None if math.isnan(flops) else flops)
 
     def __getstate__(self) -> dict[str, Any]:
         # The meter has threads; a clock's reading means nothing in another process.

@@ -88,7 +88,7 @@ def _epoch(number: int, callback: CriticalPeriodCallback | None, costs: EpochCos
         samples=None if costs is None else costs.samples,
         batches=spent.batches,
         seconds=dict(spent.seconds),
-        flops=getattr(spent, "flops", None),
+        flops=None if costs is None else costs.flops,
         learning_rate=spent.learning_rate,
         metrics={name: value for name, value in spent.metrics.items() if not name.startswith(OURS)},
         raw_metrics={name.removeprefix(RAW): value for name, value in spent.metrics.items() if name.startswith(RAW)},
@@ -101,7 +101,7 @@ def _epoch(number: int, callback: CriticalPeriodCallback | None, costs: EpochCos
 
 def _measured(monitor: CostMeter) -> Measured:
     costs, drawn = monitor.costs, [epoch.samples for epoch in monitor.epochs.values()]
-    flops = [getattr(epoch, "flops", None) for epoch in monitor.epochs.values()]
+    flops = [epoch.flops for epoch in monitor.epochs.values()]
     return Measured(
         seconds=costs.seconds,
         energy_kwh=costs.energy_kwh,
@@ -109,7 +109,8 @@ def _measured(monitor: CostMeter) -> Measured:
         money=costs.money,
         currency=costs.currency,
         samples=None if None in drawn else sum(samples for samples in drawn if samples is not None),
-        flops=_sum(flops) if flops else None,
+        flops=_sum(flops) or None,
+        flops_exact=monitor.counts_exactly,
         seconds_by_phase=dict(monitor.seconds),
         energy_by_part=monitor.energy,
         price_per_kwh=monitor.price_per_kwh,

@@ -35,7 +35,7 @@ def full_recipe(callback: CriticalPeriodCallback, monitor: CostMeter, run: Run) 
                 drawn.count(e),
                 drawn.wanted(e, full),
                 costs.seconds,
-                getattr(costs, "flops", None),
+                costs.flops,
                 same[e],
                 e in had_it or not had_it,
             )
@@ -69,7 +69,7 @@ def observed_recipe(callback: CriticalPeriodCallback, monitor: CostMeter, run: R
     return _projected(
         monitor,
         [
-            PacedEpoch(drawn.count(e), drawn.wanted(e, fractions[e]), costs.seconds, getattr(costs, "flops", None))
+            PacedEpoch(drawn.count(e), drawn.wanted(e, fractions[e]), costs.seconds, costs.flops)
             for e, costs in monitor.epochs.items()
         ],
         0,

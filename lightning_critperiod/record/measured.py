@@ -17,6 +17,7 @@ class Measured:
         currency: Name of the currency, such as "USD".
         samples: Training samples drawn, on all ranks together.
         flops: Floating-point operations of the training steps.
+        flops_exact: Whether they are no estimate from some of the steps.
         seconds_by_phase: Where the time went -> s, see ``costs.PHASES``.
         energy_by_part: Of processor, graphics cards and memory.
         price_per_kwh: Of electricity.
@@ -34,6 +35,7 @@ class Measured:
     currency: str = "USD"
     samples: int | None = None
     flops: float | None = None
+    flops_exact: bool = True
     seconds_by_phase: dict[str, float] = field(default_factory=dict)
     energy_by_part: Energy | None = None
     price_per_kwh: float = 0.0

@@ -89,6 +89,8 @@ def _of_the_costs(record: Record) -> list[str]:
     found = []
     if measured.samples is None:
         found.append("Samples were not counted, as the size of a batch is not known: batches were.")
+    if measured.flops is None:
+        found.append("FLOPs were not measured in this run.")
     if measured.energy_kwh is None:
         money = "so is money" if measured.money is None else "the money is that of the machine's hours alone"
         return [*found, f"Energy was not measured in this run; CO2 is unknown, and {money}."]

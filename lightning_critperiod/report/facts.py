@@ -16,7 +16,11 @@ def facts(record: Record) -> dict[str, dict[str, str]]:
     """Heading -> name -> value: how the figures were obtained, what ran where."""
     found: dict[str, Mapping[str, object]] = {}
     if record.measured is not None:
-        found["How the figures were obtained"] = {**record.measured.obtained, **_priced(record.measured)}
+        found["How the figures were obtained"] = {
+            **record.measured.obtained,
+            **_priced(record.measured),
+            **_counted(record.measured),
+        }
     if record.decision is not None:
         found["Method"] = _method(record.decision)
     if record.observers:
@@ -53,6 +57,15 @@ def _priced(measured: Measured) -> dict[str, str]:
         prices = {"price_per_kwh": "per kWh", "price_per_hour": "per hour"}
         found["money"] = " + ".join(_price(measured, name, unit) for name, unit in prices.items())
     return found
+
+
+def _counted(measured: Measured) -> dict[str, str]:
+    """What the FLOPs are of, and how exact they are."""
+    if measured.flops is None:
+        return {}
+    of = "matrix products, convolutions, attention and recurrent layers, forward and backward; not validation"
+    how = "" if measured.flops_exact else "estimated, as steps differ from each other, from a part of them: "
+    return {"training FLOPs": f"{how}{of}"}
 
 
 def _price(measured: Measured, name: str, unit: str) -> str:
