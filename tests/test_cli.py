@@ -142,6 +142,23 @@ def test_a_monitor_and_a_recorder_listed_under_the_trainer_take_the_place_of_our
     assert "samples drawn" not in capsys.readouterr().out
 
 
+def test_images_grow_by_a_config(critperiod, tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("""
+critical_period:
+  recipe:
+    changes:
+      - class_path: lightning_critperiod.GrowingImages
+        init_args:
+          sizes: [4, 6, 8]
+          key: 0
+          rule: {class_path: lightning_critperiod.AtEpoch, init_args: {epoch: 1}}
+""")
+    critperiod("fit", "--config", DIGITS, "--config", str(own), *SHORT, "--trainer.max_epochs=8")
+    record = json.loads((tmp_path / "runs" / "digits" / "version_0" / "report.json").read_text())
+    assert record["decision"]["recipe"]["changes"]["image_size"].startswith("during 4 then 6 then 8")
+
+
 PROJECT = """
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule

@@ -11,10 +11,12 @@ from conftest import make_trainer
 from torch import nn
 from torch.nn.functional import cross_entropy, interpolate
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.flop_counter import FlopCounterMode
 
 from lightning_critperiod import (
     AtEpoch,
     Cooldown,
+    CostMonitor,
     CriticalPeriodCallback,
     GrowingImages,
     MonitoredMetric,
@@ -24,6 +26,7 @@ from lightning_critperiod import (
     Recipe,
     Volume,
 )
+from lightning_critperiod.record import collect
 
 
 class Images(Dataset):
@@ -427,6 +430,23 @@ def test_a_second_fit_starts_small_again(tmp_path):
     fit(tmp_path, second, callback, data=dict(shape=(3, 8, 8)))
     assert second.sizes()[0] == {4}
     assert second.sizes()[7] == {8}
+
+
+def test_the_costs_of_small_steps_are_counted_and_the_full_recipe_has_whole_images(tmp_path):
+    """FLOPs by torch's own counter, once a size; a convolution and a linear layer, forward and backward."""
+
+    def per_image(size):
+        network = Net().net
+        with FlopCounterMode(display=False) as counter:
+            network(torch.zeros(4, 3, size, size)).sum().backward()
+        return counter.get_total_flops() / 4
+
+    callback, costs = drive(GrowingImages([4, 8, 12], at=[0.25, 0.5])), CostMonitor()
+    trainer = fit(tmp_path, Net(), callback, extra=[costs])
+    record = collect(trainer, "completed")
+    assert record.measured.flops == 12 * (2 * per_image(4) + 2 * per_image(8) + 4 * per_image(12))
+    assert record.projected.flops == 12 * 8 * per_image(12)
+    assert record.decision.recipe.changes["image_size"] == "during 4 then 8, after 8 then 12"
 
 
 def test_the_size_may_live_in_the_datamodule_instead(tmp_path):

@@ -57,9 +57,12 @@ def _recipe(callback: CriticalPeriodCallback) -> PlannedRecipe:
 
 
 def _settings(callback: CriticalPeriodCallback, change: Change) -> str:
-    """What a change had in each phase: "during 0.2, after 0.0"; its class where it did not say."""
-    had = {phase_of(callback, epoch): settings.get(change.name) for epoch, settings in callback.settings.items()}
-    said = [f"{phase} {value}" for phase, value in had.items() if value is not None]
+    """What a change had in each phase: "during 16 then 24, after 32"; its class where it did not say."""
+    had: dict[Phase, dict[str, None]] = {}  # in order, each once
+    for epoch, settings in sorted(callback.settings.items()):
+        if settings.get(change.name) is not None:
+            had.setdefault(phase_of(callback, epoch), {})[str(settings[change.name])] = None
+    said = [f"{phase} {' then '.join(values)}" for phase, values in had.items()]
     return ", ".join(said) or type(change).__name__
 
 

@@ -11,6 +11,8 @@ from lightning_critperiod.record.run import Run, Setting
 
 _AS_COSTLY = ("augmentation_multiplier", "pruning_ratio", "cooldown")
 """Settings that make a step no cheaper: how many there are, and their learning rate."""
+_SIZE = "image_size"
+"""A setting of which the full recipe has the largest, not that of the critical period."""
 
 
 def full_recipe(callback: CriticalPeriodCallback, monitor: CostMeter, run: Run) -> Projected | None:
@@ -26,7 +28,7 @@ def full_recipe(callback: CriticalPeriodCallback, monitor: CostMeter, run: Run) 
     """
     drawn, full = _Drawn(callback, monitor, run), callback.full_volume.fraction
     settings = _settings_during(callback)
-    same = {e: phase_of(callback, e) == "during" or _settings(callback, e) == settings for e in monitor.epochs}
+    same = {e: _is_as_costly(callback, e, settings) for e in monitor.epochs}
     had_it = [e for e in monitor.epochs if same[e] and drawn.fraction(e) == full]
     return _projected(
         monitor,
@@ -114,10 +116,17 @@ def _settings(callback: CriticalPeriodCallback, epoch: int) -> Mapping[str, Sett
     return {name: value for name, value in callback.settings.get(epoch, {}).items() if name not in _AS_COSTLY}
 
 
+def _is_as_costly(callback: CriticalPeriodCallback, epoch: int, full: Mapping[str, Setting] | None) -> bool:
+    own = _settings(callback, epoch)
+    same_size = own.get(_SIZE) == (full or {}).get(_SIZE)
+    return same_size and (phase_of(callback, epoch) == "during" or own == full)
+
+
 def _settings_during(callback: CriticalPeriodCallback) -> Mapping[str, Setting] | None:
     during = [epoch for epoch in callback.volumes if phase_of(callback, epoch) == "during"]
     if during:
-        return _settings(callback, during[-1])
+        sizes = [settings[_SIZE] for settings in callback.settings.values() if _SIZE in settings]
+        return {**_settings(callback, during[-1]), **({_SIZE: max(sizes)} if sizes else {})}
     return None if any(_settings(callback, epoch) for epoch in callback.volumes) else {}
 
 
