@@ -116,7 +116,7 @@ def fired_at(guard, plain, arm):
     """Number of epochs that are over when the guard fires in a run that was recorded without it; None if it never does."""
     end_epoch, rule = arm["end_epoch"], Dropped(guard.max_drop, guard.mode, guard.patience)
     values = [*plain["val_acc"][:end_epoch], *arm["val_acc"]]
-    histories = ({e: values[e] for e in range(n)} for n in range(end_epoch + 1, EPOCHS))
+    histories = (dict(enumerate(values[:n])) for n in range(end_epoch + 1, len(values) + 1))
     return next((len(history) for history in histories if rule.fired(history, end_epoch)), None)
 
 

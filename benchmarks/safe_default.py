@@ -33,7 +33,6 @@ they stand: a plateau needs the name of a metric, and 0.8 of a run needs its len
 import argparse
 import json
 import os
-import statistics
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -41,14 +40,13 @@ from pathlib import Path
 import torch
 from branches import Project, branch, fit, saved, trunk
 from late_enough import EPOCHS, SETUPS
-from late_enough_judge import fires, interval
+from late_enough_judge import fires
 
-from lightning_critperiod import AtEpoch, CriticalPeriodCallback, Plateau, Recipe, Slope, Volume
+from lightning_critperiod import AtEpoch, Plateau, Recipe, Slope, Volume
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results" / "safe_default"
 FIRST_SEED = 10
-MARGIN = 0.2
 
 GENTLE = Recipe()
 ALL_SAMPLES = Recipe(after=Volume())
@@ -123,120 +121,17 @@ def run(root, seeds, results=RESULTS):
 
 
 def same(root, seeds, results=RESULTS):
-    """The weights after a run without any line, and with the default."""
+    """The weights after a run without any line; those with the default are in the records of `run`."""
     for seed in seeds:
         for multiplier in (1, 3):
             for setup in SETUPS:
                 path = results / "same" / f"{name_of(setup, multiplier, seed)}.json"
-                record(path, partial(_both, project(setup, multiplier, root), seed))
+                record(path, partial(_without, setup, multiplier, seed, root))
 
 
-def _both(made, seed):
-    lines = {"without": [], "with": [CriticalPeriodCallback()]}
-    found = {name: fit(made, seed, callbacks) for name, callbacks in lines.items()}
-    return {name: {key: run[key] for key in ("test_acc", "weights")} for name, run in found.items()}
-
-
-def load(results):
-    """The records of the seeds for which every set-up at both k is there, and the numbers of these seeds."""
-    records = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
-    seeds = sorted({r["seed"] for r in records})
-    whole = [seed for seed in seeds if sum(r["seed"] == seed for r in records) == 2 * len(SETUPS)]
-    return [r for r in records if r["seed"] in whole], whole
-
-
-def losses(records, candidate, multiplier):
-    """Set-up -> points with the line less points without it, one a seed."""
-    found = {setup: [] for setup in SETUPS}
-    for r in records:
-        if r["k"] == multiplier and candidate in r["arms"]:
-            found[r["setup"]].append(100 * (r["arms"][candidate]["test_acc"] - r["plain"]["test_acc"]))
-    return found
-
-
-def verdict(found):
-    """By the rule that stands at the head of this file: "holds", "out" or "open"."""
-    mean, half = interval([loss for values in found.values() for loss in values])
-    highest = min(sum(interval(values)) for values in found.values())
-    if mean + half < -MARGIN or highest < -MARGIN:
-        return "out"
-    return "holds" if mean - half > -MARGIN else "open"
-
-
-def cell(values):
-    mean, half = interval(values)
-    return f"{mean:+.2f} [{mean - half:+.2f}, {mean + half:+.2f}]"
-
-
-def row(records, candidate, multiplier):
-    found = losses(records, candidate, multiplier)
-    arms = [r["arms"][candidate] for r in records if r["k"] == multiplier and candidate in r["arms"]]
-    ends = [EPOCHS if arm["end_epoch"] is None else arm["end_epoch"] for arm in arms]
-    part, share = statistics.mean(ends) / EPOCHS, statistics.mean(arm["saved"] for arm in arms)
-    everything = [loss for values in found.values() for loss in values]
-    cells = [candidate, multiplier, len(arms), f"{part:.2f}", f"{share:.1%}", cell(everything)]
-    return [*cells, *(cell(values) for values in found.values()), verdict(found)]
-
-
-def table(head, rows):
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
-def plain_table(records):
-    rows = []
-    for setup in SETUPS:
-        values = [[100 * r["plain"]["test_acc"] for r in records if (r["setup"], r["k"]) == (setup, k)] for k in (1, 3)]
-        rows.append([setup, *(f"{statistics.mean(v):.2f}" for v in values)])
-    return table(["set-up", "k = 1, %", "k = 3, %"], rows)
-
-
-def answer(verdicts, seeds):
-    """What follows for the default, by the rule at the head of this file."""
-    held = [name for name in CANDIDATES if all(verdicts[name, k] == "holds" for k in (1, 3))]
-    said = f"At both k {', '.join(held)} held." if held else "No candidate held at both k: the default observes."
-    short = (
-        f" Only {seeds} of ten seeds are there, so nothing follows for the default: it observes." if seeds < 10 else ""
-    )
-    return said + short
-
-
-def same_words(results):
-    runs = [json.loads(path.read_text()) for path in sorted((results / "same").glob("*.json"))]
-    equal = sum(run["with"] == run["without"] for run in runs)
-    return (
-        f"In {equal} of {len(runs)} pairs of runs (five set-ups, both k) the weights with `CriticalPeriodCallback()` are "
-        "bit by bit those without it: its loss is 0, and it saves nothing."
-    )
-
-
-def page(results):
-    records, seeds = load(results)
-    rows = [row(records, candidate, k) for candidate in CANDIDATES for k in (1, 3)]
-    verdicts = {(line[0], line[1]): line[-1] for line in rows}
-    head = ["line", "k", "runs", "switch, part of the run", "samples saved", "points, all", *SETUPS, f"within {MARGIN}"]
-    return (
-        "\n\n".join([
-            "# What one line costs",
-            "Made by `python benchmarks/safe_default.py judge` from the records in `results/safe_default`; do not edit.\n"
-            "Claim, margin and candidates were written down before the runs, at the head of that file.",
-            f"ResNet-8, {EPOCHS} epochs, {len(seeds)} seeds. Test accuracy in points with the line less without it, paired by "
-            "set-up and seed, 95% t-interval.",
-            f"**{answer(verdicts, len(seeds))}**",
-            same_words(results),
-            table(head, rows),
-            f"Holds: the mean over set-ups and seeds is above -{MARGIN} with its whole interval, and no set-up is below it with "
-            "its whole interval.\nOut: the mean or a set-up is below it with the whole interval. Recipe() is one view of 70% of "
-            "the samples after the switch, the\nlast eighth of the rest with the project's own volume.",
-            "## Without the line",
-            plain_table(records),
-        ])
-        + "\n"
-    )
-
-
-def judge(results, output):
-    output.write_text(page(results))
+def _without(setup, multiplier, seed, root):
+    found = fit(project(setup, multiplier, root), seed, [])
+    return {"setup": setup, "k": multiplier, "seed": seed, "test_acc": found["test_acc"], "weights": found["weights"]}
 
 
 def main():
@@ -248,6 +143,8 @@ def main():
     torch.set_num_threads(1)
     seeds = range(FIRST_SEED, FIRST_SEED + args.seeds)
     if args.what == "judge":
+        from safe_default_judge import judge
+
         judge(RESULTS, ROOT / "docs" / "default.md")
     else:
         {"run": run, "same": same}[args.what](args.data, seeds)
