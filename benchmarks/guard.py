@@ -15,6 +15,8 @@ Destructive, from the epoch of the published rule, `Slope.published()`, each wit
 The guard saves something if the test accuracy with it less that without it, paired by seed, is above 0 with its whole
 95% t-interval over five seeds.
 
+Where the guard would not have fired before the last epoch, the run with it is the run without it and is not trained again.
+
 Harmless, no guard in the run; the recorded validation accuracies are asked afterwards whether it would have fired, which
 is the same, as a guard does nothing until it fires:
 
@@ -53,7 +55,7 @@ from lightning_critperiod.rules.dropped import Dropped
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results" / "guard"
-GUARD: Guard | None = None  # chosen by `develop`, before `run`
+GUARD = Guard("val_acc", max_drop=0.02, mode="max", patience=3)  # chosen by `develop`, before `run`
 DROPS, PATIENCES = (0.01, 0.02, 0.05, 0.1, 0.2), (1, 2, 3)
 
 DESTRUCTIVE = {
@@ -106,9 +108,11 @@ def runs_of(made, setup, seed, destructive, guard=None):
         for name, (rule, recipe) in HARMLESS.items():
             found["arms"][name] = branch(made, seed, folder, rule.epoch, recipe)
         for name, recipe in destructive.items():
-            for with_it in [None, guard][: 2 if guard else 1]:
-                key = f"{name}, guard" if with_it else name
-                found["arms"][key] = branch(made, seed, folder, found["end_epoch"], recipe, with_it)
+            found["arms"][name] = arm = branch(made, seed, folder, found["end_epoch"], recipe)
+            if guard is not None:
+                same = fired_at(guard, plain, arm) in {None, EPOCHS}  # no epoch is left to change: the run as it is
+                again = arm if same else branch(made, seed, folder, found["end_epoch"], recipe, guard)
+                found["arms"][f"{name}, guard"] = {**again, "trained": not same}
     return found
 
 
@@ -166,8 +170,6 @@ def read(folder):
 
 
 def run(root):
-    if GUARD is None:
-        raise SystemExit("choose GUARD first: python benchmarks/guard.py develop")
     for seed in range(5):
         make = partial(runs_of, cifar100(root), "CIFAR-100", seed, DESTRUCTIVE, GUARD)
         record(RESULTS / f"CIFAR-100_seed_{seed}.json", make)

@@ -145,7 +145,7 @@ def main():
     if args.what == "judge":
         from safe_default_judge import judge
 
-        judge(RESULTS, ROOT / "docs" / "default.md")
+        judge(RESULTS, ROOT / "results" / "late_enough", ROOT / "docs" / "default.md")
     else:
         {"run": run, "same": same}[args.what](args.data, seeds)
 
