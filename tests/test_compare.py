@@ -22,10 +22,12 @@ from lightning_critperiod.lightning_seam.namespace import LightningDataModule
 from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.studies.compare.arm_jobs import ArmJobs
 from lightning_critperiod.studies.compare.compare_options import ALL, parse
+from lightning_critperiod.studies.compare.comparison_pages import redraw
 from lightning_critperiod.studies.compare.comparison_table import main_cells
 from lightning_critperiod.studies.compare.conclusions import conclusions
 from lightning_critperiod.studies.compare.pareto import pareto_figure, pareto_front
 from lightning_critperiod.studies.compare.shipped_arms import find, make, shipped
+from lightning_critperiod.studies.compare.spent import spent
 from lightning_critperiod.studies.config import Config
 from lightning_critperiod.studies.estimate import seconds_left
 from lightning_critperiod.studies.metric import Metric, Monitor
@@ -93,6 +95,21 @@ class Untested(LightningDataModule):
 class TwoLayers(nn.Sequential):
     def __init__(self):
         super().__init__(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+
+
+class Repeats(nn.Module):
+    """Computes its first layer several times: 256 FLOPs a sample each time, and 192 for the second layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.passes = nn.Linear(4, 16), nn.Linear(16, 2), 2
+
+    def forward(self, x):
+        return self.second(sum(self.first(x).relu() for _ in range(self.passes)))
+
+
+def flops(samples, passes):
+    return samples * (256 * passes + 192)
 
 
 CONFIG = {
@@ -321,6 +338,9 @@ def test_an_arm_that_cannot_run_does_not_take_the_others_with_it(tmp_path, monke
     [
         ("k1,nonsense", {}, "unknown arm 'nonsense'.*k1"),
         ("k1,k1", {}, "different names, got 'k1' twice"),
+        ("ours,short@flops", {}, "'short@flops' takes its length from what a sample of 'full' costs: add full"),
+        ("ours,full,k1@flops", {}, "arm 'k1' has no budget.*got 'k1@flops'"),
+        ("ours,full,short@joules", {}, "unknown arm 'short@joules'"),
         ("constant", {}, "'constant' takes its budget from what 'ours' drew"),
         ("k1", {"data": {"class_path": "test_compare.Untested"}}, "must have a test set"),
         ("full", {"margin": None}, "needs a margin stated beforehand"),
@@ -500,6 +520,78 @@ def test_arms_that_go_on_from_others_are_bit_for_bit_those_from_the_beginning(tm
         assert drawn(trunk) == drawn(scratch)
         assert [epoch["metrics"] for epoch in trunk["epochs"]] == [epoch["metrics"] for epoch in scratch["epochs"]]
         assert trunk["comparison"]["rates"] == scratch["comparison"]["rates"]
+
+
+@pytest.fixture(scope="module")
+def budgets(tmp_path_factory):
+    """A recipe that makes steps cheaper, beside arms that cost as much in samples, in FLOPs and in seconds."""
+    folder = tmp_path_factory.mktemp("budgets")
+    model, period = CONFIG["model"]["init_args"], CONFIG["critical_period"]
+    cheaper = {"class_path": "lightning_critperiod.Phased", "init_args": {"path": "network.passes", "after": 1}}
+    network = {**model, "network": {"class_path": "test_compare.Repeats"}}
+    changes = {
+        "model": {**CONFIG["model"], "init_args": network},
+        "critical_period": {**period, "recipe": {**period["recipe"], "changes": [cheaper]}},
+    }
+    results = ("--seeds", 1, "--results", folder / "results", "--budget", "flops")
+    with pytest.MonkeyPatch.context() as patch:
+        arms = ["ours", "full", "constant", "short@samples", "short", "short@seconds"]
+        assert compare(patch, "--config", written(folder, changes), "--arms", *arms, *results) == 0
+    return folder / "results" / "blobs"
+
+
+def test_an_arm_takes_the_flops_of_ours_where_its_steps_are_dearer(budgets):
+    ours = flops(SWITCH * 3 * N, 2) + flops((EPOCHS - SWITCH) * N * FRACTION_AFTER, 1)
+    assert record(budgets, "ours")["measured"]["flops"] == ours
+    assert record(budgets, "full")["measured"]["flops"] == flops(EPOCHS * 3 * N, 2)
+    for name in ("constant@flops", "short@flops"):
+        found = record(budgets, name)
+        assert found["measured"]["flops"] == flops(sum(drawn(found)), 2)
+        assert abs(found["measured"]["flops"] - ours) <= flops(EPOCHS / 2, 2), name  # whole samples an epoch
+    assert record(budgets, "short")["measured"]["flops"] > 1.05 * ours
+
+
+def test_an_arm_takes_the_seconds_of_ours(budgets):
+    ours, full = (run_of(budgets, arm) for arm in ("ours", "full"))
+    budget = ours.epoch_seconds / full.epoch_seconds * EPOCHS * 3 * N
+    short = drawn(record(budgets, "short@seconds"))
+    assert sum(short) == pytest.approx(budget, abs=len(short) / 2 + 1)
+    assert len(short) == max(1, round(budget / (3 * N)))
+
+
+def test_the_table_has_the_flops_and_says_what_was_rounded_to_whole_epochs(budgets):
+    table = (budgets / "table.md").read_text()
+    spent, epoch = record(budgets, "ours")["measured"]["flops"], flops(3 * N, 2)
+    assert "| arm | passes | samples | FLOPs |" in table
+    assert f"| {spent:.3g} |" in table
+    (said,) = re.findall(r"short@flops has the budget of (\S+) epochs of the full recipe. It trains (\d+),", table)
+    assert float(said[0]) == pytest.approx(spent / epoch, abs=0.02)
+    assert int(said[1]) == round(spent / epoch)
+    assert f"({1 - spent / (EPOCHS * epoch):.0%} fewer FLOPs)" in table
+
+
+def test_where_steps_differ_arms_are_compared_by_their_flops(budgets):
+    arms = find(["ours", "full", "short"], "flops")
+    summary = summarize(arms, {arm.name: {7: run_of(budgets, arm.name)} for arm in arms}, ACCURACY, 5.0)
+    assert summary.steps_differ
+    assert pareto_figure(summary).axes[0].get_xlabel() == "training FLOPs"
+    assert {summary.cost(row) for row in summary.rows} == {row.flops for row in summary.rows}
+
+
+def test_tables_are_made_anew_with_the_budgets_that_the_arms_had(budgets, tmp_path):
+    copy = Path(shutil.copytree(budgets, tmp_path / "blobs"))
+    before = (copy / "table.md").read_text()
+    redraw(copy)
+    after = (copy / "table.md").read_text()
+    assert "\n- short@flops: The full recipe in fewer epochs, at the cost of ours. Its budget is in FLOPs.\n" in after
+    assert [line for line in after.splitlines() if "@" in line] == [line for line in before.splitlines() if "@" in line]
+
+
+def test_a_budget_that_was_not_measured_is_said(budgets):
+    ours = run_of(budgets, "ours")
+    blind = dataclasses.replace(ours, record=dataclasses.replace(ours.record, measured=None))
+    with pytest.raises(ValueError, match="a budget in FLOPs needs them measured, in ours and in full"):
+        spent(blind, ours, "flops")
 
 
 @pytest.mark.parametrize("form", [["k1", "full"], ["k1,full"], ["[k1, full]"], ["[k1,", "full]"]], ids=str)

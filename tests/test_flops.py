@@ -11,7 +11,11 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.flop_counter import flop_registry
 
+from lightning_critperiod import AtEpoch, CriticalPeriodCallback, Phased, Recipe, Volume
+from lightning_critperiod.costs import CostMeter
 from lightning_critperiod.costs.flops import StepFlops
+from lightning_critperiod.record import collect
+from lightning_critperiod.report.caveats import caveats
 
 
 class Counts(Callback):
@@ -310,6 +314,35 @@ class Ragged(Module):
 def test_a_tensor_made_of_others_counts_as_these(tmp_path):
     module = Ragged(nn.Linear(4, 3))
     assert count(tmp_path, module, inputs(9, 4, n=2, batch_size=2)) == [2 * 7 * 4 * 3 * 2] * 2
+
+
+class Repeats(nn.Module):
+    """One layer, computed several times: 2 x 2 x 4 x 2 FLOPs a sample each time."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.passes = nn.Linear(4, 2), 3
+
+    def forward(self, x):
+        return sum(self.layer(x) for _ in range(self.passes))
+
+
+@pytest.mark.parametrize("cheap", ["during", "after"])
+def test_the_projection_takes_the_steps_that_cost_most_for_those_of_the_full_recipe(tmp_path, cheap):
+    """Images may be small at first (and grow) or later: either saves something against large ones throughout."""
+    changes = [Phased("net.passes", **{cheap: 1})]
+    recipe = Recipe(after=Volume(0.5), changes=changes, annealing_fraction=0)
+    callback, meter = CriticalPeriodCallback(rule=AtEpoch(2), recipe=recipe), CostMeter()
+    trainer = make_trainer(tmp_path, [callback, meter], max_epochs=5)
+    trainer.fit(Module(Repeats()), inputs(4))
+    record = collect(trainer, "completed")
+    a_pass = 2 * 32 * 4 * 2 * 2
+    first, later = (1, 3) if cheap == "during" else (3, 1)
+    assert [epoch.flops for epoch in record.epochs] == [first * a_pass] * 2 + [later * a_pass / 2] * 3
+    assert record.measured.flops == (2 * first + 1.5 * later) * a_pass
+    assert record.projected.flops == 5 * 3 * a_pass
+    (said,) = [text for text in caveats(record) if "full recipe, which is that of the critical period" in text]
+    assert ("with the steps of the run that cost most" in said) == (cheap == "during")
 
 
 def trained(tmp_path, *callbacks, **arguments):

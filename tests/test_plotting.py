@@ -75,6 +75,23 @@ def test_an_epoch_without_a_value_is_left_out():
     assert list(signal_figure(with_epochs(lose)).axes[0].lines[0].get_xdata()) == [0, 1, 3, 4, 5, 6, 7]
 
 
+def test_flops_are_drawn_where_a_sample_cost_more_in_one_epoch_than_in_another():
+    def of_size(large):
+        def change(epoch):
+            epoch["flops"] = epoch["samples"] * (4e9 if epoch["epoch"] >= large else 1e9)
+
+        return with_epochs(change)
+
+    growing, equal = of_size(large=6), of_size(large=0)
+    bars = samples_figure(growing).axes[1].containers[0]
+    assert [bar.get_height() for bar in bars] == [3e11] * 4 + [1e11] * 2 + [4e11, 12e11]
+    spent = metrics_figures(growing)["val_acc"].axes[0]
+    assert spent.get_xlabel() == "training FLOPs"
+    assert max(spent.lines[-1].get_xdata()) <= 30e11
+    assert len(samples_figure(equal).axes) == 1
+    assert metrics_figures(equal)["val_acc"].axes[0].get_xlabel() == "samples drawn"
+
+
 def test_the_bars_are_the_samples_and_the_phases_are_named():
     figure = samples_figure(record())
     assert [bar.get_height() for bar in figure.axes[0].containers[0]] == [300] * 4 + [100] * 3 + [300]

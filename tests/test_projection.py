@@ -103,6 +103,13 @@ def test_flops_are_projected_by_those_of_a_sample_in_the_full_recipe():
     assert project({"training": 4.0}, [*run[:2], epoch(100, 100, 1.0), run[3]]).flops is None
 
 
+def test_an_epoch_of_the_same_recipe_counts_its_own_flops_a_sample_whatever_those_of_others_are():
+    """A backbone that thaws in epoch 2: its steps are dearer for another reason than the recipe."""
+    run = [epoch(100, 100, 1.0, flops=100 * 2e9), epoch(100, 100, 1.0, flops=100 * 2e9)]
+    run += [epoch(30, 100, 0.3, flops=30 * 7e9), epoch(30, 100, 0.3, flops=30 * 7e9)]
+    assert project({"training": 2.6}, run).flops == pytest.approx(2 * 100 * 2e9 + 2 * 100 * 7e9)
+
+
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     generator = np.random.default_rng(0)
     covered, trials = 0, 2000

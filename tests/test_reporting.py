@@ -165,3 +165,13 @@ def test_wrong_arguments_are_one_line(critperiod, tmp_path, capsys):
     assert "output must be a name" in error_of(critperiod, capsys, "report", "run", "--output=a.pdf")
     assert "required: runs" in error_of(critperiod, capsys, "report")
     assert "colour" in error_of(critperiod, capsys, "report", "run", "--colour=blue")
+
+
+def test_flops_have_columns_where_a_run_counted_them(critperiod, tmp_path):
+    leave(tmp_path / "new", measured={"flops": 1.5e15}, projected={"flops": 2e15})
+    leave(tmp_path / "old")
+    critperiod("report", "new", "old")
+    text = (tmp_path / "comparison.md").read_text()
+    assert "| samples saved | FLOPs | FLOPs saved | seconds |" in text
+    assert "| 1,800 | 25.0% | 1.5e+15 | 25.0% | 25.0 s |" in text
+    assert "| 1,800 | 25.0% | - | - | 25.0 s |" in text

@@ -71,7 +71,8 @@ def project(measured: Mapping[str, float], epochs: Sequence[PacedEpoch], left_ou
     With s their standard deviation, the interval is S t s sqrt(1 / m + pi / (2 n)), t Student's quantile with n - 1
     degrees of freedom: the noise of m epochs, and that of a median of n; the m epochs take no less than nothing. An
     epoch that was left out would have drawn what the largest did, and taken the mean of the others' validation and
-    overhead, without noise. The rest counts as measured.
+    overhead, without noise. The rest counts as measured. FLOPs have no noise: an epoch counts its own per sample, or
+    those of the reference epochs where its steps were cheaper ones.
 
     Args:
         measured: Where the time of the whole run went -> s.
@@ -99,7 +100,7 @@ def project(measured: Mapping[str, float], epochs: Sequence[PacedEpoch], left_ou
         certain -= spent
     total, half = sum(seconds.values()), _half_width(pace, len(others) + left_out)
     low, high = (None, None) if half is None else (max(certain, total - half * more), total + half * more)
-    return Projection(drawn, seconds, low, high, len(others), _flops(epochs, pace, more))
+    return Projection(drawn, seconds, low, high, len(others), _flops(epochs, pace, left_out * whole))
 
 
 def _pace(epochs: Sequence[PacedEpoch]) -> list[PacedEpoch]:
@@ -121,15 +122,21 @@ def _without_detector(measured: Mapping[str, float], epochs: Sequence[PacedEpoch
     return seconds
 
 
-def _flops(epochs: Sequence[PacedEpoch], pace: Sequence[PacedEpoch], more: int) -> float | None:
-    """Those of the epochs that stay, and as many per sample for ``more`` as the reference epochs had."""
-    counted = [epoch.flops for epoch in epochs if epoch.stays or epoch in pace]
-    if not epochs or None in counted:
-        return None
-    stay = sum(epoch.flops or 0.0 for epoch in epochs if epoch.stays)
-    if not more:
-        return stay
-    return stay + more * sum(epoch.flops or 0.0 for epoch in pace) / sum(epoch.drawn for epoch in pace)
+def _flops(epochs: Sequence[PacedEpoch], pace: Sequence[PacedEpoch], left_out: int) -> float | None:
+    """Those of the run's epochs, and of so many samples that were left out."""
+    drawn = sum(epoch.drawn for epoch in pace)
+    rate = _sum([epoch.flops for epoch in pace], 1 / drawn) if drawn else None
+    whole = [_own(epoch) if epoch.same_steps and epoch.drawn else _sum([rate], epoch.wanted) for epoch in epochs]
+    return _sum([*whole, *([_sum([rate], left_out)] if left_out else [])])
+
+
+def _own(epoch: PacedEpoch) -> float | None:
+    return _sum([epoch.flops], epoch.wanted / epoch.drawn)
+
+
+def _sum(values: Sequence[float | None], times: float = 1.0) -> float | None:
+    known = [value for value in values if value is not None]
+    return times * sum(known) if known and len(known) == len(values) else None
 
 
 def _half_width(pace: Sequence[PacedEpoch], epochs: int) -> float | None:

@@ -14,9 +14,13 @@ _AS_COSTLY = ("augmentation_multiplier", "pruning_ratio", "cooldown")
 _SIZE = "image_size"
 """A setting of which the full recipe has the largest, not that of the critical period."""
 
+_IN_WORDS, _DEAREST = "which is that of the critical period", ", with the steps of the run that cost most"
+
 
 def full_recipe(callback: CriticalPeriodCallback, monitor: CostMeter, run: Run) -> Projected | None:
     """What the run would have cost with every planned epoch as it is during the critical period.
+
+    Where steps cost more FLOPs in another phase than during it (images that grow), every epoch has those steps.
 
     Args:
         callback: Whose recipe it is.
@@ -27,9 +31,10 @@ def full_recipe(callback: CriticalPeriodCallback, monitor: CostMeter, run: Run) 
         The projection; None if no epoch drew anything.
     """
     drawn, full = _Drawn(callback, monitor, run), callback.full_volume.fraction
-    settings = _settings_during(callback)
-    same = {e: _is_as_costly(callback, e, settings) for e in monitor.epochs}
+    dearest = _settings_of_dearer_steps(callback, monitor)
+    same = {e: _has_full_steps(callback, e, dearest) for e in monitor.epochs}
     had_it = [e for e in monitor.epochs if same[e] and drawn.fraction(e) == full]
+    like_it = had_it or [e for e in monitor.epochs if same[e]]
     return _projected(
         monitor,
         [
@@ -39,7 +44,7 @@ def full_recipe(callback: CriticalPeriodCallback, monitor: CostMeter, run: Run) 
                 costs.seconds,
                 costs.flops,
                 same[e],
-                e in had_it or not had_it,
+                e in like_it or not like_it,
             )
             for e, costs in monitor.epochs.items()
         ],
@@ -48,6 +53,8 @@ def full_recipe(callback: CriticalPeriodCallback, monitor: CostMeter, run: Run) 
         if had_it
         else f"from the seconds per {drawn.unit} of other epochs, as none had the full recipe",
         drawn.unit,
+        "which is that of the critical period"
+        + ("" if dearest is None else ", with the steps of the run that cost most"),
     )
 
 
@@ -130,6 +137,22 @@ def _settings_during(callback: CriticalPeriodCallback) -> Mapping[str, Setting] 
     return None if any(_settings(callback, epoch) for epoch in callback.volumes) else {}
 
 
+def _has_full_steps(callback: CriticalPeriodCallback, epoch: int, dearest: Mapping[str, Setting] | None) -> bool:
+    if dearest is not None:
+        return _settings(callback, epoch) == dearest
+    return _is_as_costly(callback, epoch, _settings_during(callback))
+
+
+def _settings_of_dearer_steps(callback: CriticalPeriodCallback, monitor: CostMeter) -> Mapping[str, Setting] | None:
+    """The settings with which a sample cost most FLOPs; None if that is the critical period's, or is not known."""
+    costs = {e: spent.flops / spent.samples for e, spent in monitor.epochs.items() if spent.flops and spent.samples}
+    during, most = _settings_during(callback), max(costs, key=lambda e: costs[e], default=None)
+    of_during = [cost for e, cost in costs.items() if _settings(callback, e) == during]
+    if most is None or not of_during or costs[most] < 1.01 * max(of_during):
+        return None
+    return _settings(callback, most)
+
+
 def _left_out(callback: CriticalPeriodCallback, run: Run) -> int:
     """Planned epochs that a cooldown left out, once it has ended the run."""
     last = callback.last_epoch
@@ -142,7 +165,9 @@ def _epochs(number: int) -> str:
     return "the 1 epoch" if number == 1 else f"the {number} epochs"
 
 
-def _projected(monitor: CostMeter, epochs: list[PacedEpoch], left_out: int, basis: str, unit: str) -> Projected | None:
+def _projected(
+    monitor: CostMeter, epochs: list[PacedEpoch], left_out: int, basis: str, unit: str, recipe: str = ""
+) -> Projected | None:
     if not any(epoch.drawn for epoch in epochs):
         return None
     costs, found = monitor.costs, project(monitor.seconds, epochs, left_out)
@@ -160,4 +185,5 @@ def _projected(monitor: CostMeter, epochs: list[PacedEpoch], left_out: int, basi
         epochs_projected=found.epochs,
         epochs_left_out=left_out,
         basis=basis,
+        recipe=recipe,
     )

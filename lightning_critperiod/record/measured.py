@@ -63,6 +63,7 @@ class Projected:
         epochs_projected: Epochs of the run that are projected; the others count as they were measured.
         epochs_left_out: Planned epochs that a cooldown left out.
         basis: What it is projected from, in words.
+        recipe: Which recipe it is, in words; empty in older records.
     """
 
     seconds: float
@@ -77,3 +78,4 @@ class Projected:
     epochs_projected: int = 0
     epochs_left_out: int = 0
     basis: str = ""
+    recipe: str = ""

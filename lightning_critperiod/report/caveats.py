@@ -3,6 +3,8 @@
 from lightning_critperiod.record import Projected, Record
 from lightning_critperiod.report.words import OWN_NOISE, epochs_of
 
+OF_THE_PERIOD = "which is that of the critical period"
+
 
 def caveats(record: Record) -> list[str]:
     """What a reader must know before believing the numbers of this run, one sentence or two each."""
@@ -54,7 +56,7 @@ def _of_the_projection(record: Record) -> list[str]:
             found.append(f"What the recipe would have cost is projected, not measured: {record.observed.basis}.")
         return found
     found = [
-        f"The full recipe, which is that of the critical period, is projected, not measured: {projected.basis}. "
+        f"The full recipe, {projected.recipe or OF_THE_PERIOD}, is projected, not measured: {projected.basis}. "
         "Energy, CO2 and money are projected in proportion to time. To measure it, run with the rule Never."
     ]
     return [*found, *_of_the_interval(projected)]

@@ -31,8 +31,10 @@ def cells(records: Records) -> list[tuple[str, ...]]:
         The cells as text.
     """
     metrics = list(dict.fromkeys(name for record in records.values() for name in _metrics(record)))
-    costs = ["samples", "samples saved", *(("seconds", "time saved") if time_tells(records) else ())]
-    head = ("run", "decided", "epochs", *costs, *metrics)
+    counted = any(record.measured and record.measured.flops is not None for record in records.values())
+    costs = ["samples", "samples saved", *(("flops", "FLOPs saved") if counted else ())]
+    costs += ["seconds", "time saved"] if time_tells(records) else []
+    head = ("run", "decided", "epochs", *("FLOPs" if cost == "flops" else cost for cost in costs), *metrics)
     return [head, *(_line(name, record, costs, metrics) for name, record in records.items())]
 
 
@@ -46,7 +48,7 @@ def time_tells(records: Records) -> bool:
 def _line(name: str, record: Record, costs: Sequence[str], metrics: Sequence[str]) -> tuple[str, ...]:
     saving, found = savings(record), _metrics(record)
     said: list[str] = []
-    for quantity in ("samples", "seconds"):
+    for quantity in ("samples", "flops", "seconds"):
         known = saving.get(quantity)
         if quantity in costs:
             said += ("-", "-") if known is None else (amount(quantity, known.measured), percent(known.fraction))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from lightning_critperiod.record import Record
 from lightning_critperiod.report.plotting.phases import by_cost, mark_switch, shade_phases
-from lightning_critperiod.report.plotting.samples import drawn_by
+from lightning_critperiod.report.plotting.samples import AMOUNT, spent_by
 from lightning_critperiod.report.plotting.style import BLUE, ORANGE, SKY, label_ends, name_axes, sheet
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ Values = Sequence[float | None]
 
 def metrics_figures(record: Record) -> "dict[str, Figure]":
     """Each validation metric over samples drawn and over seconds, with its training counterpart if there is one.
+
+    Where a sample cost more FLOPs in one epoch than in another, FLOPs take the place of the samples.
 
     ``val_acc`` goes with ``train_acc``: the same name but for its first word. Where a metric is of averaged weights and
     that of the weights as they were trained was logged too, both are drawn.
@@ -38,11 +40,11 @@ def metrics_figures(record: Record) -> "dict[str, Figure]":
 def _metric_figure(record: Record, name: str) -> "Figure":
     figure, panels = sheet(4.2, rows=2)
     seconds: tuple[str, Sequence[float]] = ("seconds", [epoch.total_seconds for epoch in record.epochs])
-    for panel, (unit, spent) in zip(panels, (drawn_by(record.epochs), seconds), strict=True):
+    for panel, (unit, spent) in zip(panels, (spent_by(record.epochs), seconds), strict=True):
         borders = by_cost(spent)
         ends = [end for curve in _curves(record, name) for end in _draw(panel, borders[1:], *curve)]
         name_axes(panel, unit, name)
-        panel.xaxis.set_major_formatter("{x:,.0f}")
+        panel.xaxis.set_major_formatter(AMOUNT[unit])
         panel.margins(x=0.12)
         shade_phases(panel, record.epochs, borders)
         label_ends(panel, ends)

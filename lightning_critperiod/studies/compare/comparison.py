@@ -9,6 +9,7 @@ from lightning_critperiod.studies.compare.compare_options import CompareOptions
 from lightning_critperiod.studies.compare.comparison_pages import draw, title
 from lightning_critperiod.studies.compare.comparison_table import main_cells
 from lightning_critperiod.studies.compare.conclusions import conclusions
+from lightning_critperiod.studies.compare.spent import BUDGETS, in_words
 from lightning_critperiod.studies.config import Cli, Config, read
 from lightning_critperiod.studies.pools import Pool
 from lightning_critperiod.studies.results import Results
@@ -37,12 +38,19 @@ class Comparison:
             The exit status: 1 if a run failed.
         """
         margin = "" if self.margin is None else f"; the margin is {self.margin:g} {self.runs.metric.unit}"
-        for text in (*self.runs.jobs.config.notes, f"{self.runs.metric}{margin}."):
+        for text in (*self.runs.jobs.config.notes, f"{self.runs.metric}{margin}.", *self._budgets()):
             self.runs.console.print(text, soft_wrap=True)
         self.runs.finish(self.pool)
         if self.runs.any_finished:
             self.report()
         return 1 if self.runs.failed else 0
+
+    def _budgets(self) -> list[str]:
+        """Which arms cost as much as ours, and in what."""
+        arms = {
+            budget: [a.name for a in self.runs.jobs.arms if a.equal_cost and a.budget == budget] for budget in BUDGETS
+        }
+        return [f"As many {in_words(budget)} as ours: {', '.join(names)}." for budget, names in arms.items() if names]
 
     def report(self) -> None:
         """Show and write what the finished runs say."""

@@ -9,7 +9,7 @@ import yaml  # type: ignore[import-untyped]
 
 from lightning_critperiod.studies.arm import Arm, with_present_paths
 from lightning_critperiod.studies.compare.quantities import BUDGETED, KNOWN, OF_OURS, SPENT
-from lightning_critperiod.studies.compare.spent import BUDGETS
+from lightning_critperiod.studies.compare.spent import BUDGETS, in_words
 
 FOLDER = Path(__file__).parent / "arms"
 OURS, FULL = "ours", "full"
@@ -47,7 +47,8 @@ def with_budget(arm: Arm, budget: str) -> Arm:
     """The arm with a budget in something else than samples, which its name then says; an arm without one as it is."""
     if budget == "samples" or arm.budget != "samples" or not arm.quantities & set(BUDGETED):
         return arm
-    return replace(arm, name=f"{arm.name}@{budget}", budget=budget)
+    description = f"{arm.description} Its budget is in {in_words(budget)}."
+    return replace(arm, name=f"{arm.name}@{budget}", description=description, budget=budget)
 
 
 def follows_ours(arm: Arm) -> bool:

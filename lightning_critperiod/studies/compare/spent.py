@@ -9,6 +9,11 @@ BUDGETS = ("samples", "flops", "seconds")
 """In what an arm may cost as much as ours."""
 
 
+def in_words(budget: str) -> str:
+    """A budget's unit as it is written."""
+    return "FLOPs" if budget == "flops" else budget
+
+
 @dataclass(frozen=True)
 class Spent:
     """What the arm `ours` spent in one seed.
@@ -73,5 +78,7 @@ def _by_samples(run: StudyRun) -> int:
 def _by_cost(run: StudyRun, full: StudyRun, budget: str) -> int:
     ours, whole = (one.flops if budget == "flops" else one.epoch_seconds for one in (run, full))
     if not ours or not whole:
-        raise ValueError(f"a budget in {budget} needs them measured, in ours and in full: they are not in these runs")
+        raise ValueError(
+            f"a budget in {in_words(budget)} needs them measured, in ours and in full: they are not in these runs"
+        )
     return round(ours / (whole / full.samples))
