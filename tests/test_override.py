@@ -32,3 +32,15 @@ def test_undoing_twice_does_nothing_more():
     thing.name = "set later"
     overrides.undo()
     assert thing.name == "set later"
+
+
+def test_two_owners_may_be_undone_in_any_order():
+    for order in ((0, 1), (1, 0)):
+        thing, owners = Thing(), (Overrides(), Overrides())
+        thing.name = "its own"
+        for number, owner in enumerate(owners):
+            owner.put(thing, "name", number)
+        owners[order[0]].undo()
+        assert thing.name == order[1]
+        owners[order[1]].undo()
+        assert thing.name == "its own"

@@ -5,7 +5,6 @@ from typing import Any
 from typing_extensions import override
 
 from lightning_critperiod.costs.amounts import Costs, Energy
-from lightning_critperiod.costs.counting import samples_in_batch
 from lightning_critperiod.costs.grid import check_grid
 from lightning_critperiod.costs.ledger import EpochCosts, Ledger
 from lightning_critperiod.costs.logged import LoggedMetrics
@@ -133,7 +132,7 @@ class CostMeter(Callback):
     def _forget_session(self) -> None:
         self._session = Session()
         self._logged = LoggedMetrics()
-        self._in_step = 0.0
+        self._said: int | None = None
 
     @override
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
@@ -158,26 +157,25 @@ class CostMeter(Callback):
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         # A run that continues in mid-epoch gets no on_train_epoch_start.
         epoch = self._session.enter(finished_epochs(trainer), "data_wait")
-        known = self.samples_of(batch)
-        # Now, because a step may empty its batch; it is charged when the step is done.
-        self._in_step = samples_in_batch(trainer, batch_idx) if known is None else float(known)
+        self._said = self.samples_of(batch)  # now, because a step may empty its batch
         if trainer.optimizers:
             epoch.learning_rate = float(trainer.optimizers[0].param_groups[0]["lr"])
 
     def samples_of(self, batch: Any) -> int | None:
         """Samples of a batch, for you to override where they are not counted.
 
-        They are counted by the indices that a ``DataLoader`` draws. With a custom batch sampler, an iterable dataset or
-        a batch from elsewhere the number of samples is not known, and only batches are counted.
+        They are counted by the indices that a ``DataLoader`` draws, whatever its sampler, and by the items of a stream
+        that it collates. Where batches come from elsewhere, or a dataset may yield whole batches (``batch_size=None``),
+        the number of samples is not known, and only batches are counted.
 
         Returns:
-            The number; None lets the loader's indices tell.
+            The number; None lets them be counted.
         """
         return None
 
     @override
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self._session.train(finished_epochs(trainer), self._in_step)
+        self._session.train(finished_epochs(trainer), self._said)
 
     @override
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from lightning_critperiod.costs.amounts import Energy, plus
+from lightning_critperiod.costs.counting import SampleCounter
 from lightning_critperiod.costs.flops import StepFlops
 from lightning_critperiod.costs.ledger import EpochCosts, Ledger
 from lightning_critperiod.costs.meter import EnergyMeter
@@ -29,6 +30,7 @@ class Session:
         self.flops = StepFlops()
         self.meter: EnergyMeter | None = None
         self._watch: Stopwatch | None = None
+        self._counter: SampleCounter | None = None
         self._drawn = 0.0  # by this rank, since the ranks' numbers were added up last; NaN where it is not known
         self._ranks = 1
 
@@ -38,8 +40,9 @@ class Session:
         return self._watch is not None
 
     def begin(self, trainer: Any, meter: EnergyMeter | None) -> None:
-        """Start the clock, then the meter and the counting."""
+        """Start the clock, then the meter and the counting, before the train dataloaders are set up."""
         self._watch = Stopwatch(trainer)
+        self._counter = SampleCounter(trainer)
         self._ranks = trainer.world_size
         self.meter = meter
         if meter is not None:
@@ -62,11 +65,17 @@ class Session:
         self.epoch = epoch
         return self.ledger.epoch(epoch)
 
-    def train(self, epoch: int, samples: float) -> None:
-        """Charge a training step of so many samples, NaN where they are not known."""
+    def train(self, epoch: int, samples: float | None) -> None:
+        """Charge a training step.
+
+        Args:
+            epoch: 0-based, of the step.
+            samples: How many the user says it had; None lets them be counted.
+        """
         self.charge("training")
         self.ledger.epoch(epoch).batches += 1
-        self._drawn += samples
+        counted = math.nan if self._counter is None else self._counter.take()
+        self._drawn += counted if samples is None else samples
 
     def settle(self, trainer: Any) -> None:
         """Add up what the ranks drew and the nodes used. All ranks call it."""
@@ -97,6 +106,9 @@ class Session:
         """Stop the clock, the counting and the meter. A second call does nothing."""
         self._watch = None
         self.flops.detach()
+        if self._counter is not None:
+            self._counter.stop()
+            self._counter = None
         if self.meter is not None:
             self.meter.stop()
             self.meter = None
@@ -108,5 +120,5 @@ class Session:
             epoch.flops = plus(epoch.flops, None if math.isnan(flops) else flops)
 
     def __getstate__(self) -> dict[str, Any]:
-        # The meter has threads; a clock's reading means nothing in another process.
-        return {**self.__dict__, "meter": None, "_watch": None}
+        # The meter has threads; a clock's reading means nothing in another process, nor do its loaders.
+        return {**self.__dict__, "meter": None, "_watch": None, "_counter": None}

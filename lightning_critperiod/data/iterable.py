@@ -1,5 +1,6 @@
 """Whole batches at a given volume, where there is no index stream."""
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -48,7 +49,10 @@ class VolumeBatches:
 
     def __iter__(self) -> Iterator[Any]:
         skip, self.skip = self.skip, 0
-        return self._epoch(self._one_pass(), skip)  # the user's own __iter__ runs now, as it would without us
+        batches = self._epoch(self._one_pass())  # the user's own __iter__ runs now, as it would without us
+        for _ in itertools.islice(batches, skip):
+            pass
+        return batches
 
     def _one_pass(self) -> Iterator[Any]:
         raise NotImplementedError
@@ -56,15 +60,14 @@ class VolumeBatches:
     def _base_length(self) -> int | None:
         raise NotImplementedError
 
-    def _epoch(self, batches: Iterator[Any], skip: int) -> Iterator[Any]:
+    def _epoch(self, batches: Iterator[Any]) -> Iterator[Any]:
         fraction = self.draws.volume.fraction if self.draws.own else 1.0
         drawn = 0
         while True:
             wanted, before = self._wanted(fraction), drawn
             for batch in batches:
                 drawn += 1
-                if drawn > skip:
-                    yield batch
+                yield batch
                 if drawn >= wanted:
                     return
             self.learned = drawn - before

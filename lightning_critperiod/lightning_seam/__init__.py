@@ -9,6 +9,7 @@ from lightning_critperiod.lightning_seam.averaging import (
 )
 from lightning_critperiod.lightning_seam.epoch_length import how_length_is_told
 from lightning_critperiod.lightning_seam.epoch_start import EpochStart
+from lightning_critperiod.lightning_seam.fetches import Fetches
 from lightning_critperiod.lightning_seam.flop_mode import FlopMode
 from lightning_critperiod.lightning_seam.loaders import (
     combined_batches,
@@ -44,6 +45,7 @@ from lightning_critperiod.lightning_seam.validations import SomeValidations, onl
 
 __all__ = [
     "EpochStart",
+    "Fetches",
     "FlopMode",
     "GrowingAverage",
     "Overrides",

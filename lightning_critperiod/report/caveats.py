@@ -90,7 +90,10 @@ def _of_the_costs(record: Record) -> list[str]:
         return ["Time, energy and money were not measured: the run had no CostMonitor."]
     found = []
     if measured.samples is None:
-        found.append("Samples were not counted, as the size of a batch is not known: batches were.")
+        found.append(
+            "Samples were not counted, as the size of a batch is not known: batches were. A `CostMonitor` with "
+            "a `samples_of` of your own may say it."
+        )
     if measured.flops is None:
         found.append("FLOPs were not measured in this run.")
     if measured.energy_kwh is None:
