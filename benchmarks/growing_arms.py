@@ -1,0 +1,228 @@
+"""The set-ups and arms of the study of `GrowingImages`, and one run of an arm with the real callback and Trainer."""
+
+import random
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.utils.flop_counter import FlopCounterMode
+
+from lightning_critperiod import CriticalPeriodCallback, GrowingImages, MonitoredMetric, Never, Plateau, Recipe, Volume
+from lightning_critperiod.datamodules import CIFAR10, CIFAR100, FashionMNIST
+from lightning_critperiod.models import CifarResNet, ImageClassifier
+
+PASSES, BATCH = 20, 32
+VALIDATION, TEST = 512, 4_992  # images, whole batches of the first ones
+AT = (0.5, 0.75)
+"""Parts of the run with which the second and the full size begin: those of the pilot."""
+SHARES = {0: AT[0], 1: AT[1] - AT[0], 2: 1 - AT[1]}
+"""Of the steps at the first, second and full size."""
+RULE = Plateau(patience=2, mode="max", min_epochs=0)
+"""On the validation accuracy of the averaged weights."""
+PEAK = 0.1
+"""Of the learning rate."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is trained on what.
+
+    Args:
+        data: The datamodule.
+        depth: Of the residual network.
+        classes: In the data.
+        channels: Of an image.
+        sizes: Pixels of a side, the full one last.
+        images: For training.
+    """
+
+    data: Any
+    depth: int
+    classes: int
+    channels: int
+    sizes: tuple[int, int, int]
+    images: int = 2_000
+
+
+SETUPS = {
+    "fashion, ResNet-8": Setup(FashionMNIST, 8, 10, 1, (14, 21, 28)),
+    "cifar10, ResNet-8": Setup(CIFAR10, 8, 10, 3, (16, 24, 32)),
+    "cifar100, ResNet-8": Setup(CIFAR100, 8, 100, 3, (16, 24, 32), images=10_000),
+    "fashion, ResNet-20": Setup(FashionMNIST, 20, 10, 1, (14, 21, 28)),
+    "cifar10, ResNet-20": Setup(CIFAR10, 20, 10, 3, (16, 24, 32)),
+    "cifar100, ResNet-20": Setup(CIFAR100, 20, 100, 3, (16, 24, 32), images=10_000),
+}
+FIRST = list(SETUPS)[:2]
+
+
+class Ordered(GrowingImages):
+    """The same sizes in another order: `number` says which of the three a step has, from the part of the run that is over."""
+
+    def __init__(self, sizes: tuple[int, ...], number: Callable[[float, int], int]) -> None:
+        super().__init__(sizes, at=AT)
+        self.number = number
+
+    def size(self, epoch: int) -> int:
+        step, steps = self._trainer.global_step, self._trainer.estimated_stepping_batches
+        return self.sizes[self.number(step / steps, step)]
+
+
+def reverse(part: float, step: int) -> int:
+    return 2 - (part >= SHARES[2]) - (part >= SHARES[2] + SHARES[1])
+
+
+def drawn(seed: int, part: float, step: int) -> int:
+    return random.Random(f"{seed} {step}").choices(list(SHARES), list(SHARES.values()))[0]
+
+
+class Counts(ImageClassifier):
+    """Counts the training images of each size; `size` is that of the images it is tested on, None is as they are."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.images: dict[int, int] = {}
+        self.by_epoch: dict[int, int] = {}
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        size = batch[0].shape[-1]
+        self.images[size] = self.images.get(size, 0) + len(batch[0])
+        self.by_epoch[self.current_epoch] = size
+        return super().training_step(batch, batch_idx)
+
+
+@cache
+def flops(name: str, size: int) -> float:
+    """Floating-point operations of a training step, forward and backward, by image."""
+    setup = SETUPS[name]
+    network = CifarResNet(setup.depth, setup.classes, setup.channels)
+    with FlopCounterMode(display=False) as counter:
+        network(torch.zeros(BATCH, setup.channels, size, size)).sum().backward()
+    return counter.get_total_flops() / BATCH
+
+
+def spent(name: str, images: dict[int, int]) -> float:
+    return sum(flops(name, int(size)) * n for size, n in images.items())
+
+
+def planned(name: str, passes: int) -> float:
+    """What growing at fixed fractions costs."""
+    setup = SETUPS[name]
+    starts = [0, *(int(part * passes) for part in AT), passes]
+    return sum(
+        flops(name, size) * setup.images * (end - start)
+        for size, start, end in zip(setup.sizes, starts, starts[1:], strict=False)
+    )
+
+
+def stretched(name: str) -> int:
+    """The most passes that growing at fixed fractions affords at the cost of all passes at full size."""
+    setup = SETUPS[name]
+    budget = flops(name, setup.sizes[-1]) * setup.images * PASSES
+    return max(passes for passes in range(PASSES, 4 * PASSES) if planned(name, passes) <= budget)
+
+
+def steps(name: str, budget: float) -> int:
+    """Steps at full size for so many operations."""
+    setup = SETUPS[name]
+    per_pass = -(-setup.images // BATCH)
+    return round(budget / (flops(name, setup.sizes[-1]) * setup.images) * per_pass)
+
+
+def change(name: str, arm: str, seed: int) -> GrowingImages | None:
+    sizes = SETUPS[name].sizes
+    changes = {
+        "grown by rule": lambda: GrowingImages(sizes, rule=RULE),
+        "grown": lambda: GrowingImages(sizes, at=AT),
+        "stretched": lambda: GrowingImages(sizes, at=AT),
+        "reverse": lambda: Ordered(sizes, reverse),
+        "random": lambda: Ordered(sizes, partial(drawn, seed)),
+        "small": lambda: Ordered(sizes, lambda part, step: 0),
+    }
+    return changes[arm]() if arm in changes else None
+
+
+ARMS = ("full", "grown", "short", "grown by rule", "short as the rule", "reverse", "random", "small", "stretched")
+"""In the order of the runs; `short as the rule` needs the run before it."""
+
+
+def length(name: str, arm: str, seed: int, results: dict[str, Any]) -> dict[str, int]:
+    """The Trainer's arguments that say how long the run is."""
+    if arm == "stretched":
+        return {"max_epochs": stretched(name)}
+    if arm == "short":
+        return {"max_epochs": PASSES, "max_steps": steps(name, planned(name, PASSES))}
+    if arm == "short as the rule":
+        return {"max_epochs": PASSES, "max_steps": steps(name, results["grown by rule"]["flops"])}
+    return {"max_epochs": PASSES}
+
+
+def run(name: str, arm: str, seed: int, data: Path, done: dict[str, Any], peak: float = PEAK) -> dict[str, Any]:
+    """Train one arm; the accuracy is that of the averaged weights on test images that nothing else has seen.
+
+    Args:
+        name: Of the set-up.
+        arm: One of `ARMS`.
+        seed: Of weights, order, augmentation, and of what is drawn for training and validation.
+        data: Folder with the data as torchvision stores it.
+        done: Arm -> what was found with the same seed.
+        peak: Of the learning rate.
+    """
+    warnings.filterwarnings("ignore")
+    setup = SETUPS[name]
+    L.seed_everything(seed, verbose=False)
+    folder = data / "fashion-mnist" if setup.data is FashionMNIST else data
+    module = Counts(
+        CifarResNet(setup.depth, setup.classes, setup.channels),
+        lambda parameters: torch.optim.SGD(parameters, peak, momentum=0.9, nesterov=True, weight_decay=5e-4),
+        partial(OneCycleLR, max_lr=peak, total_steps=-1, pct_start=1 / PASSES, cycle_momentum=False),
+        lr_interval="step",
+    )
+    datamodule = setup.data(folder, BATCH, train_samples=setup.images, num_workers=0, seed=seed)
+    growing = change(name, arm, seed)
+    callbacks: list[Any] = [EMAWeightAveraging(decay=0.98)]
+    if growing is not None:
+        recipe = Recipe(after=Volume(), annealing_fraction=0, changes=[growing])
+        callbacks.append(CriticalPeriodCallback(MonitoredMetric("val_acc"), Never(), recipe))
+    trainer = L.Trainer(
+        **length(name, arm, seed, done),
+        accelerator="cpu",
+        devices=1,
+        callbacks=callbacks,
+        limit_val_batches=VALIDATION // BATCH if arm == "grown by rule" else 0,  # no other arm asks for it
+        limit_test_batches=TEST // BATCH,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    began = time.process_time()
+    trainer.fit(module, datamodule)
+    seconds = time.process_time() - began
+    found = {
+        "setup": name,
+        "arm": arm,
+        "seed": seed,
+        "test_acc": trainer.test(module, datamodule, verbose=False)[0]["test_acc"],
+        "flops": spent(name, module.images),
+        "cpu_seconds": round(seconds, 1),
+        "steps": trainer.global_step,
+        "images": {str(size): n for size, n in sorted(module.images.items())},
+        "sizes": list(module.by_epoch.values()) if arm not in {"random", "reverse"} else None,
+        "batch": BATCH,
+        "peak": peak,
+        "torch": torch.__version__,
+    }
+    if arm == "small":  # it may be at its best at the size that it was trained on
+        test = datamodule
+        test.image_size = setup.sizes[0]
+        found["test_acc_at_its_size"] = trainer.test(module, test, verbose=False)[0]["test_acc"]
+    return found
