@@ -143,12 +143,11 @@ def develop(root):
             destructive = DESTRUCTIVE if setup == "CIFAR-100" else {}
             path = folder / f"{setup} seed {seed}.json".replace(", ", "_").replace(" ", "_")
             record(path, partial(runs_of, each, setup, seed, destructive))
-    print(choice_table(folder))
+    print(choice_table(read(folder)))
 
 
-def choices(folder):
+def choices(records):
     """(false alarms, harmless runs, mean epoch in destructive runs, patience, drop) of every guard, the best first."""
-    records = read(folder)
     bad = [(r["plain"], r["arms"][name]) for r in records for name in DESTRUCTIVE if name in r["arms"]]
     good, found = [run[2:] for run in harmless_of(records)], []
     for drop, patience in itertools.product(DROPS, PATIENCES):
@@ -159,9 +158,9 @@ def choices(folder):
     return sorted(found, key=lambda one: (one[0], one[2], -one[3], -one[4]))
 
 
-def choice_table(folder):
+def choice_table(records):
     head = "| max_drop | patience | false alarms | mean epoch in destructive runs |\n|---|---|---|---|\n"
-    lines = (f"| {d:g} | {p} | {a} of {n} | {e:.1f} |" for a, n, e, p, d in choices(folder))
+    lines = (f"| {d:g} | {p} | {a} of {n} | {e:.1f} |" for a, n, e, p, d in choices(records))
     return head + "\n".join(lines)
 
 
