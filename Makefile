@@ -34,6 +34,7 @@ results: .venv/installed
 	$(BIN)/python benchmarks/scale.py judge
 	$(BIN)/python benchmarks/worthwhile.py
 	$(BIN)/python benchmarks/growing.py judge
+	$(BIN)/python benchmarks/ending.py judge
 	$(BIN)/python benchmarks/readme.py
 
 lint: .venv/installed-dev

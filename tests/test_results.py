@@ -47,9 +47,17 @@ def test_what_the_readme_says_of_the_interval_is_what_the_coverage_runs_found():
     assert not any(character.isdigit() for character in OWN_NOISE)  # no figure of this machine's in a user's report
 
 
-@pytest.mark.parametrize("study", ["coverage", "growing", "scale"])
+@pytest.mark.parametrize("study", ["coverage", "ending", "growing", "scale"])
 def test_a_page_of_a_benchmark_is_what_its_records_say(study, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     page = tmp_path / f"{study}.md"
     importlib.import_module(study).judge(ROOT / "results" / study, page)
     assert page.read_text() == (ROOT / "docs" / f"{study}.md").read_text()
+
+
+def test_the_settings_of_the_study_of_endings_are_those_that_its_development_runs_choose(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import ending_page as page
+
+    found = page.read_development(ROOT / "results" / "ending")
+    assert page.choose(found) == (page.CONSTANT, page.DECAYED, page.MIN_GAIN)

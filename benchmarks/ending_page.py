@@ -1,0 +1,164 @@
+"""docs/ending.md: the claims, what the runs say of them, and how the settings were chosen."""
+
+import json
+from statistics import fmean
+
+from ending_judge import arms_table, at_cost, by_setup, lengths_table, load, verdicts, weights_of
+from ending_rules import CONSTANT, DECAYED, MIN_GAIN, MIN_GAINS, RATES, begins, fires, rules
+from scoring import table
+
+SEEDS = 10
+
+CLAIMS = """\
+1. At least a point over EarlyStopping at no more cost. Every variant of it that costs as much as ours or more is
+   compared with ours; one that costs less, with a cooldown that ends at the same cost (interpolated over log(cost)
+   between the cooldowns of the seed; not below the shortest). Held if all of them are at least a point lower by their
+   whole interval; refuted if one is not.
+2. Within 0.5 points of `short` by the whole interval, although it does not know the length: the lower end of ours minus
+   `short` is above -0.5; refuted if the upper end is below.
+3. Not below ReduceLROnPlateau at the same or less cost, with averaging and without: the lower end of the difference is
+   above -0.5 points and our mean cost is not above theirs; refuted if the upper end is below 0, or our cost is above
+   theirs by its whole interval.
+4. Less regret over the sizes than any guessed length. The worth of an outcome is its accuracy less half a point for every
+   doubling of its cost; regret is what is missing to the best of the seven lengths in the mean of a set-up. Held if
+   ours is above each guess by the whole interval of the paired difference in worth; refuted if it is below one.
+5. At least 40% saved within 0.2 points of the run of full length with a decayed rate, in set-ups whose full length is
+   generous: those in which a cooldown at half the length is, in the mean, within 0.5 points of one at the whole. Held
+   if the lower end of the difference is above -0.2 and the mean saved is at least 40%; refuted if the upper end of
+   either is below."""
+
+PAGE = """# Does a cooldown end a run better?
+
+Made by `python benchmarks/ending.py judge` from the runs in `results/ending`; do not edit. The claims, the set-ups, the
+seeds and the settings were written down, and committed, before the first run of the seeds that judge.
+
+{state}
+
+## What is compared
+
+ResNet-8 on few images: digits (8 x 8), CIFAR-10 (16 x 16) and Fashion-MNIST (14 x 14, both halved), 500 images for at most
+60 epochs, and 2,000 of the latter two for at most 40. Batches of 32, SGD with Nesterov momentum 0.9 and weight decay
+5e-4, shifts by a pixel and, but for digits, mirror images. 500 validation images (digits 400) decide everything; accuracy
+is that on 4,000 test images (digits 360), which nothing else sees. One set of settings for all set-ups.
+
+- The trunk of a seed is a run of `EarlyCooldown` at a constant rate whose rule is not asked. The rules are asked
+  afterwards about its curves, and every cooldown is a run that is resumed from the trunk's checkpoint and ended by
+  `EarlyCooldown` itself, with its averaged or its raw weights. If a rule has not fired by then, the cooldown begins in time for
+  the longest run.
+- `cooldown` is ours: `Worthwhile(min_gain={min_gain})` on the accuracy of averaged weights. Beside it the same rule on the raw
+  weights' accuracy, and `Plateau(patience=3)` on the averaged one.
+- `short`: a run with a decayed rate of exactly the length of ours, which it is told. `full`: one of the greatest length.
+- `EarlyStopping` with the best epoch's weights restored, at the constant rate and in `full`.
+- ReduceLROnPlateau (a tenth after 5 epochs without a better accuracy), then EarlyStopping (patience 10), the best
+  epoch's weights restored; the same with averaged weights, for both decisions and in the end.
+- Guessed lengths: a cooldown that ends after a quarter, half or the whole of the greatest length.
+- `averaging only`: the averaged weights when our rule fires, without a cooldown. `placebo`: a cooldown whose end is ours in
+  another set-up and seed (interpolated).
+- Budgets of a part of the greatest length: a cooldown in time, against `full`, cut there.
+
+Cost is the number of epochs as a part of the greatest number. Differences are paired by set-up and seed, ours minus the
+other, with a 95% t-interval over all pairs.
+
+## Claims
+
+{claims}
+
+{verdicts}
+## Every arm
+
+{arms}
+## The lengths
+
+Accuracy of a cooldown that ends at a part of the greatest length, and of a run of the whole with a decayed rate.
+
+{lengths}
+## The choice of the settings
+
+Development: {development}. The constant rate of {rates} with the better mean over seven
+lengths of a cooldown; for the runs with a decayed rate the best of cosine and linear from either rate, at half of the
+greatest length; for `min_gain` the largest whose cooldown loses, in the mean, at most 0.5 points against the cooldown of
+the whole length (between the seven cooldowns interpolated).
+
+{choice}
+Cut beforehand for the sake of time: runs with a decayed rate at all seven lengths, of both shapes and from both rates (the
+best of the four at half the length takes their place); 8,000 images and AdamW (`run --further`).
+"""
+
+
+def read_development(folder):
+    return [json.loads(path.read_text()) for path in sorted((folder / "development").glob("*.json"))]
+
+
+def constants(found):
+    """Constant rate -> mean accuracy over the lengths of a cooldown."""
+    return {
+        rate: fmean(each["acc"] for run in found for each in run["trunks"][str(rate)]["cooldowns"].values())
+        for rate in RATES
+    }
+
+
+def decayed(found):
+    """Shape and rate -> mean accuracy at half of the greatest length."""
+    return {name: fmean(run["runs"][name] for run in found) for name in found[0]["runs"]}
+
+
+def gains(found):
+    """min_gain -> (mean cost, mean loss in points against the cooldown of the whole length)."""
+    outcomes = {}
+    for gain in MIN_GAINS:
+        costs, losses = [], []
+        for run in found:
+            trunk = run["trunks"][str(CONSTANT)]
+            cooldowns = {int(k): v for k, v in trunk["cooldowns"].items()}
+            begin = begins(fires(trunk["curves"], *rules(gain)["cooldown"]), run["epochs"])
+            # The length of a cooldown that was not trained, between those that were.
+            known = sorted((start, each["epochs"]) for start, each in cooldowns.items())
+            end = next((e for start, e in known if start == begin), None) or begin + max(3, -(-begin // 5))
+            costs.append(end / run["epochs"])
+            losses.append(cooldowns[max(cooldowns)]["acc"] - at_cost(cooldowns, end))
+        outcomes[gain] = fmean(costs), fmean(losses)
+    return outcomes
+
+
+def choose(found):
+    """What the development runs choose: constant rate, (shape, rate), min_gain."""
+    by_rate, by_run = constants(found), decayed(found)
+    shape, rate = max(by_run, key=by_run.get).split()
+    fine = [gain for gain, (_, loss) in gains(found).items() if loss <= 0.5]
+    return max(by_rate, key=by_rate.get), (shape, float(rate)), max(fine, default=min(MIN_GAINS))
+
+
+def choice(found):
+    rows = [
+        [f"constant {rate}", "", f"{acc:.2f}", "yes" * (rate == CONSTANT)] for rate, acc in constants(found).items()
+    ]
+    rows += [
+        [name, "50%", f"{acc:.2f}", "yes" * (name == f"{DECAYED[0]} {DECAYED[1]}")]
+        for name, acc in decayed(found).items()
+    ]
+    rows += [
+        [f"min_gain {gain}", f"{cost:.0%}", f"{-loss:+.2f} against the whole length", "yes" * (gain == MIN_GAIN)]
+        for gain, (cost, loss) in gains(found).items()
+    ]
+    return table(["setting", "cost", "accuracy, points", "chosen"], rows)
+
+
+def judge(folder, page):
+    """Write the page from the runs."""
+    records, found = load(folder), read_development(folder)
+    counts = [f"{setup}: {len(runs)}" for setup, runs in by_setup(records).items()]
+    done = f"Seeds so far, of {SEEDS}: {'; '.join(counts)}. {weights_of(records)}" if records else "No run so far."
+    arms = "".join(f"### {setup}\n\n{arms_table(runs)}\n" for setup, runs in by_setup(records).items())
+    page.write_text(
+        PAGE.format(
+            state=done,
+            min_gain=MIN_GAIN,
+            claims=CLAIMS,
+            verdicts=verdicts(records),
+            arms=f"### All together\n\n{arms_table(records)}\n{arms}" if records else "No runs yet.\n",
+            lengths=lengths_table(records) if records else "No runs yet.\n",
+            development=", ".join(f"{run['data']}, seed {run['seed']}" for run in found),
+            rates=" and ".join(map(str, RATES)),
+            choice=choice(found) if found else "",
+        )
+    )
