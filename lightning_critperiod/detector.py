@@ -142,5 +142,14 @@ class Detector:
     @property
     def lines(self) -> Lines:
         """What the signal was compared with when the rule was last asked, for figures."""
+        return self.rule.lines(self._asked_about, self.max_epochs)
+
+    @property
+    def course(self) -> Lines:
+        """What the rule went by after every epoch until it fired, for a figure of its own."""
+        return self.rule.course(self._asked_about, self.max_epochs)
+
+    @property
+    def _asked_about(self) -> History:
         finished = max(self.history, default=-1) + 1 if self.end_epoch is None else self.end_epoch
-        return self.rule.lines(filled(self.history, finished), self.max_epochs)
+        return filled(self.history, finished)

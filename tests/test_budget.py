@@ -62,6 +62,8 @@ def test_a_run_without_a_last_epoch_ends_inside_each_kind_of_limit(tmp_path, nam
     assert (callback.cooldown_epoch, trainer.current_epoch, spends.total) == (8, 11, 99)
     assert trainer.optimizers[0].param_groups[0]["lr"] == 0
     assert callback.reason.endswith(f"in time for the budget of 100 {name}")
+    assert callback.budget_limits == {name: 100}
+    assert callback.budget_course == {name: [(epoch, 9 * (epoch + 1)) for epoch in range(11)]}
 
 
 def test_a_longer_run_leaves_room_for_a_longer_cooldown(tmp_path):

@@ -207,7 +207,58 @@ def test_early_stopping_and_checkpoints_beside_it(tmp_path):
     assert trainer.current_epoch == 7
 
 
-def test_early_stopping_that_cuts_the_cooldown_short_is_said(tmp_path):
+class Worsens(Steps):
+    """A metric that is best in epoch 2."""
+
+    def validation_step(self, batch, batch_idx):
+        self.log("score", float(-abs(self.current_epoch - 2)), batch_size=1)
+
+
+def stopping(**arguments):
+    return EarlyStopping("score", mode="max", patience=2, **arguments)
+
+
+@pytest.mark.parametrize("on_train_epoch_end", [True, False])
+def test_what_ends_the_patience_of_early_stopping_begins_the_cooldown(tmp_path, on_train_epoch_end):
+    callback = drive(Never())
+    asks = stopping(check_on_train_epoch_end=on_train_epoch_end)
+    trainer, model = fit(tmp_path, callback, asks, model=Worsens(), max_epochs=-1)
+    assert asks.stopped_epoch == 7  # it asks in every epoch from 4 on
+    assert (callback.cooldown_epoch, trainer.current_epoch) == (5, 8)
+    assert callback.reason.endswith("cooldown of 3 epochs begins after epoch 4: the patience of EarlyStopping is over")
+    assert model.rates_in({5, 6, 7}) == pytest.approx([0.05 * sqrt(u / 27) for u in range(27)])
+    assert not {"on_train_epoch_end", "on_validation_end"} & vars(asks).keys()
+
+
+@pytest.mark.parametrize("at", [4, 5, 6])
+def test_a_run_that_early_stopping_cools_down_is_resumed_as_if_it_went_on(tmp_path, at):
+    saves = ModelCheckpoint(tmp_path, filename="{epoch}", save_top_k=-1, monitor="score", mode="max")
+    _, whole = fit(tmp_path, drive(Never()), stopping(), saves, model=Worsens(), max_epochs=-1)
+    again = drive(Never())
+    ckpt = tmp_path / f"epoch={at}.ckpt"
+    _, resumed = fit(tmp_path, again, stopping(), model=Worsens(), max_epochs=-1, ckpt_path=ckpt)
+    assert torch.equal(weights(resumed), weights(whole))
+    assert again.cooldown_epoch == 5
+
+
+def test_early_stopping_at_a_value_that_is_not_finite_ends_the_run_at_once(tmp_path):
+    class Diverges(Steps):
+        def validation_step(self, batch, batch_idx):
+            self.log("score", float("nan") if self.current_epoch == 2 else 1.0, batch_size=1)
+
+    with pytest.warns(UserWarning, match="ended after epoch 2, before its cooldown could begin"):
+        fit(tmp_path, drive(Never()), stopping(), model=Diverges())
+
+
+def test_a_callback_whose_run_early_stopping_asked_to_end_begins_the_next_run_anew(tmp_path):
+    callback = drive(Never())
+    fit(tmp_path, callback, stopping(), model=Worsens(), max_epochs=6, min_epochs=6)
+    assert callback.cooldown_epoch == 3  # in time for the end
+    fit(tmp_path, callback, model=Worsens(), max_epochs=8)
+    assert callback.cooldown_epoch == 5
+
+
+def test_a_callback_that_cuts_the_cooldown_short_is_said(tmp_path):
     class Stops(Callback):
         def on_train_epoch_end(self, trainer, pl_module):
             trainer.should_stop = trainer.current_epoch == 5

@@ -1,9 +1,11 @@
 """A run that is resumed before, at the start of, or inside its cooldown is the uninterrupted one, bit by bit."""
 
+import os
+
 import pytest
 import torch
 from conftest import TinyData
-from test_resume import HALF, assert_resumes, data
+from test_resume import HALF, assert_resumes, data, killed_run, newest_that_loads, train
 
 from lightning_critperiod import AtEpoch, Cooldown, CriticalPeriodCallback, MonitoredMetric, Never, Plateau, Recipe
 
@@ -58,3 +60,19 @@ def test_with_a_loader_that_passes_through_from_every_epoch_end(tmp_path):
     names = {"epoch-0", "epoch-1", "epoch-2", "epoch-3", "batch-2-1", "batch-4-0"}
     arguments = {"max_epochs": -1, "scheduler": linear}
     assert len(assert_resumes(tmp_path, drive, loads, names.__contains__, **arguments)) == 6
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("steps", [19, 20, 22])
+def test_a_process_that_is_killed_inside_the_cooldown_loses_nothing_that_lightning_kept(tmp_path, steps):
+    whole = train(tmp_path, drive(), data())
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    killed_run(folder, steps, drive)
+    path, state = newest_that_loads(folder)
+    assert state["global_step"] >= 18  # of 24; the cooldown begins after 18
+    resumed = train(tmp_path, drive(), data(), ckpt=path)
+    assert resumed["steps"] == whole["steps"][state["global_step"] :]
+    assert torch.equal(resumed["weights"], whole["weights"])
+    assert resumed["decision"] == whole["decision"]
+    assert torch.load(folder / "before_cooldown.ckpt", weights_only=True)["global_step"] == 18

@@ -10,6 +10,7 @@ from conftest import Declares, TinyModel
 from lightning_critperiod import CriticalPeriodCallback, MonitoredMetric
 from lightning_critperiod.report import RunRecorder
 from lightning_critperiod.rules import AtEpoch, Forecast, LowOutlier, Patient, Plateau, Rule, Slope, Worthwhile
+from lightning_critperiod.rules.outlook import outlook
 
 NOISY = dict(enumerate(np.random.default_rng(0).normal(size=30).tolist()))
 RULES = [Slope(), LowOutlier(), Plateau(), Forecast(), Patient(Slope(), 2), AtEpoch(3), Worthwhile(0.1, "min")]
@@ -128,3 +129,18 @@ def test_a_rule_of_ones_own_that_says_nan_or_numpy_numbers_costs_no_report(train
     trainer_for(callback, RunRecorder()).fit(TinyModel(), datamodule=Declares())
     (report,) = tmp_path.rglob("report.json")
     assert json.loads(report.read_text())["decision"]["lines"] == {"level": [[0.0, 0.5], [2.0, 1.0]]}
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_the_course_of_worthwhile_is_what_it_would_say_after_every_epoch(mode):
+    rng = np.random.default_rng(3)
+    history = {epoch: math.sqrt(epoch) + rng.normal() / 10 for epoch in range(40) if epoch % 7}
+    rule = Worthwhile(0.1, mode)
+    gain, most, least = rule.course(history, None).values()
+    found = {now: outlook({e: history[e] for e in history if e <= now}, mode) for now in history}
+    expected = {now: each for now, each in found.items() if each is not None}
+    assert [epoch for epoch, _ in gain] == [epoch for epoch, _ in most] == list(expected)
+    assert [value for _, value in gain] == pytest.approx([each.gain for each in expected.values()])
+    assert [value for _, value in most] == pytest.approx([each.limit for each in expected.values()])  # one doubling
+    assert least == [(min(expected), 0.1), (max(expected), 0.1)]
+    assert Worthwhile(0.1, mode).course({0: 1.0}, None) == {}

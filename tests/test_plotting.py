@@ -13,7 +13,9 @@ from lightning_critperiod.record import Metrics
 from lightning_critperiod.report.colors import LIGHT
 from lightning_critperiod.report.plotting import (
     as_svg,
+    budget_figure,
     costs_figure,
+    course_figure,
     figures,
     learning_rate_figure,
     metrics_figures,
@@ -62,6 +64,27 @@ def test_every_line_that_the_record_holds_is_drawn_under_its_name():
     drawn = [np.column_stack(line.get_data()).tolist() for line in figure.axes[0].lines]
     assert all(line in drawn for line in lines.values())
     assert set(lines) <= texts(figure)
+
+
+def test_what_the_rule_went_by_is_drawn_by_epoch():
+    course = {"at most to come": [[0, 9.0], [1, 0.3], [2, 0.2], [3, 0.1]], "worth going on": [[0, 0.2], [3, 0.2]]}
+    figure = course_figure(record(decision={"course": course}))
+    drawn = [np.column_stack(line.get_data()).tolist() for line in figure.axes[0].lines]
+    assert all(line in drawn for line in course.values())
+    assert set(course) <= texts(figure)
+    assert figure.axes[0].get_ylim()[1] < 1  # the first epochs do not make the rest a flat line
+    assert course_figure(record()) is None
+
+
+def test_what_was_spent_is_drawn_in_percent_of_the_budget():
+    spent = {
+        "limits": {"kwh": 5.0, "hours": 2.0},
+        "spent": {"kwh": [[0, 1.0], [1, 4.0]], "hours": [[0, 1.0], [1, 1.5]]},
+    }
+    figure = budget_figure(record(decision=spent))
+    assert [list(line.get_ydata()) for line in figure.axes[0].lines[:2]] == [[20, 80], [50, 75]]
+    assert {"kwh, 5", "hours, 2"} <= texts(figure)
+    assert budget_figure(record()) is None
 
 
 def test_a_record_without_lines_draws_none():

@@ -478,6 +478,7 @@ def test_the_report_of_an_early_cooldown_says_with_which_weights_it_ended(tmp_pa
     assert record.decision.final_weights == callback.final_weights != ""
     assert f"The model has the {callback.final_weights} weights." in (tmp_path / "report.md").read_text()
     assert (record.epochs[-1].phase, record.measured.samples) == ("cooldown", record.run.epochs_done * SAMPLES)
+    assert {len(line) for line in record.decision.course.values()} == {2, record.decision.end_epoch - 10}
 
 
 def test_a_step_that_became_cheaper_counts_as_saved_though_as_much_was_drawn(tmp_path):

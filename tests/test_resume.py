@@ -507,17 +507,17 @@ def test_the_same_trainer_goes_on_after_an_interrupt_without_a_checkpoint(tmp_pa
     assert again[:5] == begun
 
 
-def killed_run(folder, seen):
+def killed_run(folder, seen, callback=drive):
     """Train in a process of its own; it dies of SIGKILL after ``seen`` checkpoints and a moment more."""
 
     def child():
         keeps = ModelCheckpoint(folder, "{epoch}-{step}", save_top_k=-1, every_n_train_steps=1)
-        train(folder, drive(), data(), keeps)
+        train(folder, callback(), data(), keeps)
 
     process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
     deadline = time.monotonic() + 60
-    while len(list(folder.glob("*.ckpt"))) < seen and process.is_alive():
+    while len(list(folder.glob("epoch=*.ckpt"))) < seen and process.is_alive():
         assert time.monotonic() < deadline
         time.sleep(0.001)
     time.sleep(random.Random(seen).random() * 0.02)
@@ -527,7 +527,7 @@ def killed_run(folder, seen):
 
 def newest_that_loads(folder):
     """Lightning's last complete checkpoint: the one being written when the process died may be cut short."""
-    for path in sorted(folder.glob("*.ckpt"), key=lambda p: int(p.stem.split("=")[-1]), reverse=True):
+    for path in sorted(folder.glob("epoch=*.ckpt"), key=lambda p: int(p.stem.split("=")[-1]), reverse=True):
         try:
             return path, torch.load(path, weights_only=True)
         except (RuntimeError, EOFError):

@@ -13,6 +13,7 @@ from lightning_critperiod.lightning_seam import (
     Overrides,
     epochs_in_steps,
     finished_epochs,
+    hand_on_stops,
     last_epoch_again,
     planned_epochs,
     register,
@@ -80,7 +81,7 @@ class CriticalPeriodCallback(RunState):
         self.observe_only = rule is None and recipe is None if observe_only is None else observe_only
         super().__init__(Watch(self.signal, self.rule, guard), Recipe() if recipe is None else recipe)
         self.token = register(self)
-        self._bar = Overrides()
+        self._overrides = Overrides()
         self._prefix = watching.PREFIX
 
     @override
@@ -105,7 +106,7 @@ class CriticalPeriodCallback(RunState):
             watching.PREFIX if len(ours) == 1 or not self.observe_only else watching.observer_prefix(self, ours)
         )
         label = "observed" if self.observe_only else "period"
-        watching.show_verdict(self._bar, trainer, label, lambda: "critical" if self.end_epoch is None else "over")
+        watching.show_verdict(self._overrides, trainer, label, lambda: "critical" if self.end_epoch is None else "over")
         send_back(trainer, self)
         if not self.observe_only:
             self._drive(trainer, pl_module)
@@ -119,6 +120,16 @@ class CriticalPeriodCallback(RunState):
         decided, measured = (lambda: self.timeline), (lambda: self.history)
         self._driver = Driver(trainer, volume, self.recipe.changes, cooldown, decided, measured, self._watch.safely)
         self._driver.setup(pl_module)
+        if self._cooldown is not None:
+            hand_on_stops(self._overrides, trainer, lambda hook: self._early_stopping_asks(trainer, hook))
+
+    def _early_stopping_asks(self, trainer: Any, hook: str) -> None:
+        if self._cooldown is None or self.cooldown_epoch is not None:
+            return
+        self._cooldown.ask("the patience of EarlyStopping is over")
+        if hook == "on_train_epoch_end":  # which comes after ours; validation does not
+            with self._watch.safely("deciding about the cooldown"):
+                self._begin_cooldown(trainer, finished_epochs(trainer))
 
     def _begin_cooldown(self, trainer: Any, finished: int) -> None:
         if self._cooldown is None or self._driver is None:
@@ -205,7 +216,7 @@ class CriticalPeriodCallback(RunState):
                 self._watch.decide(epoch + 1, acts=not self.observe_only)
             if self._cooldown is not None:
                 with self._watch.safely("deciding about the cooldown"):
-                    self._cooldown.meter.epoch_ends(trainer)
+                    self._cooldown.meter.epoch_ends(trainer, epoch)
                     self._begin_cooldown(trainer, epoch + 1)
         with self._watch.safely("logging"):
             watching.log_epoch(pl_module, self._prefix, self.logged(epoch))
@@ -231,7 +242,7 @@ class CriticalPeriodCallback(RunState):
                 self._learned, self._states = self._driver.learned, self._driver.state
             self._driver.undo()
         self._driver = None
-        self._bar.undo()
+        self._overrides.undo()
 
     def _volume_now(self, trainer: Any) -> Volume:
         for callback in trainer.callbacks:

@@ -9,7 +9,7 @@ from lightning_critperiod.changes import CooldownChange, CooldownTrigger, Driver
 from lightning_critperiod.detector import Detector
 from lightning_critperiod.lightning_seam.namespace import Callback
 from lightning_critperiod.recipe import Recipe, Volume
-from lightning_critperiod.rules import History, Rule
+from lightning_critperiod.rules import History, Lines, Rule
 from lightning_critperiod.signals import Signal
 from lightning_critperiod.timeline import Timeline
 from lightning_critperiod.watching import Watch
@@ -58,7 +58,7 @@ class RunState(Callback):
         """
         if self._cooldown is None:
             raise ValueError("cool_down() needs a recipe with a cooldown, got none: give Recipe(cooldown=Cooldown())")
-        self._cooldown.asked = True
+        self._cooldown.ask("it was asked for")
 
     @property
     def cooldown_epoch(self) -> int | None:
@@ -69,6 +69,16 @@ class RunState(Callback):
     def last_epoch(self) -> int | None:
         """The epoch that ends the run, None as long as no cooldown has decided it."""
         return None if self._cooldown is None else self._cooldown.change.last_epoch
+
+    @property
+    def budget_limits(self) -> dict[str, float]:
+        """What the run may spend, by the names of ``Budget``; empty without a budget."""
+        return {} if self._cooldown is None else dict(self._cooldown.meter.limits)
+
+    @property
+    def budget_course(self) -> Lines:
+        """What it had spent of each limit after every epoch of this session, as (epoch, value)."""
+        return {} if self._cooldown is None else self._cooldown.meter.course
 
     @property
     def detector(self) -> Detector:

@@ -40,6 +40,10 @@ class BudgetMeter:
 
     Args:
         budget: The limits; None has none.
+
+    Attributes:
+        limits: Name -> limit; the Trainer's ``max_time`` is one, too.
+        course: Name -> (epoch, what was spent by its end), in this session.
     """
 
     def __init__(self, budget: Budget | None) -> None:
@@ -54,6 +58,7 @@ class BudgetMeter:
         self._last: dict[str, float] = {}  # what was spent when the latest epoch ended
         self._prices: list[Price] = []  # of the latest epochs
         self._validation: dict[str, float] = {}  # spent on it in this epoch
+        self.course: dict[str, list[tuple[float, float]]] = {}
         self._before_validation: dict[str, float] = {}
 
     def start(self, trainer: Any, refuses: bool) -> None:
@@ -79,9 +84,11 @@ class BudgetMeter:
         price = _difference(self._spent(trainer), self._before_validation)
         self._validation = {name: self._validation.get(name, 0.0) + value for name, value in price.items()}
 
-    def epoch_ends(self, trainer: Any) -> None:
-        """Take down what the epoch has cost."""
+    def epoch_ends(self, trainer: Any, epoch: int) -> None:
+        """Take down what a 0-based epoch has cost."""
         now = self._spent(trainer)
+        for name in self.limits.keys() & now.keys():
+            self.course.setdefault(name, []).append((float(epoch), now[name]))
         price = _difference(now, self._last)
         if price[BATCHES] > 0:
             training = {name: value - self._validation.get(name, 0.0) for name, value in price.items()}

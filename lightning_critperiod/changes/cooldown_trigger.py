@@ -38,7 +38,7 @@ class CooldownTrigger:
         change: The cooldown.
 
     Attributes:
-        asked: Whether the user has asked for it.
+        asked: Whether somebody has asked for it.
     """
 
     def __init__(self, change: CooldownChange) -> None:
@@ -46,6 +46,7 @@ class CooldownTrigger:
         self.config = change.cooldown
         self.meter = BudgetMeter(self.config.budget)
         self.asked = False
+        self._asked_because = "it was asked for"
         self._planned: int | None = None
         self._folder = Path()
 
@@ -53,6 +54,10 @@ class CooldownTrigger:
         """A new run starts."""
         self.change.forget()
         self.meter.forget()
+
+    def ask(self, why: str) -> None:
+        """Let it begin as soon as it may."""
+        self.asked, self._asked_because = True, why
 
     def load(self, states: Mapping[str, Any], budget: Mapping[str, Any] | None) -> None:
         """Take back the states of the change and of the budget; an older checkpoint has none."""
@@ -86,7 +91,9 @@ class CooldownTrigger:
         """
         if self.change.start_epoch is not None:
             return None
-        wanted = self.asked or (self._folder / REQUEST).is_file()
+        if not self.asked and (self._folder / REQUEST).is_file():
+            self.ask("it was asked for")
+        wanted = self.asked
         self.asked = bool(trainer.strategy.reduce_boolean_decision(wanted, all=False))
         found = trainer.strategy.broadcast(self._decision(trainer, finished, fired, batches))
         return None if found is None else Start(*found)
@@ -109,13 +116,14 @@ class CooldownTrigger:
 
     def finish(self, trainer: Any, finished: int) -> None:
         """Training ends after ``finished`` epochs: say it if that is before the end of a cooldown."""
+        self.asked = False
         last, all_steps = self.change.last_epoch, 0 <= trainer.max_steps <= trainer.global_step
         if trainer.fast_dev_run or all_steps or (last is not None and finished > last):
             return
         until = "its cooldown could begin" if last is None else f"the cooldown was over in epoch {last}"
         rank_zero_warn(
             f"The run ended after epoch {finished - 1}, before {until}, so its learning rate has not decayed to zero: "
-            "something else stops it, such as EarlyStopping or max_time."
+            "something else stops it, such as another callback, or EarlyStopping at a value that is not finite."
         )
 
     def _decision(self, trainer: Any, finished: int, fired: bool, batches: float) -> tuple[float, str] | None:
@@ -127,7 +135,7 @@ class CooldownTrigger:
         if length <= 0:
             return None
         if (fired or self.asked) and self._is_late_enough(trainer, finished, length, batches):
-            return length, "the rule fired" if fired else "it was asked for"
+            return length, "the rule fired" if fired else self._asked_because
         # One more epoch, and the cooldown would not fit any more.
         later = self.config.epochs(finished + 1)
         if 1 + later > left:

@@ -7,6 +7,7 @@ from lightning_critperiod.lightning_seam.averaging import (
     growing_average,
     shards_weights,
 )
+from lightning_critperiod.lightning_seam.early_stopping import hand_on_stops
 from lightning_critperiod.lightning_seam.epoch_length import how_length_is_told
 from lightning_critperiod.lightning_seam.epoch_start import EpochStart
 from lightning_critperiod.lightning_seam.fetches import Fetches
@@ -66,6 +67,7 @@ __all__ = [
     "forget_workers",
     "give_back",
     "growing_average",
+    "hand_on_stops",
     "has_loaders",
     "how_length_is_told",
     "how_obtained",

@@ -49,6 +49,9 @@ class Decision:
         rule_name: Class name of the rule.
         rule_arguments: Those of its arguments that are plain values.
         lines: What the signal was compared with, for figures: label -> (epoch, value) points.
+        course: What the rule went by after every epoch, in the same form.
+        limits: What the run might spend, by the names of ``Budget``.
+        spent: What it had spent of each after every epoch: name -> (epoch, value) points.
         recipe: As it was given.
         lr_policy: "epoch_equivalent" or "unchanged".
         observe_only: Whether the run was left as it was.
@@ -68,6 +71,9 @@ class Decision:
     rule_name: str = ""
     rule_arguments: dict[str, Setting] = field(default_factory=dict)
     lines: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    course: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    limits: dict[str, float] = field(default_factory=dict)
+    spent: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     recipe: PlannedRecipe = field(default_factory=PlannedRecipe)
     lr_policy: str = "epoch_equivalent"
     observe_only: bool = False

@@ -10,7 +10,7 @@ from lightning_critperiod.report.facts import CITATION, facts
 from lightning_critperiod.report.html import bullets, document, figure_grid, section, table
 from lightning_critperiod.report.savings import savings, time_saving
 from lightning_critperiod.report.table import HEAD, rows
-from lightning_critperiod.report.words import decision, ended, epochs_of, metric, notes, observed, percent, switched_at
+from lightning_critperiod.report.words import epochs_of, metric, notes, percent, sentences, switched_at
 
 
 def page(record: Record, figures: Mapping[str, str]) -> str:
@@ -23,9 +23,10 @@ def page(record: Record, figures: Mapping[str, str]) -> str:
     Returns:
         The page.
     """
+    said = sentences(record)
     parts = [
-        f"<h1>{escape(decision(record))}</h1>",
-        *(f"<p>{escape(text)}</p>" for text in (ended(record), observed(record)) if text),
+        f"<h1>{escape(said[0])}</h1>",
+        *(f"<p>{escape(text)}</p>" for text in said[1:]),
         _numbers(record),
         table(HEAD, rows(record)),
         *(f'<p class="note">{escape(text)}</p>' for text in notes(record)),

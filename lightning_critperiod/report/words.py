@@ -102,7 +102,13 @@ def switched_at(decision: Decision) -> str:
 
 def headline(record: Record) -> str:
     """The decision in words, with what it would have changed in a run that was only observed."""
-    return " ".join(text for text in (decision(record), ended(record), observed(record)) if text)
+    return " ".join(sentences(record))
+
+
+def sentences(record: Record) -> list[str]:
+    """The headline in parts, the most important one first."""
+    parts = (ended(record), decision(record), _weights(record), observed(record))
+    return [text for text in parts if text]
 
 
 def decision(record: Record) -> str:
@@ -119,18 +125,27 @@ def _sentence(text: str) -> str:
 
 
 def ended(record: Record) -> str:
-    """That a cooldown ended the run before its last planned epoch, and with which weights; empty where none did."""
+    """That a cooldown ended the run before its last planned epoch; empty where none did."""
     decision, planned = record.decision, record.run.max_epochs
-    if decision is None or decision.last_epoch is None or record.run.epochs_done <= decision.last_epoch:
+    if decision is None or not _is_cooled_down(record):
         return ""
-    done, weights = decision.last_epoch + 1, decision.final_weights
-    said = []
+    done = (decision.last_epoch or 0) + 1
     if planned is None:
-        said.append(f"A cooldown ended the run after {plural(done, 'epoch')}.")
-    elif done < planned:
-        counted = "; the others count as saved" if record.projected and record.projected.epochs_left_out else ""
-        said.append(f"A cooldown ended the run after {done} of at most {plural(planned, 'epoch')}{counted}.")
-    return " ".join([*said, *([f"The model has the {weights} weights."] if weights else [])])
+        return f"A cooldown ended the run after {plural(done, 'epoch')}."
+    if done >= planned:
+        return ""
+    counted = "; the others count as saved" if record.projected and record.projected.epochs_left_out else ""
+    return f"A cooldown ended the run after {done} of at most {plural(planned, 'epoch')}{counted}."
+
+
+def _weights(record: Record) -> str:
+    weights = "" if record.decision is None else record.decision.final_weights
+    return f"The model has the {weights} weights." if weights and _is_cooled_down(record) else ""
+
+
+def _is_cooled_down(record: Record) -> bool:
+    last = None if record.decision is None else record.decision.last_epoch
+    return last is not None and record.run.epochs_done > last
 
 
 def observed(record: Record) -> str:

@@ -15,7 +15,7 @@ class Rule(ABC):
     ``max_epochs`` is the planned number of epochs, or None in a run without a last epoch, ``Trainer(max_epochs=-1)``.
     Only a rule whose ``open_ended`` is True is asked in such a run; any other is refused before training starts.
 
-    Write your own as a frozen dataclass; ``why`` and ``lines`` are for those who read the report:
+    Write your own as a frozen dataclass; ``why``, ``lines`` and ``course`` are for those who read the report:
 
     >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True)
@@ -53,6 +53,10 @@ class Rule(ABC):
 
     def lines(self, history: History, max_epochs: int | None) -> Lines:
         """What the signal was compared with when the rule was last asked, for figures; by default nothing."""
+        return {}
+
+    def course(self, history: History, max_epochs: int | None) -> Lines:
+        """What the rule went by after every epoch, for a figure of its own; by default nothing."""
         return {}
 
     def check_run(self, max_epochs: int | None) -> None:

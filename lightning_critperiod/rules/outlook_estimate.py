@@ -2,10 +2,11 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from lightning_critperiod.rules.base import History
 from lightning_critperiod.rules.forecast import _FIRST, Forecast
-from lightning_critperiod.rules.measured import may_judge
+from lightning_critperiod.rules.measured import may_judge, measured
 from lightning_critperiod.rules.outlook import _REACHES, LEAST_POINTS, Outlook, _student
 from lightning_critperiod.rules.worthwhile import Worthwhile
 
@@ -14,6 +15,16 @@ _ROUNDING = 1e-6
 
 _quantile = functools.cache(_student)
 _Sums = tuple[float, float, float, float, float]
+
+
+def outlooks(history: History, mode: str) -> Iterator[Outlook]:
+    """The outlook after every measured epoch that has one, relative to the first value."""
+    estimate = OutlookEstimate(mode)
+    for epoch, value in measured(history):
+        estimate._add(epoch, value)
+        found = estimate._outlook()
+        if found is not None:
+            yield found
 
 
 class OutlookEstimate:

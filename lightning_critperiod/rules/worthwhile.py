@@ -93,6 +93,19 @@ class Worthwhile(Rule):
         end = self._end(found)
         return {**found.lines(end), "worth going on": found.above(self.min_gain, end)}
 
+    def course(self, history: History, max_epochs: int | None) -> Lines:
+        """After every epoch the gain of the last doubling, the most that may be to come, and ``min_gain``."""
+        from lightning_critperiod.rules.outlook_estimate import outlooks  # which knows the rules
+
+        found = [(now.now - 1.0, now) for now in outlooks(history, self.mode)]
+        if not found:
+            return {}
+        return {
+            "gain of the last doubling": [(epoch, now.gain) for epoch, now in found],
+            "at most to come": [(epoch, now.to_come(self._end(now))) for epoch, now in found],
+            "worth going on": [(found[i][0], self.min_gain) for i in (0, -1)],
+        }
+
     def _end(self, found: Outlook) -> int:
         return max(self.horizon or 2 * found.now, found.now)
 

@@ -1,6 +1,7 @@
 """Figures of a run, drawn from its record alone. matplotlib is imported inside the functions."""
 
 from lightning_critperiod.report.plotting.costs import costs_figure
+from lightning_critperiod.report.plotting.course import budget_figure, course_figure
 from lightning_critperiod.report.plotting.figures import figures, svgs
 from lightning_critperiod.report.plotting.learning_rate import learning_rate_figure
 from lightning_critperiod.report.plotting.metrics import metrics_figures
@@ -10,7 +11,9 @@ from lightning_critperiod.report.plotting.style import as_svg
 
 __all__ = [
     "as_svg",
+    "budget_figure",
     "costs_figure",
+    "course_figure",
     "figures",
     "learning_rate_figure",
     "metrics_figures",

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from lightning_critperiod.record import Record
 from lightning_critperiod.report.plotting.costs import costs_figure
+from lightning_critperiod.report.plotting.course import budget_figure, course_figure
 from lightning_critperiod.report.plotting.learning_rate import learning_rate_figure
 from lightning_critperiod.report.plotting.metrics import metrics_figures
 from lightning_critperiod.report.plotting.samples import samples_figure
@@ -25,6 +26,8 @@ def figures(record: Record) -> "dict[str, Figure]":
     """
     found = {
         "Signal and verdict, by epoch": signal_figure(record),
+        "What one more doubling brings, by epoch": course_figure(record),
+        "Spent of the budget, by epoch": budget_figure(record),
         "Samples drawn, by epoch": samples_figure(record),
         **{f"{name}, over what was spent": figure for name, figure in metrics_figures(record).items()},
         "Learning rate, by epoch": learning_rate_figure(record),
