@@ -1,6 +1,7 @@
 """Low resolution first: the sizes that the network really saw, refusals, and that nothing stays behind."""
 
 import copy
+import itertools
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from lightning_critperiod import (
     CostMonitor,
     CriticalPeriodCallback,
     GrowingImages,
+    Guard,
     MonitoredMetric,
     Never,
     Phased,
@@ -26,7 +28,9 @@ from lightning_critperiod import (
     Recipe,
     Volume,
 )
+from lightning_critperiod.changes.growth import Growth
 from lightning_critperiod.record import collect
+from lightning_critperiod.timeline import Timeline
 
 
 class Images(Dataset):
@@ -123,6 +127,19 @@ def test_sizes_grow_at_fractions_by_a_rule_or_in_time(tmp_path, change, rule, si
     model = Net()
     fit(tmp_path, model, drive(copy.deepcopy(change), rule=rule))
     assert model.sizes() == each(*sizes)
+
+
+@pytest.mark.parametrize("growths", [1, 2, 3])
+def test_every_run_has_its_full_size_in_the_last_quarter_and_a_resumed_one_the_same_sizes(growths):
+    for epochs, end in itertools.product(range(1, 30), (None, 0, 3, 10, 25)):
+        timeline = Timeline(epochs, end)
+        growth, rule = Growth(None, None), Growth(None, Never())
+        stages = [growth.happened(epoch, growths, timeline, {}) for epoch in range(epochs)]
+        latest = [rule.happened(epoch, growths, timeline, {}) for epoch in range(epochs)]
+        assert stages == sorted(stages)
+        assert all(stage == growths for epoch, stage in enumerate(latest) if epoch >= 0.75 * epochs)
+        assert all(stage >= late for stage, late in zip(stages, latest, strict=True))
+        assert [Growth(None, None).happened(epoch, growths, timeline, {}) for epoch in range(epochs)] == stages
 
 
 def test_the_rule_is_asked_about_the_signal_since_the_last_growth(tmp_path):
@@ -420,6 +437,19 @@ def test_accumulation_manual_optimization_and_no_batch_index(tmp_path):
     fit(tmp_path, model, drive(GrowingImages([4])), max_epochs=4)
     fit(tmp_path, accumulates, drive(GrowingImages([4])), max_epochs=4, accumulate_grad_batches=2)
     assert model.sizes() == accumulates.sizes() == each(4, 4, 4, 12)
+
+
+def test_a_guard_does_not_shrink_images_again(tmp_path):
+    class Drops(Net):
+        def on_validation_epoch_end(self):
+            self.log("falls", -float(self.current_epoch))
+
+    model, guard = Drops(), Guard("falls", max_drop=0.5, mode="max")
+    recipe = Recipe(after=Volume(), annealing_fraction=0, changes=[GrowingImages([4])])
+    callback = CriticalPeriodCallback(rule=AtEpoch(2), recipe=recipe, guard=guard)
+    fit(tmp_path, model, callback)
+    assert callback.back_epoch == 3
+    assert model.sizes() == each(4, 4, 12, 12, 12, 12, 12, 12)
 
 
 def test_a_second_fit_starts_small_again(tmp_path):

@@ -139,35 +139,30 @@ class GrowingImages(Change):
     def _step(self, training_step: Callable[..., Any], batch: Any, arguments: tuple[Any, ...]) -> Any:
         if not self._seen:
             self._look_at_first(batch)
-        small = batch
-        size = self.setting
+        small, size = batch, self.setting
         with self._safely("resizing images"):
             if size is not None and size != self._full:
                 small = with_images(batch, self._key, resized(images_at(batch, self._key), size))
-        if small is batch or size in self._proved:
+        if small is batch or size is None or size in self._proved:
             return training_step(small, *arguments)
-        return self._first_step(training_step, batch, small, arguments)
-
-    def _first_step(self, training_step: Callable[..., Any], batch: Any, small: Any, arguments: tuple[Any, ...]) -> Any:
-        """The first one at a size: a network that takes one size only is known by that it takes the full one."""
-        try:
+        try:  # the first step at a size shows whether the network takes it
             output = training_step(small, *arguments)
         except Exception as error:
             output = training_step(batch, *arguments)  # raises the user's own error if the size is not the cause
-            self._cannot_take(error)
+            self._cannot_take(size, error)
             return output
-        self._proved.add(self.setting or 0)
+        self._proved.add(size)
         return output
 
-    def _cannot_take(self, error: Exception) -> None:
-        problem = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    def _cannot_take(self, size: int, error: Exception) -> None:
+        problem = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         if not self._proved:
             raise ValueError(
-                f"GrowingImages needs a network that takes images of several sizes, but training_step fails at "
-                f"{self.setting} px and not at {self._full} px ({problem}): average over positions before a linear "
-                "head, interpolate position embeddings, or give other sizes."
+                f"GrowingImages needs a network that takes images of several sizes, but training_step fails at {size} "
+                f"px and not at {self._full} px ({problem}): average over positions before a linear head, interpolate "
+                "position embeddings, or give other sizes."
             ) from error
-        self._safely.note(f"growing images to {self.setting} px", problem)
+        self._safely.note(f"growing images to {size} px", problem)
         self._gives_up = True
 
     def _look_at_first(self, batch: Any) -> None:
