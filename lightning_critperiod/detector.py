@@ -136,18 +136,20 @@ class Detector:
 
     def why_not(self, finished: int) -> str:
         """Why the period is not over after ``finished`` epochs, in words."""
+        if not self.judges:
+            return f"critical period not judged in {finished} epochs: {self.rule} needs a run with a last epoch"
         seen = filled(self.history, finished)
         return f"critical period not over in {finished} epochs: {self.rule.why_not(seen, self.max_epochs)}"
 
     @property
     def lines(self) -> Lines:
-        """What the signal was compared with when the rule was last asked, for figures."""
-        return self.rule.lines(self._asked_about, self.max_epochs)
+        """What the signal was compared with when the rule was last asked, for figures; nothing if it never is."""
+        return self.rule.lines(self._asked_about, self.max_epochs) if self.judges else {}
 
     @property
     def course(self) -> Lines:
-        """What the rule went by after every epoch until it fired, for a figure of its own."""
-        return self.rule.course(self._asked_about, self.max_epochs)
+        """What the rule went by after every epoch until it fired, for a figure of its own; nothing if it never is."""
+        return self.rule.course(self._asked_about, self.max_epochs) if self.judges else {}
 
     @property
     def _asked_about(self) -> History:

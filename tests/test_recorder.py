@@ -389,6 +389,20 @@ def test_a_run_without_an_end_of_its_own_is_reported(tmp_path):
     assert "3 epochs" in shown(monitor.recorder)
 
 
+def test_a_run_that_no_rule_can_judge_had_a_warning_of_ours_for_its_reason_and_no_report(tmp_path):
+    class Enough(L.Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            trainer.should_stop = trainer.current_epoch == 2
+
+    observer = CriticalPeriodCallback()
+    with pytest.warns(UserWarning, match="measured and not judged") as said:
+        fit(tmp_path, observer, CostMonitor(), Enough(), max_epochs=-1)
+    assert not [str(warning.message) for warning in said if "failed" in str(warning.message)]
+    assert observer.reason.startswith("critical period not judged in 3 epochs: Slope(")
+    assert load(tmp_path).decision.reason == observer.reason
+    assert not load(tmp_path).decision.lines
+
+
 def test_pages_that_cannot_be_drawn_cost_neither_the_training_nor_the_record(tmp_path):
     class Odd(Net):
         def validation_step(self, batch, batch_idx):

@@ -97,6 +97,45 @@ def test_the_trainer_is_its_own_class_again_after_fit(run):
     assert trainer.num_training_batches == 10
 
 
+class TwoStepsABatch(TinyModel):
+    """As a GAN: each of two optimizers steps in every batch, by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.automatic_optimization = False
+        self.said = []
+
+    def configure_optimizers(self):
+        return [torch.optim.SGD(layer.parameters(), lr=0.05) for layer in (self.net[0], self.net[2])]
+
+    def training_step(self, batch, batch_idx):
+        self.manual_backward(super().training_step(batch, batch_idx))
+        for optimizer in self.optimizers():
+            optimizer.step()
+            optimizer.zero_grad()
+
+    def on_train_batch_end(self, *_):
+        self.said.append(self.trainer.estimated_stepping_batches)
+
+
+def test_the_total_of_a_gan_mixed_its_steps_with_its_batches(tmp_path):
+    ours = CriticalPeriodCallback(rule=AtEpoch(3), recipe=Recipe(after=Volume(pruning_ratio=0.3)))
+    model = TwoStepsABatch()
+    trainer = make_trainer(tmp_path, [ours], max_epochs=8)
+    trainer.fit(model, DataLoader(Numbered(80), batch_size=8), DataLoader(Numbered(8), batch_size=8))
+    assert trainer.global_step == 2 * sum(BATCHES)
+    assert model.said == [total for batches, total in zip(BATCHES, TOTALS, strict=True) for _ in range(batches)]
+
+
+def test_max_steps_of_a_gan_was_taken_for_as_many_batches(tmp_path):
+    model, ours = TwoStepsABatch(), CriticalPeriodCallback()
+    trainer = make_trainer(tmp_path, [ours], max_epochs=-1, max_steps=60)
+    with pytest.warns(UserWarning, match="needs a run with a last epoch: layer_rotation is measured and not judged"):
+        trainer.fit(model, DataLoader(Numbered(80), batch_size=8), DataLoader(Numbered(8), batch_size=8))
+    assert list(ours.history) == [0, 1, 2]
+    assert ours.end_epoch is None
+
+
 class Growing(L.LightningDataModule):
     """A curriculum: the train set grows every epoch, and Lightning reloads it."""
 

@@ -184,15 +184,14 @@ class Driver:
         return end is not None and epoch >= end
 
     def _steps_of_the_run(self, epoch: int) -> float:
-        """Optimizer steps taken before this epoch, and those of the epochs to come."""
+        """Steps taken before this epoch, and those of the epochs to come, as Lightning counts them."""
         end = self._timeline().end
         if end is None:
             return math.inf
-        trainer, steps_of = self.trainer, self.volume_change.steps
-        in_this_epoch = lightning_seam.unfinished_batches(trainer) // trainer.accumulate_grad_batches
+        steps_of = self.volume_change.steps
         by_volume: dict[Volume, float] = {}
         ahead = 0.0
         for later in range(epoch, end):
             volume = self.volume_change.volume_at(later)
             ahead += by_volume.setdefault(volume, steps_of(volume))
-        return float(trainer.global_step - in_this_epoch + ahead)
+        return float(lightning_seam.steps_before_epoch(self.trainer) + ahead)

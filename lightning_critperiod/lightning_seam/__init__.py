@@ -33,6 +33,7 @@ from lightning_critperiod.lightning_seam.progress import (
     last_epoch_again,
     optimizer_steps,
     planned_epochs,
+    steps_before_epoch,
     steps_read,
     unfinished_batches,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "replace_parts",
     "send_back",
     "shards_weights",
+    "steps_before_epoch",
     "steps_read",
     "train_loaders",
     "unfinished_batches",

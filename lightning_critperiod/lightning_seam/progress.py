@@ -54,9 +54,10 @@ def planned_epochs(trainer: Any) -> int | None:
 
 
 def epochs_in_steps(trainer: Any) -> int | None:
-    """The number of epochs in ``max_steps``; None where it or the length of an epoch is not known."""
+    """The number of epochs in ``max_steps``; None where it, or the number of steps in an epoch, is not known."""
     batches = trainer.num_training_batches
-    if trainer.max_steps < 0 or not 0 < batches < math.inf:
+    is_known = 0 < batches < math.inf and trainer.lightning_module.automatic_optimization
+    if trainer.max_steps < 0 or not is_known:
         return None
     steps: int = math.ceil(batches / trainer.accumulate_grad_batches)
     return math.ceil(int(trainer.max_steps) / steps)
@@ -77,6 +78,18 @@ def optimizer_steps(trainer: Any, batches: float) -> float:
         return batches if batches == math.inf else math.ceil(batches / trainer.accumulate_grad_batches)
     begun = begun_batches(trainer)
     return batches * trainer.global_step / begun if begun and trainer.global_step else batches
+
+
+def steps_before_epoch(trainer: Any) -> int:
+    """What ``trainer.estimated_stepping_batches`` counts, up to the beginning of the epoch that runs.
+
+    Returns:
+        Optimizer steps; under manual optimization batches, as Lightning does not know how many steps are in one.
+    """
+    unfinished = unfinished_batches(trainer)
+    if not trainer.lightning_module.automatic_optimization:
+        return begun_batches(trainer) - unfinished
+    return int(trainer.global_step) - unfinished // int(trainer.accumulate_grad_batches)
 
 
 @contextmanager
