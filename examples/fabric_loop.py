@@ -13,16 +13,17 @@ from lightning_critperiod import Plateau
 from lightning_critperiod.detector import Detector
 
 MOST_EPOCHS = 100
+Batches = DataLoader[tuple[torch.Tensor, ...]]
 
 
-def loaders():
+def loaders() -> tuple[Batches, Batches]:
     digits = load_digits()
     x, y = torch.tensor(digits.data / 16, dtype=torch.float32), torch.tensor(digits.target)
     train, val = TensorDataset(x[:1400], y[:1400]), TensorDataset(x[1400:], y[1400:])
     return DataLoader(train, batch_size=32, shuffle=True), DataLoader(val, batch_size=512)
 
 
-def validate(model, loader):
+def validate(model: nn.Module, loader: Batches) -> float:
     model.eval()
     with torch.no_grad():
         losses = [nn.functional.cross_entropy(model(x), y) for x, y in loader]
@@ -30,7 +31,7 @@ def validate(model, loader):
     return torch.stack(losses).mean().item()
 
 
-def train(most_epochs=MOST_EPOCHS, seed=0):
+def train(most_epochs: int = MOST_EPOCHS, seed: int = 0) -> tuple[Detector, int]:
     fabric = Fabric(accelerator="cpu", devices=1)
     fabric.seed_everything(seed, verbose=False)
     model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))

@@ -16,11 +16,11 @@ from lightning_critperiod.timeline import Timeline
 EPOCHS, BATCH = 30, 32
 
 
-def matrices(model):
+def matrices(model: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in model.parameters() if parameter.dim() > 1]
 
 
-def train(epochs=EPOCHS, seed=0):
+def train(epochs: int = EPOCHS, seed: int = 0) -> tuple[Detector, list[int], float]:
     torch.manual_seed(seed)
     digits = load_digits()
     x, y = torch.tensor(digits.data / 16, dtype=torch.float32), torch.tensor(digits.target)

@@ -7,6 +7,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
+from lightning_critperiod.from_config import instantiate
 from lightning_critperiod.inspection.findings import GOING_ON, Findings
 from lightning_critperiod.inspection.modes import Given
 from lightning_critperiod.inspection.question import Question, answer
@@ -63,7 +64,7 @@ def _options(arguments: Sequence[str]) -> Any:
     parser.add_argument("--samples", type=int | None, default=None, help=what)
     parser.add_argument("--output", type=str | None, default=None, help="An .html file for a page with the figures.")
     parser.add_class_arguments(Recipe, "recipe", skip={"changes", "cooldown"})
-    options = parser.instantiate(parser.parse_args(list(arguments)))
+    options = instantiate(parser, parser.parse_args(list(arguments)))
     for name in ("max_epochs", "samples"):
         if options[name] is not None:
             require_int(name, options[name], low=1)

@@ -2,25 +2,9 @@
 
 from typing import Any
 
-from jsonargparse import ArgumentParser
-
+from lightning_critperiod.from_config import made
 from lightning_critperiod.rules import Rule
 from lightning_critperiod.signals import LayerRotation, Signal
-
-
-def made(kind: type, config: Any) -> Any:
-    """An object from its config.
-
-    Args:
-        kind: Its base class.
-        config: ``class_path`` and ``init_args``, whose values may be objects of that form themselves.
-
-    Returns:
-        The object.
-    """
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--made", type=kind)
-    return parser.instantiate(parser.parse_object({"made": config})).made
 
 
 def rule_of(rule: dict[str, Any] | None, signal: dict[str, Any] | None) -> Rule:
