@@ -164,16 +164,32 @@ def length(name: str, arm: str, seed: int, results: dict[str, Any]) -> dict[str,
     return {"max_epochs": PASSES}
 
 
-def run(name: str, arm: str, seed: int, data: Path, done: dict[str, Any], peak: float = PEAK) -> dict[str, Any]:
-    """Train one arm; the accuracy is that of the averaged weights on test images that nothing else has seen.
+def cosine(peak: float) -> Any:
+    """One pass of warm-up, then to zero over the steps of the run."""
+    return partial(OneCycleLR, max_lr=peak, total_steps=-1, pct_start=1 / PASSES, cycle_momentum=False)
+
+
+def fit(
+    name: str,
+    seed: int,
+    data: Path,
+    callbacks: list[Any],
+    schedule: Any,
+    peak: float = PEAK,
+    views: int = 1,
+    **arguments: Any,
+) -> dict[str, Any]:
+    """Train once; the accuracy is that of the final weights on test images that nothing else has seen.
 
     Args:
         name: Of the set-up.
-        arm: One of `ARMS`.
         seed: Of weights, order, augmentation, and of what is drawn for training and validation.
         data: Folder with the data as torchvision stores it.
-        done: Arm -> what was found with the same seed.
+        callbacks: Of the Trainer.
+        schedule: Of the learning rate, step by step.
         peak: Of the learning rate.
+        views: Of each image in an epoch.
+        arguments: For the Trainer.
     """
     warnings.filterwarnings("ignore")
     setup = SETUPS[name]
@@ -182,47 +198,64 @@ def run(name: str, arm: str, seed: int, data: Path, done: dict[str, Any], peak: 
     module = Counts(
         CifarResNet(setup.depth, setup.classes, setup.channels),
         lambda parameters: torch.optim.SGD(parameters, peak, momentum=0.9, nesterov=True, weight_decay=5e-4),
-        partial(OneCycleLR, max_lr=peak, total_steps=-1, pct_start=1 / PASSES, cycle_momentum=False),
+        schedule,
         lr_interval="step",
     )
-    datamodule = setup.data(folder, BATCH, train_samples=setup.images, num_workers=0, seed=seed)
-    growing = change(name, arm, seed)
-    callbacks: list[Any] = [EMAWeightAveraging(decay=0.98)]
-    if growing is not None:
-        recipe = Recipe(after=Volume(), annealing_fraction=0, changes=[growing])
-        callbacks.append(CriticalPeriodCallback(MonitoredMetric("val_acc"), Never(), recipe))
+    datamodule = setup.data(folder, BATCH, views, train_samples=setup.images, num_workers=0, seed=seed)
     trainer = L.Trainer(
-        **length(name, arm, seed, done),
         accelerator="cpu",
         devices=1,
         callbacks=callbacks,
-        limit_val_batches=VALIDATION // BATCH if arm == "grown by rule" else 0,  # no other arm asks for it
         limit_test_batches=TEST // BATCH,
         num_sanity_val_steps=0,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        **arguments,
     )
     began = time.process_time()
     trainer.fit(module, datamodule)
     seconds = time.process_time() - began
     found = {
         "setup": name,
-        "arm": arm,
         "seed": seed,
         "test_acc": trainer.test(module, datamodule, verbose=False)[0]["test_acc"],
         "flops": spent(name, module.images),
         "cpu_seconds": round(seconds, 1),
         "steps": trainer.global_step,
         "images": {str(size): n for size, n in sorted(module.images.items())},
-        "sizes": list(module.by_epoch.values()) if arm not in {"random", "reverse"} else None,
+        "sizes": list(module.by_epoch.values()),
         "batch": BATCH,
         "peak": peak,
         "torch": torch.__version__,
     }
-    if arm == "small":  # it may be at its best at the size that it was trained on
-        test = datamodule
-        test.image_size = setup.sizes[0]
-        found["test_acc_at_its_size"] = trainer.test(module, test, verbose=False)[0]["test_acc"]
+    if len(module.images) == 1 and setup.sizes[0] in module.images:
+        # It may be at its best at the only size that it was trained on.
+        datamodule.image_size = setup.sizes[0]
+        found["test_acc_at_its_size"] = trainer.test(module, datamodule, verbose=False)[0]["test_acc"]
     return found
+
+
+def run(name: str, arm: str, seed: int, data: Path, done: dict[str, Any], peak: float = PEAK) -> dict[str, Any]:
+    """Train one arm, tested with averaged weights.
+
+    Args:
+        name: Of the set-up.
+        arm: One of `ARMS`.
+        seed: See `fit`.
+        data: See `fit`.
+        done: Arm -> what was found with the same seed.
+        peak: Of the learning rate.
+    """
+    callbacks: list[Any] = [EMAWeightAveraging(decay=0.98)]
+    growing = change(name, arm, seed)
+    if growing is not None:
+        recipe = Recipe(after=Volume(), annealing_fraction=0, changes=[growing])
+        callbacks.append(CriticalPeriodCallback(MonitoredMetric("val_acc"), Never(), recipe))
+    validates = VALIDATION // BATCH if arm == "grown by rule" else 0  # no other arm asks for it
+    known = length(name, arm, seed, done)
+    found = fit(name, seed, data, callbacks, cosine(peak), peak, limit_val_batches=validates, **known)
+    if arm in {"random", "reverse"}:
+        del found["sizes"]  # they change within an epoch
+    return {"arm": arm, **found}
