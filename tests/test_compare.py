@@ -540,6 +540,21 @@ def budgets(tmp_path_factory):
     return folder / "results" / "blobs"
 
 
+def test_images_grow_in_ours_but_not_in_the_arms_of_the_full_recipe(everything):
+    """Their steps during the critical period are the cheap ones: an arm that never switches would keep them."""
+    growing = {"class_path": "lightning_critperiod.GrowingImages", "init_args": {"sizes": [4, 8]}}
+    other = {"class_path": "lightning_critperiod.Phased", "init_args": {"path": "network.passes", "after": 1}}
+    plan = dataclasses.replace(plan_of(EPOCHS, Volume(3.0), Volume(1.0)), changes=[growing, other])
+    arms = find(["ours", "full", "short", "fixed", "k1"])
+    jobs = ArmJobs(Config("blobs", [CONFIG], "", [], None, plan, []), arms, [7], Trunks(Results(everything)))
+    recipes = {
+        arm.name: (jobs.job(arm, 7).filled.get("critical_period") or {}).get("recipe", {}).get("changes")
+        for arm in arms
+    }
+    assert recipes == {"ours": None, "fixed": None, "full": [other], "short": [other], "k1": [other]}
+    assert jobs.job(arms[3], 7).checkpoint is None
+
+
 def test_an_arm_takes_the_flops_of_ours_where_its_steps_are_dearer(budgets):
     ours = flops(SWITCH * 3 * N, 2) + flops((EPOCHS - SWITCH) * N * FRACTION_AFTER, 1)
     assert record(budgets, "ours")["measured"]["flops"] == ours

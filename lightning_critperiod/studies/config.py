@@ -164,5 +164,6 @@ def _plan(parsed: Any, config: dict[str, Any], monitors: Sequence[Monitor]) -> P
         # As the config has them: from the objects nobody can tell how a class of the user's own was made.
         signal=config["critical_period"]["signal"],
         rule=config["critical_period"]["rule"],
+        changes=(config["critical_period"]["recipe"] or {}).get("changes") or (),
         monitor=next(iter(monitors), Monitor("EarlyStopping", "val_loss", "min")),
     )

@@ -1,5 +1,6 @@
 """What a config plans to do, as plain values: the arms of a study are made from it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.studies.metric import Monitor
 from lightning_critperiod.timeline import Timeline
 
+_GROWING = "GrowingImages"
 RULE_OF_SIGNAL = "lightning_critperiod.studies.asked.rule_of_signal"
 
 
@@ -20,6 +22,7 @@ class Plan:
         signal: What is measured, as the config has it: ``class_path`` and ``init_args``; None is the default.
         rule: What decides, in the same form; None is the one that belongs to the signal.
         monitor: What the config's own callbacks watch.
+        changes: The other changes of its recipe, as the config has them.
     """
 
     max_epochs: int
@@ -27,6 +30,7 @@ class Plan:
     signal: dict[str, Any] | None
     rule: dict[str, Any] | None
     monitor: Monitor
+    changes: Sequence[dict[str, Any]] = ()
 
     @property
     def full(self) -> Volume:
@@ -37,6 +41,16 @@ class Plan:
     def after(self) -> Volume:
         """The cheap volume."""
         return self.recipe.after
+
+    @property
+    def grows(self) -> bool:
+        """Whether its images are small during the critical period: then the full recipe is not what it does there."""
+        return len(self.full_changes) < len(self.changes)
+
+    @property
+    def full_changes(self) -> list[dict[str, Any]]:
+        """The other changes that the full recipe has too."""
+        return [change for change in self.changes if change.get("class_path", "").rpartition(".")[2] != _GROWING]
 
     @property
     def stated_rule(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from typing_extensions import override
 
 from lightning_critperiod.studies.arm import Arm
-from lightning_critperiod.studies.compare.quantities import quantity
+from lightning_critperiod.studies.compare.quantities import BUDGETED, quantity
 from lightning_critperiod.studies.compare.shipped_arms import FULL, OURS, follows_ours
 from lightning_critperiod.studies.compare.spent import Spent, spent
 from lightning_critperiod.studies.config import Config
@@ -17,6 +17,7 @@ from lightning_critperiod.studies.plan import Course, recipe_of
 from lightning_critperiod.studies.trunks import Trunks
 
 TRUNKS = (OURS, FULL)
+NEVER = "lightning_critperiod.Never"
 OF_A_BRANCH = {"signal", "rule", "recipe"}
 
 
@@ -85,7 +86,14 @@ class ArmJobs(Jobs):
 
     def _filled(self, arm: Arm, seed: int) -> dict[str, Any]:
         drawn = self._spent(arm, seed) if follows_ours(arm) else None
-        return arm.filled(lambda name: quantity(name, self.config.plan, seed, drawn))
+        filled = arm.filled(lambda name: quantity(name, self.config.plan, seed, drawn))
+        return _with_changes(filled, self.config.plan.full_changes) if self._has_full_steps(arm) else filled
+
+    def _has_full_steps(self, arm: Arm) -> bool:
+        """Whether an arm has the steps of the full recipe, while those of ours are cheaper."""
+        rule = _changes(arm).get("rule") or {}
+        never = isinstance(rule, dict) and rule.get("class_path") == NEVER
+        return self.config.plan.grows and (never or bool(arm.quantities & set(BUDGETED)))
 
     def _spent(self, arm: Arm, seed: int) -> Spent | None:
         ours, full = (None if one is None else self.trunks.results.load(one, seed) for one in self._followed(arm))
@@ -100,7 +108,9 @@ class ArmJobs(Jobs):
         if not self.trunks.active or arm.name in TRUNKS or not _is_branch(arm):
             return None
         signal = _changes(arm).get("signal")
-        found = [trunk for name in TRUNKS if (trunk := self._arm(name)) and _changes(trunk).get("signal") == signal]
+        trunks = [trunk for name in TRUNKS if (trunk := self._arm(name))]
+        found = [trunk for trunk in trunks if _changes(trunk).get("signal") == signal]
+        found = [trunk for trunk in found if self._has_full_steps(trunk) == self._has_full_steps(arm)]
         return next((trunk for trunk in found if _is_branch(trunk) and self._shared(arm, trunk, seed)), None)
 
     def _shared(self, arm: Arm, trunk: Arm, seed: int) -> int:
@@ -147,7 +157,11 @@ def _is_branch(arm: Arm) -> bool:
 
 def _is_planned(rule: dict[str, Any] | str | None) -> bool:
     """Whether a rule of ours says beforehand where it fires."""
-    return isinstance(rule, dict) and rule.get("class_path") in {
-        "lightning_critperiod.AtEpoch",
-        "lightning_critperiod.Never",
-    }
+    return isinstance(rule, dict) and rule.get("class_path") in {"lightning_critperiod.AtEpoch", NEVER}
+
+
+def _with_changes(overrides: dict[str, Any], changes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Overrides with these other changes in the recipe."""
+    period = overrides.get("critical_period") or {}
+    recipe = {**(period.get("recipe") or {}), "changes": list(changes)}
+    return {**overrides, "critical_period": {**period, "recipe": recipe}}
