@@ -1,6 +1,7 @@
 """The baselines that train in a way of their own."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, WeightedRandomSampler
 
 from lightning_critperiod.models import ImageClassifier
-from lightning_critperiod.studies.baselines import InfoBatch, RecordRates
+from lightning_critperiod.studies.baselines import HeldRate, InfoBatch, RecordRates
 from lightning_critperiod.studies.baselines.scores import Scores
 
 
@@ -95,3 +96,22 @@ def test_rates_are_noted_per_optimizer_step_when_gradients_accumulate(trainer_fo
     trainer = trainer_for(rates, max_epochs=2, accumulate_grad_batches=3, limit_val_batches=0)
     trainer.fit(ImageClassifier(TwoLayers()), datamodule=Blobs(augmentation_multiplier=1))
     assert sum(steps for _, steps in rates.rates) == trainer.global_step == 6
+
+
+SCHEDULES = {
+    "cosine": partial(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=8),
+    "one cycle": partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.1, total_steps=99),
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=list(SCHEDULES))
+def test_a_held_rate_is_the_peak_until_the_metric_stands_still(trainer_for, schedule):
+    class Scripted(ImageClassifier):
+        def validation_step(self, batch, batch_idx):
+            self.log("score", float(min(self.current_epoch, 2)), batch_size=1)
+
+    model = Scripted(TwoLayers(), partial(torch.optim.SGD, lr=0.1), schedule, "step")
+    rates = RecordRates()
+    trainer_for(HeldRate("score", "max", patience=1), rates, max_epochs=6).fit(model, Blobs(1.0))
+    # Best after epoch 2; two worse ones are more than the patience.
+    assert rates.rates == [([0.1], 5 * N // BATCH), ([pytest.approx(0.01)], N // BATCH)]

@@ -48,6 +48,7 @@ def plan_of(epochs, during, after):
 
 
 ACCURACY = Metric("test_acc", "max")
+ON_REQUEST = ("ours_annealed", "cooldown", "reduce_on_plateau")
 AT_EQUAL_COST = ("short", "constant", "reverse", "rs2", "infobatch", "ramp")
 
 
@@ -158,7 +159,7 @@ def compare(monkeypatch, *arguments):
 def everything(tmp_path_factory):
     """All arms with one seed, one after the other in this process: the results folder."""
     folder = tmp_path_factory.mktemp("everything")
-    arms = ",".join([*ALL.split(","), "ours_annealed"])
+    arms = ",".join([*ALL.split(","), *ON_REQUEST])
     with pytest.MonkeyPatch.context() as patch:
         status = compare(
             patch, "--config", written(folder), "--arms", arms, "--seeds", 1, "--results", folder / "results"
@@ -183,9 +184,9 @@ def steps_of(found):
     return [rate for rates, steps in found["comparison"]["rates"] for rate in rates * steps]
 
 
-def test_the_thirteen_opponents_and_ours_in_three_forms_are_shipped_and_run(everything):
-    assert set(shipped()) == {*ALL.split(","), "ours_annealed"}
-    assert len(shipped()) == 16
+def test_the_fifteen_opponents_and_ours_in_three_forms_are_shipped_and_run(everything):
+    assert set(shipped()) == {*ALL.split(","), *ON_REQUEST}
+    assert len(shipped()) == 18
     for name in shipped():
         assert record(everything, name)["metrics"]["test"]["test_acc"] > 0.6
 
@@ -222,10 +223,26 @@ def test_a_run_in_a_sequence_equals_the_same_run_at_another_place_in_it(everythi
 
 
 def test_the_learning_rate_is_decayed_in_every_arm_that_is_not_stopped(everything):
-    for name in set(shipped()) - {"early_stopping"}:
+    for name in set(shipped()) - {"early_stopping", "cooldown", "reduce_on_plateau"}:
         steps = steps_of(record(everything, name))
         epochs = record(everything, name)["run"]["max_epochs"]
         assert steps[-1] == pytest.approx(0.05 * (1 + math.cos(math.pi * (epochs - 1) / epochs))), name
+
+
+def test_the_arm_cooldown_holds_the_rate_and_lets_it_decay_to_zero_by_the_end(everything):
+    found = record(everything, "cooldown")
+    assert drawn(found) == [3 * N] * EPOCHS
+    assert (found["decision"]["cooldown_epoch"], found["decision"]["observe_only"]) == (3, False)
+    assert found["decision"]["final_weights"] in {"averaged", "raw"}
+    steps = [0.1] * 3 * 24 + [0.1 * (1 - math.sqrt(step / 72)) for step in range(72)]
+    assert steps_of(found) == pytest.approx(steps)
+    assert found["epochs"][-1]["learning_rate"] < 0.01
+
+
+def test_the_arm_reduce_on_plateau_begins_at_the_peak(everything):
+    found = record(everything, "reduce_on_plateau")
+    assert drawn(found) == [3 * N] * EPOCHS
+    assert set(steps_of(found)) == {0.1}
 
 
 def test_reverse_is_cheap_first_and_the_ramp_falls_in_a_straight_line(everything):

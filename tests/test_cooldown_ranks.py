@@ -1,6 +1,9 @@
 """A cooldown on two processes: one decision, the same rates, and the same weights on every rank."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import lightning as L
@@ -8,6 +11,7 @@ import pytest
 import torch
 from conftest import Declares, TinyModel, make_trainer, weights
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from test_distributed import finish
 
 from lightning_critperiod import (
     Budget,
@@ -20,6 +24,8 @@ from lightning_critperiod import (
     Recipe,
     Volume,
 )
+
+TESTS = str(Path(__file__).parent)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:It is recommended to use `self.log.*sync_dist=True"),
@@ -112,3 +118,65 @@ def test_early_cooldown_keeps_the_same_weights_everywhere(tmp_path):
     assert found["final_weights"] in {"raw", "averaged"}
     assert callback.final_weights == found["final_weights"]
     assert found["decision"][:2] == [3, 5]
+
+
+SHARDED = """
+import json, sys, torch
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from conftest import Declares, make_trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.strategies import ModelParallelStrategy
+from test_cooldown_ranks import Ranked, drive
+from torch.distributed.fsdp import fully_shard
+from lightning_critperiod import AtEpoch, EarlyCooldown
+
+class Sharded(Ranked):
+    def configure_model(self):
+        for part in (self.net[0], self.net[2], self.net, self):
+            fully_shard(part, mesh=self.device_mesh["data_parallel"])
+    def forward(self, x):
+        return self.net(x)
+    def loss(self, batch):
+        return torch.nn.functional.cross_entropy(self(batch[1]), batch[2])
+
+def fit(folder, callback, ckpt=None, **arguments):
+    torch.manual_seed(0)
+    strategy = ModelParallelStrategy(data_parallel_size=2, tensor_parallel_size=1, save_distributed_checkpoint=False)
+    trainer = make_trainer(folder, [callback, ModelCheckpoint(folder)], strategy=strategy, devices=2,
+                           enable_checkpointing=True, **arguments)
+    model = Sharded()
+    trainer.fit(model, Declares(n=16, multiplier=1), ckpt_path=ckpt, weights_only=True if ckpt else None)
+    return {"epochs": trainer.current_epoch, "taken": model.taken, "rank": trainer.global_rank}
+
+folder = Path(sys.argv[1])
+found = {"whole": fit(folder / "a", drive(AtEpoch(2)), max_epochs=-1)}
+found["undone"] = fit(folder / "b", drive(AtEpoch(2)), ckpt=folder / "a" / "before_cooldown.ckpt", max_epochs=7)
+found["early"] = fit(folder / "c", EarlyCooldown("val_loss", average=False), max_epochs=5)
+try:
+    fit(folder / "d", EarlyCooldown("val_loss"), max_epochs=5)
+except ValueError as error:
+    found["refused"] = str(error)
+(folder / f"{found['whole']['rank']}.json").write_text(json.dumps(found))
+"""
+
+
+@pytest.mark.slow
+def test_sharded_weights_are_cooled_down_and_only_their_average_is_refused(tmp_path):
+    """FSDP2 on two processes."""
+    file = tmp_path / "sharded.py"
+    file.write_text(SHARDED)
+    command = [sys.executable, "-W", "ignore", file, tmp_path, TESTS]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([TESTS, str(Path(TESTS).parent)])}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    codes, outputs = finish(subprocess.Popen(command, env=environment, text=True, **pipes), timeout=240)
+    assert codes == [0], outputs
+    for rank in range(2):
+        found = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert [found[name]["epochs"] for name in ("whole", "undone", "early")] == [5, 7, 5]
+        rates = [rate for epoch, rate in found["whole"]["taken"] if epoch >= 2]
+        assert rates == pytest.approx([0.05 * (1 - (step / 6) ** 0.5) for step in range(6)])
+        assert [rate for epoch, rate in found["undone"]["taken"] if epoch < 4] == [0.05] * 4
+        assert found["early"]["taken"][-1][1] < 0.05
+        assert "average=True needs whole weights on every process" in found["refused"]
+        assert "give average=False" in found["refused"]
