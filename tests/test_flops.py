@@ -1,5 +1,7 @@
 """FLOPs of training steps, against formulas written out by hand: m x k by k x n is 2 m n k."""
 
+import gc
+
 import lightning as L
 import pytest
 import torch
@@ -383,6 +385,37 @@ def test_a_formula_that_fails_is_one_warning_and_nothing_is_known(tmp_path, monk
         counted = count(tmp_path, two_layers(), inputs(4))
     assert len([one for one in said if "FLOPs" in str(one.message)]) == 1
     assert all(flops != flops for flops in counted)
+
+
+@pytest.fixture
+def labelled():
+    """A kind of tensor with a name, made as those of physics-informed libraries are; gone after the test."""
+
+    class Labelled(torch.Tensor):
+        @staticmethod
+        def __new__(cls, data, name):
+            return super().__new__(cls, data)
+
+        def __init__(self, data, name):
+            self.label = name
+
+    yield [Labelled]
+    del Labelled
+    gc.collect()
+
+
+def test_a_tensor_that_cannot_be_made_while_operations_are_counted_ended_the_training(tmp_path, labelled):
+    class OfLabelled(Module):
+        def training_step(self, batch, batch_idx):
+            return super().training_step([labelled[0](batch[0], "x").as_subclass(torch.Tensor)], batch_idx)
+
+    module = OfLabelled(two_layers())
+    with pytest.warns(UserWarning, match="no Labelled could be made while operations are counted"):
+        flops = count(tmp_path, module, inputs(4))
+    assert len(module.counted) == 8
+    assert not any(module.counted)
+    assert all(of_epoch != of_epoch for of_epoch in flops)
+    labelled.clear()
 
 
 class Breaks(Module):

@@ -7,7 +7,14 @@ from typing import Any
 
 import torch
 
-from lightning_critperiod.lightning_seam import FlopMode, Overrides, Safely, accumulates, around_training_steps
+from lightning_critperiod.lightning_seam import (
+    FlopMode,
+    Overrides,
+    Safely,
+    accumulates,
+    around_training_steps,
+    unmakable_tensor,
+)
 
 SHAPES = 100
 """A run with more shapes of batches than these is taken to have another one in every step."""
@@ -65,9 +72,11 @@ class StepFlops:
     @property
     def so_far(self) -> float:
         """FLOPs since the last ``take``; NaN if they are not known."""
+        if self._safely.failed:
+            return math.nan
         flops = math.fsum(steps.all * self._mean(key) for key, steps in self._epoch.items())
         # A step without one product is a step that runs where nothing can be counted, as in a replayed CUDA graph.
-        return math.nan if self._safely.failed or (self._epoch and not flops) else flops
+        return math.nan if self._epoch and not flops else flops
 
     def take(self) -> float:
         """FLOPs since the last ``take``, at the end of an epoch; NaN if they are not known."""
@@ -82,7 +91,7 @@ class StepFlops:
         with self._safely("telling the shapes of a batch"):
             key = self._key((*given, named))
         self._number += 1
-        if not self._is_due(key):
+        if not self._is_due(key) or not self._can_count():
             result = step(*given, **named)
             self._epoch.setdefault(key, _Steps()).all += 1
             return result
@@ -103,6 +112,14 @@ class StepFlops:
         if not self.is_exact:
             return self._number % SAMPLED == 0
         return not self._epoch or self._number % CHECKED == 0
+
+    def _can_count(self) -> bool:
+        """Whether the step works as well under a dispatch mode: an error inside it could not be undone."""
+        with self._safely("counting FLOPs"):
+            kind = unmakable_tensor()
+            if kind is not None:
+                self._safely.note("counting FLOPs", f"no {kind} could be made while operations are counted")
+        return not self._safely.failed
 
     def _note(self, key: Hashable, flops: int) -> None:
         before = self._known.get(key)

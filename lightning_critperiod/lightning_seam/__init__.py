@@ -11,7 +11,7 @@ from lightning_critperiod.lightning_seam.early_stopping import hand_on_stops
 from lightning_critperiod.lightning_seam.epoch_length import how_length_is_told
 from lightning_critperiod.lightning_seam.epoch_start import EpochStart
 from lightning_critperiod.lightning_seam.fetches import Fetches
-from lightning_critperiod.lightning_seam.flop_mode import FlopMode
+from lightning_critperiod.lightning_seam.flop_mode import FlopMode, unmakable_tensor
 from lightning_critperiod.lightning_seam.loaders import (
     combined_batches,
     drop_train_loaders,
@@ -88,4 +88,5 @@ __all__ = [
     "steps_read",
     "train_loaders",
     "unfinished_batches",
+    "unmakable_tensor",
 ]

@@ -57,6 +57,33 @@ class FlopMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
 
+def unmakable_tensor() -> str | None:
+    """A kind of tensor that can't be made inside ``FlopMode``.
+
+    What calls ``torch.Tensor.__new__(cls, tensor)`` raises a RuntimeError under any dispatch mode. ``as_subclass`` and
+    ``_make_subclass``, which torchvision takes, do not.
+
+    Returns:
+        Its name; None if this process knows none.
+    """
+    kinds = [kind for kind in _subclasses(torch.Tensor) if kind.__module__.partition(".")[0] not in _SAFE]
+    return next((kind.__name__ for kind in kinds if "__new__" in _names(kind.__new__)), None)
+
+
+_SAFE = ("torch", "torchvision")
+
+
+def _subclasses(kind: type) -> set[type]:
+    found: set[type] = set(kind.__subclasses__())
+    return found.union(*map(_subclasses, found))
+
+
+def _names(new: Any) -> Sequence[str]:
+    """What a ``__new__`` calls; one that is inherited from ``torch.Tensor`` is the call itself."""
+    code = getattr(new, "__code__", None)
+    return code.co_names if code is not None else ("__new__",)
+
+
 @cache
 def _is_composite(func: Any) -> bool:
     key = torch._C.DispatchKey.CompositeImplicitAutograd
