@@ -1,11 +1,12 @@
 """The advice of a report: real tiny runs that are built to have one fault each, and one that has none."""
 
 import time
+from dataclasses import replace
 
 import lightning.pytorch as L
 import pytest
 import torch
-from example_record import record
+from example_record import record, with_epochs
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -142,6 +143,18 @@ def test_a_loss_is_better_when_it_is_lower(advised):
     assert "val_loss (a loss, so lower is better) was best in epoch 1 (0.1)" in [
         text.partition(";")[0] for text in texts
     ]
+
+
+def test_a_run_that_a_cooldown_ended_is_not_told_to_end_earlier():
+    def best_early(epoch):
+        epoch["metrics"] = {"val_loss": 0.1 if epoch["epoch"] == 1 else 0.5}
+
+    def is_told(run):
+        return any("was best in epoch 1" in one.text for one in advice(run))
+
+    run = with_epochs(best_early)
+    assert is_told(run)
+    assert not is_told(replace(run, decision=replace(run.decision, last_epoch=7)))
 
 
 def test_a_learning_rate_that_did_not_decay_is_told(advised):

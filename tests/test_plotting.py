@@ -180,16 +180,10 @@ def test_samples_that_were_not_counted_are_drawn_as_batches():
     assert metrics_figures(run)["val_loss"].axes[0].get_xlabel() == "batches"
 
 
-def test_the_metric_of_averaged_weights_is_drawn_beside_the_raw_one():
-    def put(epoch):
-        epoch["raw_metrics"] = {"val_acc": epoch["epoch"] / 20}
-
-    figure = metrics_figures(with_epochs(put))["val_acc"]
-    raw, averaged = figure.axes[0].lines[:2]
-    assert list(raw.get_ydata()) == [e / 20 for e in range(8)]
-    assert list(averaged.get_ydata()) == [e / 10 for e in range(8)]
-    assert {"raw", "averaged"} <= texts(figure)
-    assert not {"raw", "averaged"} & texts(metrics_figures(record())["val_acc"])
+def test_a_metric_of_averaged_weights_is_named_so():
+    averaged = record(decision={"final_weights": "raw"})  # with which the run ended
+    assert "averaged" in texts(metrics_figures(averaged)["val_acc"])
+    assert "averaged" not in texts(metrics_figures(record())["val_acc"])
 
 
 @pytest.mark.parametrize("name", ["val_$\\frac$", "val_$cost", "val_[red]"])
@@ -223,17 +217,15 @@ def test_an_observed_run_did_not_switch():
     assert "switch" in texts(learning_rate_figure(record()))
 
 
-@pytest.mark.parametrize("raw", [None, 0.49, 0.505, 0.9])
 @pytest.mark.parametrize(("train", "val"), [(0.51, 0.5), (0.5, 0.51), (0.5, 0.5), (0.2, 0.9)])
-def test_the_labels_of_the_curves_do_not_cover_each_other(train, val, raw):
+def test_the_labels_of_the_curves_do_not_cover_each_other(train, val):
     def end(epoch):
         if epoch["epoch"] == 7:
             epoch["metrics"] |= {"train_loss": train, "val_loss": val}
-            epoch["raw_metrics"] = {"val_loss": raw}
 
     figure = metrics_figures(with_epochs(end))["val_loss"]
     figure.draw_without_rendering()
-    heights = {"train": train, **({"val": val} if raw is None else {"raw": raw, "averaged": val})}
+    heights = {"train": train, "val": val}
     for panel in figure.axes:
         ends = {text.get_text(): text.get_window_extent() for text in panel.texts if text.get_text() in heights}
         assert set(ends) == set(heights)

@@ -20,6 +20,9 @@ EVERYTHING = Record(
         "val_acc",
         "Plateau()",
         lines={"best": ((0.0, 0.5), (2.0, 0.5))},
+        course={"gain": ((0.0, 0.5),)},
+        limits={"kwh": 2.0},
+        spent={"kwh": ((0.0, 0.5), (1.0, 1.0))},
         end_epoch=1,
         back_epoch=2,
         cooldown_epoch=1,
@@ -29,7 +32,7 @@ EVERYTHING = Record(
     ),
     observers=(Decision("layer_rotation", "Slope()", observe_only=True),),
     epochs=(
-        Epoch(0, 4, 2, {"training": 1.5}, 1e9, 0.1, {"val_acc": None}, {"val_acc": 0.4}, 0.5, "during", Volume(2.0)),
+        Epoch(0, 4, 2, {"training": 1.5}, 1e9, 0.1, {"val_acc": None}, 0.5, "during", Volume(2.0)),
         Epoch(1, settings={"mixup": 0.5, "size": 32, "name": "x", "on": True, "none": None}),
     ),
     measured=Measured(2.0, assumed=("country_iso_code",)),

@@ -16,8 +16,6 @@ from lightning_critperiod.record.record import Record, Status
 from lightning_critperiod.record.run import Epoch, Metrics, Run
 
 OURS = "critical_period/"
-RAW = f"{OURS}raw/"
-"""Before the name of a metric: its value for the weights as they were trained, where the metric is of averaged ones."""
 
 
 def collect(trainer: Any, status: Status, error: str | None = None, config: str | None = None) -> Record:
@@ -91,7 +89,6 @@ def _epoch(number: int, callback: CriticalPeriodCallback | None, costs: EpochCos
         flops=None if costs is None else costs.flops,
         learning_rate=spent.learning_rate,
         metrics={name: value for name, value in spent.metrics.items() if not name.startswith(OURS)},
-        raw_metrics={name.removeprefix(RAW): value for name, value in spent.metrics.items() if name.startswith(RAW)},
         signal=value if math.isfinite(value) else None,
         phase=None if callback is None else phase_of(callback, number),
         volume=None if callback is None else callback.volumes.get(number),

@@ -54,7 +54,6 @@ class Epoch:
         flops: Floating-point operations of its training steps; None if they were not counted.
         learning_rate: Of the first parameter group, at the last step.
         metrics: What was logged, by name; None where the value is not finite.
-        raw_metrics: The same metrics of the weights as they were trained, where ``metrics`` are of averaged weights.
         signal: What the signal of the decision was; None if it was not measured.
         phase: "during" the critical period, "after" it, "annealing" or "cooldown"; None without a callback.
         volume: What the epoch was told to draw.
@@ -68,7 +67,6 @@ class Epoch:
     flops: float | None = None
     learning_rate: float | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
-    raw_metrics: dict[str, float | None] = field(default_factory=dict)
     signal: float | None = None
     phase: Phase | None = None
     volume: Volume | None = None

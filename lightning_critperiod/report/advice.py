@@ -135,6 +135,8 @@ def _detector(record: Record) -> list[Advice]:
 
 def _epochs_for_nothing(record: Record) -> list[Advice]:
     name, mode, source = _direction(record)
+    if record.decision is not None and record.decision.last_epoch is not None:
+        return []  # a cooldown has decided the end
     values = {epoch.epoch: value for epoch in record.epochs if (value := epoch.metrics.get(name)) is not None}
     if mode is None or not values:
         return []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from lightning_critperiod.record import Record
 from lightning_critperiod.report.plotting.phases import by_cost, mark_switch, shade_phases
 from lightning_critperiod.report.plotting.samples import AMOUNT, spent_by
-from lightning_critperiod.report.plotting.style import BLUE, ORANGE, SKY, label_ends, name_axes, sheet
+from lightning_critperiod.report.plotting.style import BLUE, ORANGE, label_ends, name_axes, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,8 +21,8 @@ def metrics_figures(record: Record) -> "dict[str, Figure]":
 
     Where a sample cost more FLOPs in one epoch than in another, FLOPs take the place of the samples.
 
-    ``val_acc`` goes with ``train_acc``: the same name but for its first word. Where a metric is of averaged weights and
-    that of the weights as they were trained was logged too, both are drawn.
+    ``val_acc`` goes with ``train_acc``: the same name but for its first word. Where the weights are averaged, a
+    validation metric is that of the average.
 
     Args:
         record: Of a run.
@@ -53,16 +53,11 @@ def _metric_figure(record: Record, name: str) -> "Figure":
 
 
 def _curves(record: Record, name: str) -> list[tuple[str, Values, str]]:
-    """Label, values and colour: of training, of the weights as they were trained, of the metric itself."""
-    counterpart = f"{TRAINING}_{name.partition('_')[2]}"
-    values = [epoch.metrics.get(name) for epoch in record.epochs]
-    raw = [epoch.raw_metrics.get(name) for epoch in record.epochs]
-    averaged = any(value is not None for value in raw)
-    return [
-        (TRAINING, [epoch.metrics.get(counterpart) for epoch in record.epochs], ORANGE),
-        ("raw", raw, SKY),
-        ("averaged" if averaged else name.partition("_")[0], values, BLUE),
-    ]
+    """Label, values and colour: of training, then of the metric itself."""
+    first, _, rest = name.partition("_")
+    averaged = record.decision is not None and record.decision.final_weights
+    curves = [(TRAINING, f"{TRAINING}_{rest}", ORANGE), ("averaged" if averaged else first, name, BLUE)]
+    return [(label, [epoch.metrics.get(key) for epoch in record.epochs], color) for label, key, color in curves]
 
 
 def _draw(
