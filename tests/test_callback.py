@@ -275,6 +275,15 @@ def test_the_same_trainer_fitted_again_with_more_epochs_goes_on(trainer_for):
     assert set(callback.history) == set(range(5))
 
 
+def test_a_callback_that_is_kept_in_a_model_made_its_second_and_shorter_fit_an_error(trainer_for):
+    callback = CriticalPeriodCallback(rule=AtEpoch(3), recipe=Recipe(after=HALF))
+    fit(trainer_for, fresh(), TinyData(), callback, max_epochs=5)
+    model = fresh()
+    with pytest.warns(UserWarning, match=r"kept from an earlier fit, .* AtEpoch\(epoch=3\) is past the end: max_epochs=3"):
+        fit(trainer_for, model, TinyData(), callback, max_epochs=3)
+    assert counts(model) == {0: 33, 1: 33, 2: 33}
+
+
 def test_what_is_logged_is_what_was_applied(trainer_for, tmp_path):
     from lightning.pytorch.loggers import CSVLogger
 

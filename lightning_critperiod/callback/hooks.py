@@ -96,10 +96,11 @@ class CriticalPeriodCallback(RunState):
                 f"one CriticalPeriodCallback may drive a run, got {len(drivers)}: give all but one observe_only=True."
             )
         self._max_epochs = planned_epochs(trainer)
+        again = bool(self.volumes)
         if finished_epochs(trainer) == 0:
             self._forget()
         if not trainer.fast_dev_run and (self._max_epochs is not None or trainer.max_steps == -1):
-            self._watch.check_run(self._max_epochs, acts=not self.observe_only)
+            self._watch.check_run(self._max_epochs, acts=not self.observe_only, again=again)
         own = own_volume(trainer)
         self.full_volume = own if self.observe_only else self.recipe.during or own
         self._prefix = (

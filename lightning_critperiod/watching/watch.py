@@ -54,19 +54,25 @@ class Watch:
         """The decision in words; empty as long as there is none."""
         return self.detector.reason or self._why_not
 
-    def check_run(self, max_epochs: int | None, acts: bool) -> None:
+    def check_run(self, max_epochs: int | None, acts: bool, again: bool = False) -> None:
         """Refuse a run in which the rule can't work; an observer then only measures.
 
         Args:
             max_epochs: Planned number of epochs; None for a run without a last epoch.
             acts: Whether the decision changes the run.
+            again: Whether there was a fit before: a rule that suited that one is only said not to suit this one.
         """
         self.detector.max_epochs = max_epochs
         if not acts and max_epochs is None and not self.rule.open_ended:
             rank_zero_warn(f"{self.rule} needs a run with a last epoch: {self.signal.name} is measured and not judged.")
             self.detector.judges = False
         elif self.detector.end_epoch is None:
-            require_fit(self.rule, max_epochs)
+            try:
+                require_fit(self.rule, max_epochs)
+            except ValueError as error:
+                if not again:
+                    raise
+                rank_zero_warn(f"The callback is kept from an earlier fit, and its rule does not suit this one: {error}")
             self._say_what_cannot_happen(max_epochs)
 
     def _say_what_cannot_happen(self, max_epochs: int | None) -> None:
