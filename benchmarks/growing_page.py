@@ -1,5 +1,6 @@
 """The page of the study of `GrowingImages`: its claims, what its records say of them, and the tables."""
 
+import math
 from statistics import fmean, stdev
 from typing import Any
 
@@ -18,75 +19,68 @@ Found = dict[str, Any]
 Values = dict[str, dict[int, Found]]
 
 
-def complete(found: list[Found], setup: str) -> Values:
-    """Arm -> seed -> run, of the confirmation seeds that have every arm."""
+def confirmation(found: list[Found], setup: str) -> Values:
+    """Arm -> seed -> run."""
     runs = [run for run in found if run["setup"] == setup and run["seed"] < DEVELOPMENT]
-    by_arm = {arm: {run["seed"]: run for run in runs if run["arm"] == arm} for arm in ARMS}
-    seeds = set.intersection(*map(set, by_arm.values()))
-    return {arm: {seed: by_arm[arm][seed] for seed in sorted(seeds)} for arm in ARMS} if seeds else {}
+    return {arm: {run["seed"]: run for run in runs if run["arm"] == arm} for arm in ARMS}
 
 
 def points(runs: dict[int, Found]) -> dict[int, float]:
     return {seed: 100 * run["test_acc"] for seed, run in runs.items()}
 
 
-def difference(values: Values, arm: str, other: str) -> Paired:
-    found = paired(points(values[arm]), points(values[other]))
-    assert found is not None
-    return found
+def difference(values: Values, arm: str, other: str) -> Paired | None:
+    """Over the seeds that both arms have; None without one."""
+    return paired(points(values[arm]), points(values[other]))
 
 
 def cost(values: Values, arm: str) -> float:
     """Operations in parts of those of `full`."""
-    return fmean(values[arm][seed]["flops"] / values["full"][seed]["flops"] for seed in values["full"])
+    shared = values[arm].keys() & values["full"].keys()
+    return fmean(values[arm][seed]["flops"] / values["full"][seed]["flops"] for seed in shared) if shared else math.nan
 
 
-def shown(found: Paired) -> str:
-    low, high = found.t or (float("nan"), float("nan"))
-    return f"{found.mean:+.1f} [{low:+.1f}, {high:+.1f}]" if found.t else f"{found.mean:+.1f}"
+def shown(found: Paired | None) -> str:
+    if found is None:
+        return ""
+    return f"{found.mean:+.1f}" + (f" [{found.t[0]:+.1f}, {found.t[1]:+.1f}]" if found.t else "")
 
 
-def verdict(held: bool, against: bool, seeds: int) -> str:
-    """Against is what an interval excludes; with fewer seeds than planned nothing is final."""
-    word = "held" if held else "refuted" if against else "not shown"
-    return word if seeds >= SEEDS else f"{word} so far"
+def verdict(found: Paired, least: float, mean: float = -math.inf, cheap: bool = True) -> str:
+    """Whether the interval is above `least` and the mean at least `mean`; without ten seeds nothing is final."""
+    if found.t is None:
+        return "one seed"
+    low, high = found.t
+    held = cheap and low > least and found.mean >= mean
+    word = "held" if held else "refuted" if not cheap or high < max(least, mean) else "not shown"
+    return word if found.seeds >= SEEDS else f"{word} so far"
 
 
-def judged(values: Values) -> list[tuple[str, Paired, bool, bool]]:
-    """(claim, difference, whether it held, whether its interval excludes it)."""
+def judged(setup: str, values: Values) -> list[list[str]]:
+    """The lines of the claims' table that a set-up has."""
     rows = []
-    for arm, short in SHORT.items():
-        found = difference(values, arm, short)
-        low, high = found.t or (-99.0, 99.0)
-        rows.append((f"1: {arm} against {short}", found, found.mean >= GAIN and low > 0, high < GAIN))
-    for arm in SHORT:
-        found = difference(values, arm, "full")
-        low, high = found.t or (-99.0, 99.0)
-        cheap = cost(values, arm) <= 1 - FEWER
-        name = f"2: {arm} against full, {1 - cost(values, arm):.0%} fewer operations"
-        rows.append((name, found, low > -MARGIN and cheap, high < -MARGIN or not cheap))
-    for name, arm, other in (
-        ("3: stretched against full", "stretched", "full"),
-        ("4: grown against reverse", "grown", "reverse"),
-        ("4: grown against random", "grown", "random"),
-    ):
+
+    def judge(claim: str, arm: str, other: str, least: float = 0.0, **more: Any) -> None:
         found = difference(values, arm, other)
-        low, high = found.t or (-99.0, 99.0)
-        rows.append((name, found, low > 0, high < 0))
+        if found is not None:
+            rows.append([claim, setup, str(found.seeds), shown(found), verdict(found, least, **more)])
+
+    for arm, short in SHORT.items():
+        judge(f"1: {arm} against {short}", arm, short, mean=GAIN)
+    for arm in SHORT:
+        fewer = 1 - cost(values, arm)
+        judge(f"2: {arm} against full, {fewer:.0%} fewer operations", arm, "full", -MARGIN, cheap=fewer >= FEWER)
+    judge("3: stretched against full", "stretched", "full")
+    for other in ("reverse", "random"):
+        judge(f"4: grown against {other}", "grown", other)
     return rows
 
 
 def claims(sets: dict[str, Values]) -> str:
-    rows = []
-    for setup, values in sets.items():
-        n = len(values["full"])
-        rows += [
-            [claim, setup, str(n), shown(found), verdict(*held, n) if n > 1 else "one seed"]
-            for claim, found, *held in judged(values)
-        ]
+    rows = [row for setup, values in sets.items() for row in judged(setup, values)]
     rows.sort(key=lambda row: row[0].split(",")[0])
     head = ["claim", "set-up", "seeds", "difference in points [95%]", "verdict"]
-    return table(head, rows) if rows else "No seed is complete yet.\n"
+    return table(head, rows) if rows else "No run is there yet.\n"
 
 
 def row(values: Values, arm: str) -> list[str]:
@@ -97,6 +91,7 @@ def row(values: Values, arm: str) -> list[str]:
     own = [100 * run["test_acc_at_its_size"] for run in runs.values() if "test_acc_at_its_size" in run]
     return [
         arm,
+        str(len(runs)),
         f"{cost(values, arm):.0%}",
         f"{fmean(run['cpu_seconds'] for run in runs.values()):.0f}",
         f"{fmean(accuracies):.1f}{spread}" + (f" ({fmean(own):.1f} at its own size)" if own else ""),
@@ -105,15 +100,20 @@ def row(values: Values, arm: str) -> list[str]:
     ]
 
 
+def starts(run: Found, sizes: tuple[int, ...]) -> str:
+    """The 0-based epochs with which the second and the full size began."""
+    seen = run["sizes"]
+    return " and ".join(str(seen.index(size)) if size in seen else "-" for size in sizes[1:])
+
+
 def one_setup(setup: str, values: Values) -> str:
-    head = ["arm", "operations", "CPU seconds", "test accuracy %", "against full", "against its short run"]
-    grown = [run["sizes"] for run in values["grown by rule"].values()]
+    head = ["arm", "seeds", "operations", "CPU seconds", "test accuracy %", "against full", "against its short run"]
     sizes = SETUPS[setup].sizes
-    starts = "; ".join(f"{s.index(sizes[1]) if sizes[1] in s else '-'} and {s.index(sizes[2])}" for s in grown)
+    began = "; ".join(starts(run, sizes) for _, run in sorted(values["grown by rule"].items()))
     return (
-        f"## {setup}\n\n{len(grown)} of {SEEDS} seeds. Sizes {', '.join(map(str, sizes))} px.\n\n"
-        f"{table(head, [row(values, arm) for arm in ARMS])}\n"
-        f"The rule began the second and the full size with epochs {starts} (0-based; one pair a seed).\n"
+        f"## {setup}\n\nSizes {', '.join(map(str, sizes))} px; {SEEDS} seeds are planned.\n\n"
+        f"{table(head, [row(values, arm) for arm in ARMS if values[arm]])}\n"
+        f"The rule began the second and the full size with epochs {began or '-'} (0-based; one pair a seed).\n"
     )
 
 
@@ -173,7 +173,7 @@ what they should. Sizes and fractions are those of an earlier pilot, the rule wa
 
 
 def page(found: list[Found]) -> str:
-    sets = {setup: values for setup in SETUPS if (values := complete(found, setup))}
+    sets = {setup: values for setup in SETUPS if any((values := confirmation(found, setup)).values())}
     return PAGE.format(
         images=2_000,
         validation=VALIDATION,
