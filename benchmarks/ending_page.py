@@ -3,8 +3,9 @@
 import json
 from statistics import fmean
 
-from ending_judge import arms_table, at_cost, by_setup, lengths_table, load, verdicts, weights_of
-from ending_rules import CONSTANT, DECAYED, MIN_GAIN, MIN_GAINS, RATES, begins, fires, rules
+from ending_judge import CLAIMS as RULINGS
+from ending_judge import arms_table, at_cost, by_setup, lengths_table, load, shown, verdicts, weights_of
+from ending_rules import CONSTANT, CUTS, DECAYED, MIN_GAIN, MIN_GAINS, RATES, begins, fires, rules
 from scoring import table
 
 SEEDS = 10
@@ -33,6 +34,8 @@ Made by `python benchmarks/ending.py judge` from the runs in `results/ending`; d
 seeds and the settings were written down, and committed, before the first run of the seeds that judge.
 
 {state}
+
+More seeds: `python benchmarks/ending.py run --data DIR` goes on where it stands, `--further` with 8,000 images and AdamW.
 
 ## What is compared
 
@@ -64,6 +67,7 @@ other, with a 95% t-interval over all pairs.
 {claims}
 
 {verdicts}
+{budgets}
 ## Every arm
 
 {arms}
@@ -83,6 +87,32 @@ the whole length (between the seven cooldowns interpolated).
 Cut beforehand for the sake of time: runs with a decayed rate at all seven lengths, of both shapes and from both rates (the
 best of the four at half the length takes their place); 8,000 images and AdamW (`run --further`).
 """
+
+
+def in_words(records):
+    """What held, was refuted or stays open, and what ours keeps."""
+    found = {"held": [], "refuted": [], "open": []}
+    for number, claim in enumerate(RULINGS, 1):
+        found[claim(records)[1]].append(str(number))
+    said = "; ".join(f"{verdict}: {', '.join(numbers) or 'none'}" for verdict, numbers in found.items())
+    means = {arm: [fmean(r.arms[arm][i] for r in records) for i in (0, 1)] for arm in ("cooldown", "short", "full")}
+    return (
+        f"**Of the five claims {said}.** The cooldown ends after {means['cooldown'][0]:.0%} of the greatest length, in the "
+        f"mean over all runs, with {means['cooldown'][1]:.2f}%;\na run with a decayed rate that is told this length has "
+        f"{means['short'][1]:.2f}%, one of the greatest length {means['full'][1]:.2f}%."
+    )
+
+
+def budgets(records):
+    """A cooldown in time for a part of the greatest length, against the run with a decayed rate that is cut there."""
+    rows = []
+    for cut in CUTS:
+        names = [f"budget of {cut:.0%}: {how}" for how in ("cooldown", f"{DECAYED[0]}, cut")]
+        ours, other = ([r.arms[name][1] for r in records] for name in names)
+        points = [a - b for a, b in zip(ours, other, strict=True)]
+        rows.append([f"{cut:.0%}", f"{fmean(ours):.2f}", f"{fmean(other):.2f}", shown(points)])
+    head = ["budget", "cooldown in time, %", "the full run, cut, %", "difference, points"]
+    return f"No claim was made about budgets:\n\n{table(head, rows)}"
 
 
 def read_development(folder):
@@ -147,7 +177,9 @@ def judge(folder, page):
     """Write the page from the runs."""
     records, found = load(folder), read_development(folder)
     counts = [f"{setup}: {len(runs)}" for setup, runs in by_setup(records).items()]
-    done = f"Seeds so far, of {SEEDS}: {'; '.join(counts)}. {weights_of(records)}" if records else "No run so far."
+    done = "No run so far."
+    if records:
+        done = f"Seeds so far, of {SEEDS}: {'; '.join(counts)}.\n{weights_of(records)}\n\n{in_words(records)}"
     arms = "".join(f"### {setup}\n\n{arms_table(runs)}\n" for setup, runs in by_setup(records).items())
     page.write_text(
         PAGE.format(
@@ -155,6 +187,7 @@ def judge(folder, page):
             min_gain=MIN_GAIN,
             claims=CLAIMS,
             verdicts=verdicts(records),
+            budgets=budgets(records) if records else "",
             arms=f"### All together\n\n{arms_table(records)}\n{arms}" if records else "No runs yet.\n",
             lengths=lengths_table(records) if records else "No runs yet.\n",
             development=", ".join(f"{run['data']}, seed {run['seed']}" for run in found),

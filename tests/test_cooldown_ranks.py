@@ -10,7 +10,7 @@ import lightning as L
 import pytest
 import torch
 from conftest import Declares, TinyModel, make_trainer, weights
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from test_distributed import finish
 
 from lightning_critperiod import (
@@ -105,6 +105,12 @@ def test_rank_0s_metric_decides(tmp_path):
 def test_asked_for_on_one_rank_it_begins_on_all(tmp_path):
     found = run(tmp_path, drive(Never()), asks_at=3)
     assert found["decision"][:2] == [4, 6]
+
+
+def test_early_stopping_on_one_rank_begins_it_on_all(tmp_path):
+    found = run(tmp_path, drive(Never()), EarlyStopping("val_loss", patience=2))
+    assert found["decision"][:2] == [5, 7]  # rank 0's metric is best in epoch 2, the other's improves on
+    assert found["decision"][2].endswith("the patience of EarlyStopping is over")
 
 
 def test_rank_0s_clock_decides_about_hours(tmp_path):
