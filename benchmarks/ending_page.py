@@ -8,6 +8,8 @@ from ending_judge import arms_table, at_cost, by_setup, lengths_table, load, sho
 from ending_rules import CONSTANT, CUTS, DECAYED, MIN_GAIN, MIN_GAINS, RATES, begins, fires, rules
 from scoring import table
 
+from lightning_critperiod import Cooldown
+
 SEEDS = 10
 
 CLAIMS = """\
@@ -84,6 +86,9 @@ greatest length; for `min_gain` the largest whose cooldown loses, in the mean, a
 the whole length (between the seven cooldowns interpolated).
 
 {choice}
+What the other values would have done on the seeds that judge (interpolated; a hint, as nothing was claimed of it):
+
+{others}
 Cut beforehand for the sake of time: runs with a decayed rate at all seven lengths, of both shapes and from both rates (the
 best of the four at half the length takes their place); 8,000 images and AdamW (`run --further`).
 """
@@ -132,29 +137,38 @@ def decayed(found):
     return {name: fmean(run["runs"][name] for run in found) for name in found[0]["runs"]}
 
 
-def gains(found):
-    """min_gain -> (mean cost, mean loss in points against the cooldown of the whole length)."""
+def trunks_of(found):
+    """Greatest length, curves and cooldowns of every development run at the rate that was chosen."""
+    trunks = [(run["epochs"], run["trunks"][str(CONSTANT)]) for run in found]
+    return [(epochs, t["curves"], {int(k): v for k, v in t["cooldowns"].items()}) for epochs, t in trunks]
+
+
+def gains(trunks):
+    """min_gain -> (mean cost, mean loss in points against the cooldown of the whole length), interpolated."""
     outcomes = {}
     for gain in MIN_GAINS:
         costs, losses = [], []
-        for run in found:
-            trunk = run["trunks"][str(CONSTANT)]
-            cooldowns = {int(k): v for k, v in trunk["cooldowns"].items()}
-            begin = begins(fires(trunk["curves"], *rules(gain)["cooldown"]), run["epochs"])
-            # The length of a cooldown that was not trained, between those that were.
-            known = sorted((start, each["epochs"]) for start, each in cooldowns.items())
-            end = next((e for start, e in known if start == begin), None) or begin + max(3, -(-begin // 5))
-            costs.append(end / run["epochs"])
-            losses.append(cooldowns[max(cooldowns)]["acc"] - at_cost(cooldowns, end))
+        for epochs, curves, cooldowns in trunks:
+            begin = begins(fires(curves, *rules(gain)["cooldown"]), epochs)
+            end = begin + Cooldown().epochs(begin)
+            costs.append(end / epochs)
+            losses.append(cooldowns[Cooldown().start(epochs)]["acc"] - at_cost(cooldowns, end))
         outcomes[gain] = fmean(costs), fmean(losses)
     return outcomes
+
+
+def others(records):
+    """Every min_gain on the seeds that judge."""
+    outcomes = gains([(r.epochs, r.found["curves"], r.cooldowns) for r in records])
+    rows = [[f"{gain}", f"{cost:.0%}", f"{-loss:+.2f}"] for gain, (cost, loss) in outcomes.items()]
+    return table(["min_gain", "cost", "against the whole length, points"], rows)
 
 
 def choose(found):
     """What the development runs choose: constant rate, (shape, rate), min_gain."""
     by_rate, by_run = constants(found), decayed(found)
     shape, rate = max(by_run, key=by_run.get).split()
-    fine = [gain for gain, (_, loss) in gains(found).items() if loss <= 0.5]
+    fine = [gain for gain, (_, loss) in gains(trunks_of(found)).items() if loss <= 0.5]
     return max(by_rate, key=by_rate.get), (shape, float(rate)), max(fine, default=min(MIN_GAINS))
 
 
@@ -168,7 +182,7 @@ def choice(found):
     ]
     rows += [
         [f"min_gain {gain}", f"{cost:.0%}", f"{-loss:+.2f} against the whole length", "yes" * (gain == MIN_GAIN)]
-        for gain, (cost, loss) in gains(found).items()
+        for gain, (cost, loss) in gains(trunks_of(found)).items()
     ]
     return table(["setting", "cost", "accuracy, points", "chosen"], rows)
 
@@ -193,5 +207,6 @@ def judge(folder, page):
             development=", ".join(f"{run['data']}, seed {run['seed']}" for run in found),
             rates=" and ".join(map(str, RATES)),
             choice=choice(found) if found else "",
+            others=others(records) if records else "No runs yet.\n",
         )
     )

@@ -39,7 +39,7 @@ def course_figure(record: Record) -> "Figure | None":
         return None
     figure, panel = _drawn(record, record.decision.course, record.decision.signal)
     values = [y for line in record.decision.course.values() for _, y in line[len(line) // 4 :]]
-    panel.set_ylim(min(0.0, *values), 1.1 * max(values))  # the first epochs would make the others a flat line
+    panel.set_ylim(1.1 * min(0.0, *values), 1.1 * max(values))  # the first epochs would make the others a flat line
     _finish(record, panel, record.decision.course)
     return figure
 
