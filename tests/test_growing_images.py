@@ -394,6 +394,19 @@ def test_a_resumed_run_has_the_sizes_and_the_weights_of_the_whole_one(tmp_path, 
     assert torch.equal(model.net[0].weight, whole.net[0].weight)
 
 
+@pytest.mark.filterwarnings("ignore:The critical period of this run began without:UserWarning")
+def test_a_run_that_began_without_the_callback_goes_on_at_the_size_of_its_epoch(tmp_path):
+    class Saves(L.Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            if trainer.current_epoch == 4:
+                trainer.save_checkpoint(tmp_path / "plain.ckpt")
+
+    fit(tmp_path, Net(), Saves())
+    model = Net()
+    fit(tmp_path, model, drive(GrowingImages([4, 8, 12], at=[0.25, 0.75])), ckpt_path=tmp_path / "plain.ckpt")
+    assert model.sizes() == {5: {8}, 6: {12}, 7: {12}}
+
+
 def test_an_observer_and_a_run_at_full_size_are_bit_identical_to_a_run_without(tmp_path):
     """From the first batch at full size on, what looked at that batch has drawn nothing and changed nothing."""
     runs = []

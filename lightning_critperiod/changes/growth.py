@@ -61,7 +61,7 @@ class Growth:
     def _is_due(self, epoch: int, growths: int, timeline: Timeline, history: Mapping[int, float]) -> bool:
         number, epochs = len(self._starts), timeline.max_epochs
         if self.at is not None:
-            return epochs is not None and epoch >= _whole(self.at[number] * epochs)
+            return epochs is not None and number < len(self.at) and epoch >= _whole(self.at[number] * epochs)
         if epochs is not None and epoch >= _whole(epochs * self._latest(number, growths)):
             return True
         if self.rule is not None:
