@@ -25,6 +25,7 @@ class SaysCosts(Callback):
     def on_fit_end(self, trainer, pl_module):
         monitor = next(c for c in trainer.callbacks if isinstance(c, CostMonitor))
         own = None if self.tracker is None else self.tracker.final_emissions_data
+        whole = 0 if own is None else monitor.costs.seconds / own.duration  # it starts while training goes on
         said = {
             "node": trainer.node_rank,
             "kwh": monitor.energy.kwh,
@@ -34,8 +35,8 @@ class SaysCosts(Callback):
             "elapsed": time.monotonic() - self.began,
             "samples": sum(epoch.samples for epoch in monitor.epochs.values()),
             "flops": sum(epoch.flops for epoch in monitor.epochs.values()),
-            "own_kwh": None if own is None else own.energy_consumed,
-            "own_co2_kg": None if own is None else own.emissions,
+            "own_kwh": None if own is None else whole * own.energy_consumed,
+            "own_co2_kg": None if own is None else whole * own.emissions,
         }
         Path(self.folder, f"costs-{trainer.global_rank}.json").write_text(json.dumps(said))
 

@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from lightning_critperiod.costs import PHASES, CostMeter, Costs, Energy
+from lightning_critperiod.costs import PHASES, CostMeter, Costs, Energy, meter
 
 SAMPLES = 33
 FLOPS = 2 * 2 * 4 * 2
@@ -170,7 +170,11 @@ def test_the_detectors_seconds_are_told_apart_wherever_it_stands(first):
 
 
 class KeepTracker(L.Callback):
+    def setup(self, trainer, pl_module, stage):
+        self.began = time.monotonic()
+
     def on_train_start(self, trainer, pl_module):
+        self.started = time.monotonic() - self.began
         self.tracker = next(c for c in trainer.callbacks if isinstance(c, CostMeter))._session.meter._tracker
 
 
@@ -179,13 +183,104 @@ def test_energy_and_co2_agree_with_codecarbons_own_total_within_one_percent():
     trainer(monitor, keep).fit(Net(train_sleep=0.01), loader(), loader())
     own = keep.tracker.final_emissions_data
     assert own.energy_consumed > 0
-    assert monitor.costs.energy_kwh == pytest.approx(own.energy_consumed, rel=0.01)
-    assert monitor.costs.co2_kg == pytest.approx(own.emissions, rel=0.01)
     assert own.country_name == "France"
-    assert monitor.costs.money == pytest.approx(own.energy_consumed * 2 + monitor.costs.seconds / 3600 * 3, rel=0.01)
+    whole = monitor.costs.seconds / own.duration  # it meters a little less than the run
+    assert monitor.costs.energy_kwh == pytest.approx(whole * own.energy_consumed, rel=0.01)
+    assert monitor.costs.co2_kg == pytest.approx(whole * own.emissions, rel=0.01)
+    money = monitor.costs.energy_kwh * 2 + monitor.costs.seconds / 3600 * 3
+    assert monitor.costs.money == pytest.approx(money, rel=0.01)
     for part in ("cpu", "gpu", "ram"):
         measured, expected = getattr(monitor.energy, f"{part}_kwh"), getattr(own, f"{part}_energy")
-        assert measured == pytest.approx(expected, rel=0.01)
+        assert measured == pytest.approx(whole * expected, rel=0.01)
+
+
+def slowly_found(monkeypatch, seconds):
+    """Let codecarbon take its time to find the hardware, as it does the first time in a process."""
+    import codecarbon
+
+    find = codecarbon.OfflineEmissionsTracker.get_detected_hardware
+
+    def find_slowly(tracker):
+        time.sleep(seconds)
+        return find(tracker)
+
+    monkeypatch.setattr(codecarbon.OfflineEmissionsTracker, "get_detected_hardware", find_slowly)
+
+
+def test_training_does_not_wait_for_the_meter_and_its_first_seconds_are_charged(monkeypatch):
+    slowly_found(monkeypatch, 1.0)
+    monitor, keep = CostMeter("FRA"), KeepTracker()
+    trainer(monitor, keep).fit(Net(train_sleep=0.15), loader(), loader())
+    assert keep.started < 1.0
+    own = keep.tracker.final_emissions_data
+    assert own.duration < monitor.costs.seconds - 1.0
+    whole = monitor.costs.seconds / own.duration
+    assert monitor.energy.kwh == pytest.approx(whole * own.energy_consumed, rel=0.01)
+    assert "average power" in monitor.obtained["start"]
+
+
+def test_a_run_that_is_over_before_the_meter_has_started_is_metered_at_its_end(monkeypatch):
+    slowly_found(monkeypatch, 1.0)
+    monitor, keep = CostMeter("FRA"), KeepTracker()
+    trainer(monitor, keep, max_epochs=1).fit(Net(), loader(), loader())
+    assert monitor.energy.kwh > 0
+    assert keep.tracker.final_emissions_data.duration >= 0.4
+    assert monitor.seconds["metering"] > 1.0
+
+
+def test_a_checkpoint_before_the_meter_has_started_keeps_the_energy_of_its_seconds(monkeypatch):
+    slowly_found(monkeypatch, 1.0)
+
+    class Saves(L.Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            self.state = next(c for c in trainer.callbacks if isinstance(c, CostMeter)).state_dict()
+
+    saves = Saves()
+    trainer(CostMeter(), saves, max_epochs=1, limit_train_batches=1).fit(Net(), loader(), loader())
+    assert saves.state["energy"]["ram_kwh"] > 0
+
+
+def test_a_meter_that_never_starts_is_one_warning_and_no_value(monkeypatch):
+    slowly_found(monkeypatch, 2.0)
+    monkeypatch.setattr(meter, "PATIENCE", 0.1)
+    monitor = CostMeter()
+    with pytest.warns(UserWarning, match="not measured .*did not find the hardware"):
+        trainer(monitor, max_epochs=1).fit(Net(), loader(), loader())
+    assert monitor.energy is None
+
+
+def test_what_a_configuration_of_codecarbon_says_of_the_machine_counts_and_is_told(monkeypatch, tmp_path):
+    def kwh_per_hour(**settings):
+        lines = [f"{name} = {value}" for name, value in settings.items()]
+        (tmp_path / ".codecarbon.config").write_text("\n".join(["[codecarbon]", *lines]))
+        monitor = CostMeter("FRA")
+        trainer(monitor, max_epochs=1).fit(Net(train_sleep=0.05), loader(), loader())
+        return monitor, monitor.energy.ram_kwh / monitor.costs.seconds * 3600
+
+    monkeypatch.chdir(tmp_path)
+    forced, power = kwh_per_hour(force_ram_power=100)
+    doubled, twice = kwh_per_hour(force_ram_power=100, pue=2)
+    assert power == pytest.approx(0.1, rel=0.05)
+    assert twice == pytest.approx(0.2, rel=0.05)
+    assert "force_ram_power = 100" in forced.obtained["settings"]
+    assert "pue = 2" in doubled.obtained["settings"]
+
+
+def test_what_a_configuration_of_codecarbon_says_of_the_place_does_not_count(monkeypatch, tmp_path):
+    def intensity():
+        monitor = CostMeter("FRA")
+        trainer(monitor, max_epochs=1).fit(Net(train_sleep=0.01), loader(), loader())
+        assert "settings" not in monitor.obtained
+        return monitor.energy.co2_kg / monitor.energy.kwh
+
+    monkeypatch.chdir(tmp_path)
+    plain = intensity()
+    lines = ["[codecarbon]", "country_iso_code = POL", "cloud_provider = aws", "cloud_region = us-east-1"]
+    lines += ["force_carbon_intensity_g_co2e_kwh = 999", "measure_power_secs = 0.01", "save_to_file = true"]
+    (tmp_path / ".codecarbon.config").write_text("\n".join(lines))
+    monkeypatch.setenv("CODECARBON_REGION", "texas")
+    assert intensity() == pytest.approx(plain)
+    assert [path.name for path in tmp_path.iterdir()] == [".codecarbon.config"]
 
 
 def test_the_grid_of_a_region_counts_where_one_is_given():
@@ -200,8 +295,9 @@ def test_the_grid_of_a_region_counts_where_one_is_given():
 def test_every_part_says_how_its_energy_was_obtained():
     monitor = CostMeter()
     trainer(monitor, max_epochs=1).fit(Net(), loader(), loader())
-    assert set(monitor.obtained) == {"cpu", "gpu", "ram"}
-    assert all("measured" in how or "estimated" in how or "no " in how for how in monitor.obtained.values())
+    hows = {part: how for part, how in monitor.obtained.items() if part != "start"}
+    assert set(hows) == {"cpu", "gpu", "ram"}
+    assert all("measured" in how or "estimated" in how or "no " in how for how in hows.values())
 
 
 def test_nothing_is_sent_written_or_printed(monkeypatch, tmp_path, capfd):
@@ -320,7 +416,7 @@ def test_a_run_that_dies_keeps_what_it_did_so_far(error, raised):
         trainer(monitor, keep).fit(Net(fail_at=(1, 3), error=error), loader(), loader())
     assert [costs.samples for costs in monitor.epochs.values()] == [33, 12]
     assert [costs.flops for costs in monitor.epochs.values()] == [33 * FLOPS, 12 * FLOPS]
-    assert monitor.energy.kwh == pytest.approx(keep.tracker.final_emissions_data.energy_consumed)
+    assert monitor.energy.kwh >= keep.tracker.final_emissions_data.energy_consumed > 0
     assert monitor._session.meter is None
 
 

@@ -1,6 +1,6 @@
 """Amounts of time, energy, CO2 and money that can be added."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TypeVar
 
 Number = TypeVar("Number", int, float)
@@ -58,6 +58,10 @@ class Energy:
     def kwh(self) -> float:
         """All three together."""
         return self.cpu_kwh + self.gpu_kwh + self.ram_kwh
+
+    def times(self, factor: float) -> "Energy":
+        """So many times as much of each."""
+        return Energy(*(factor * amount for amount in astuple(self)))
 
     def __add__(self, other: "Energy") -> "Energy":
         if not isinstance(other, Energy):

@@ -24,20 +24,13 @@ VERSION = 3
 class CostMeter(Callback):
     """Measures the time, energy, CO2, money and arithmetic of ``Trainer.fit``, by phase and by epoch.
 
-    Seconds are wall-clock time on a monotonic clock, from the callback's ``setup`` to the end of training.
-    Energy and CO2 come from codecarbon's offline tracker: the whole machine, one meter a node, summed over
-    the nodes; nothing is sent anywhere. It works with and without ``CriticalPeriodCallback``. A resumed run
-    goes on from what its checkpoint holds; what an earlier session spent after its last checkpoint, and the
-    time between sessions, are not in it. On a graphics card kernels run behind the host's back: the split
-    between training and waiting for data is the host's view.
-
-    FLOPs are those of the training steps, on all ranks together: forward, backward, what checkpointed activations
-    compute again, and the optimizer's own. Matrix products, convolutions, attention (with a mask as without one) and
-    recurrent layers count, by torch's formulas: 2 m n k for m x k by k x n. Elementwise work, operations without a
-    formula, validation and the detector do not; give an operation of your own one by
-    ``torch.utils.flop_counter.register_flop_formula``. They depend on no clock, and are measured on a few steps
-    (``costs.flops.StepFlops``). A graphics card that replays a CUDA graph, or runs products that torch.compile wrote
-    itself (``max-autotune``), shows nothing to count: then they are not measured, or too low.
+    Seconds are wall-clock time on a monotonic clock, from the callback's ``setup`` to the end of training. Energy and
+    CO2 come from codecarbon's offline tracker: the whole machine, one meter a node, summed over the nodes; nothing is
+    sent anywhere. The seconds that codecarbon takes to start, while training goes on, are charged at the average power
+    of the others (see ``EnergyMeter``). It works with and without ``CriticalPeriodCallback``. A resumed run goes on
+    from what its checkpoint holds; what an earlier session spent after its last checkpoint, and the time between
+    sessions, are not in it. On a graphics card kernels run behind the host's back: the split between training and
+    waiting for data is the host's view.
 
     Money = ``price_per_kwh`` x kWh + ``price_per_hour`` x hours; where energy could not be measured it is the second
     part alone, and None without a price per hour.
@@ -202,6 +195,7 @@ class CostMeter(Callback):
         self._session.charge("overhead")
         if self._session.meter is not None:
             self._session.meter.stop()
+        self._session.charge("metering")
         self._session.settle(trainer)
         self._session.end()
 
@@ -223,6 +217,8 @@ class CostMeter(Callback):
 
     @override
     def state_dict(self) -> dict[str, Any]:
+        if self._session.meter is not None:
+            self._session.meter.wait()  # a checkpoint would keep the seconds before it started without their energy
         return {"version": VERSION, **(self._before + self._session.so_far()).state_dict()}
 
     @override

@@ -1,112 +1,167 @@
-"""Electricity and CO2 of this machine, offline."""
+"""Electricity and CO2 of this machine, offline, by codecarbon."""
 
+import importlib
 import logging
-import tempfile
+import threading
+import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from lightning_critperiod.costs.amounts import Energy
+from lightning_critperiod.costs.tracker import Latest, offline_tracker
 from lightning_critperiod.lightning_seam import how_obtained
 
-
-class _Latest:
-    """Output handler that keeps codecarbon's last totals and writes nothing."""
-
-    def __init__(self) -> None:
-        self.data: Any = None
-
-    def out(self, total: Any, delta: Any) -> None:
-        self.data = total
-
-    def live_out(self, total: Any, delta: Any) -> None:
-        self.data = total
-
-    def task_out(self, data: Any, experiment_name: str) -> None: ...
-
-    def exit(self) -> None: ...
+PATIENCE = 10.0
+"""How long the end of a run waits for a meter that has not started yet, in s."""
+ENOUGH = 0.5
+"""Seconds for which a run that was shorter than the meter's start is metered at its end."""
+IMPORTED_LATER = ("pandas", "cpuinfo", "codecarbon.core.resource_tracker", "codecarbon.core.emissions")
+"""What codecarbon imports when it starts: here in the main thread, as a process that is forked while another thread
+imports a module can never import it."""
 
 
 class EnergyMeter:
     """Meters the whole machine from ``start`` to ``stop``. Never raises: what fails is one warning, no value.
 
+    codecarbon needs a second or two to find the hardware, the first time in a process. It does so in a thread of its
+    own, while training goes on. Those seconds are charged at the average power of the others: E = E_m t / t_m, where
+    E_m is the energy of the t_m seconds that were metered, and t the seconds since ``start``. A run that was over
+    before is metered for up to half a second at its end.
+
     Args:
         country_iso_code: ISO 3166-1 alpha-3 code, for the grid's carbon intensity.
         region: A state or province of that country, or None.
         gpu_ids: The graphics cards that count; None is all that the machine shows.
+
+    Attributes:
+        obtained: Part of the machine -> how its energy is obtained; complete after ``stop``.
+        hardware: What codecarbon found; complete after ``stop``.
     """
 
     def __init__(self, country_iso_code: str, region: str | None = None, gpu_ids: list[str] | None = None) -> None:
-        self._country_iso_code = country_iso_code
-        self._region = region
+        self._place = country_iso_code, region
         self._gpu_ids = gpu_ids
         self._tracker: Any = None
-        self._latest = _Latest()
-        self._level = logging.NOTSET
-        self._failed = False
+        self._latest = Latest()
+        self._thread: threading.Thread | None = None
+        self._level: int | None = None
+        self._problem: str | None = None
+        self._has_warned = False
+        self._began = self._metered_from = self._until = 0.0
         self.obtained: dict[str, str] = {}
         self.hardware: dict[str, Any] = {}
 
     def start(self) -> None:
-        """Probe the hardware (about 2 s the first time in a process) and begin."""
-        self._attempt(self._start)
+        """Begin; the hardware is looked for in the background."""
+        self._began = time.monotonic()
+        self._attempt_quietly(self._make)
+        if self._tracker is not None:
+            begin = threading.Thread(target=self._attempt, args=(self._begin,), name="energy meter", daemon=True)
+            self._thread = begin
+            begin.start()
 
     def read(self) -> Energy | None:
-        """Energy and emissions since ``start``; after ``stop``, until then. None: not measured."""
+        """Energy and emissions since ``start``; after ``stop``, until then.
+
+        Returns:
+            Nothing used as long as the hardware is being looked for; None: not measured.
+        """
+        if self._thread is not None and self._thread.is_alive():
+            return Energy()
         if self._tracker is not None:
-            self._attempt(self._tracker.flush)
+            self._ask(self._tracker.flush)
+        self._warn()
         data = self._latest.data
-        if data is None or self._failed:
+        if data is None or self._problem:
             return None
-        return Energy(float(data.cpu_energy), float(data.gpu_energy), float(data.ram_energy), float(data.emissions))
+        energy = Energy(float(data.cpu_energy), float(data.gpu_energy), float(data.ram_energy), float(data.emissions))
+        return energy.times(self._seconds / self._metered)
+
+    def wait(self) -> None:
+        """Until the meter has started, but not for ever."""
+        if self._thread is None:
+            return
+        self._thread.join(PATIENCE)
+        if self._thread.is_alive():
+            self._problem = f"codecarbon did not find the hardware within {PATIENCE:g} s"
+            self._tracker = None  # the thread stops it
+        self._thread = None
 
     def stop(self) -> None:
         """Read a last time and end. A second call does nothing."""
+        self.wait()
         if self._tracker is not None:
-            self._attempt(self._tracker.stop)
+            self._meter_enough()
+            self._ask(self._tracker.stop)
             self._tracker = None
+            late = self._seconds - self._metered
+            if late > self._seconds / 100:
+                self.obtained["start"] = f"the first {late:.1f} s at the average power of the rest"
+        if self._level is not None:
             logging.getLogger("codecarbon").setLevel(self._level)
+            self._level = None
+        self._warn()
 
-    def _attempt(self, step: Callable[[], object]) -> None:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                step()
-            problem = None if self._latest.data is not None else "codecarbon returned nothing"
-        except ImportError:
-            problem = "codecarbon is not installed: pip install codecarbon"
-        except Exception as error:  # whatever a meter does must not end a training
-            problem = f"{type(error).__name__}: {error}"
-        if problem and not self._failed:
-            self._failed = True
-            rank_zero_warn(f"Energy and CO2 are not measured in this run ({problem}). Training goes on.")
+    @property
+    def _seconds(self) -> float:
+        return self._until - self._began
 
-    def _start(self) -> None:
-        import codecarbon
+    @property
+    def _metered(self) -> float:
+        return self._until - self._metered_from
 
+    def _make(self) -> None:
+        importlib.import_module("codecarbon")
+        for name in IMPORTED_LATER:
+            with suppress(ImportError):  # another version may do without
+                importlib.import_module(name)
         # Importing codecarbon sets the level of its logger, so that this comes after it.
         logger = logging.getLogger("codecarbon")
         self._level = logger.level
         logger.setLevel(logging.CRITICAL)
-        self._tracker = codecarbon.OfflineEmissionsTracker(
-            country_iso_code=self._country_iso_code,
-            region=self._region,
-            gpu_ids=self._gpu_ids,
-            # The user's own .codecarbon.config is read too: its powers count, its outputs are none of this meter's.
-            output_methods=[],
-            output_dir=tempfile.gettempdir(),
-            on_csv_write="append",
-            logger_preamble="",
-            output_handlers=[self._latest],
-            emissions_endpoint=None,
-            electricitymaps_api_token="",
-            tracking_mode="machine",
-            allow_multiple_runs=True,
-            log_level="critical",
-        )
-        self._tracker.start()
-        self._tracker.flush()
-        self.hardware = dict(self._tracker.get_detected_hardware())
-        self.obtained = how_obtained(self._tracker)
+        self._tracker = offline_tracker(self._latest, *self._place, self._gpu_ids)
+
+    def _begin(self) -> None:
+        tracker = self._tracker
+        hardware = tracker.get_detected_hardware()
+        self._metered_from = time.monotonic()
+        tracker.start()
+        tracker.flush()
+        if self._latest.data is None:
+            raise RuntimeError("codecarbon returned nothing")
+        if self._tracker is None:  # nobody waits any more
+            tracker.stop()
+            return
+        self.hardware.update(hardware)
+        self.obtained.update(how_obtained(tracker))
+
+    def _meter_enough(self) -> None:
+        now = time.monotonic()
+        metered, before = now - self._metered_from, self._metered_from - self._began
+        time.sleep(max(0.0, min(before, ENOUGH) - metered))
+
+    def _ask(self, step: Callable[[], object]) -> None:
+        self._attempt_quietly(step)
+        self._until = time.monotonic()
+
+    def _attempt_quietly(self, step: Callable[[], object]) -> None:
+        with warnings.catch_warnings():  # of the whole process: not in a thread
+            warnings.simplefilter("ignore")
+            self._attempt(step)
+
+    def _attempt(self, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except ImportError as error:
+            self._problem = f"{error}: pip install codecarbon"
+        except Exception as error:  # whatever a meter does must not end a training
+            self._problem = self._problem or f"{type(error).__name__}: {error}"
+
+    def _warn(self) -> None:
+        if self._problem and not self._has_warned:
+            self._has_warned = True
+            rank_zero_warn(f"Energy and CO2 are not measured in this run ({self._problem}). Training goes on.")

@@ -55,7 +55,7 @@ class Session:
         if self._watch is None:
             return
         seconds, detecting = self._watch.lap()
-        self.ledger.charge(phase, seconds, self.epoch)
+        self.ledger.charge(phase, seconds, None if phase == "metering" else self.epoch)
         if detecting:
             self.ledger.charge("detector", detecting, self.epoch)
 

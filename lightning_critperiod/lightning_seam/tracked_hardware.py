@@ -8,6 +8,16 @@ _MEASURED = {
     "intel_power_gadget": "measured by Intel Power Gadget",
 }
 
+_OWN = (
+    "force_cpu_power",
+    "force_ram_power",
+    "force_mode_cpu_load",
+    "pue",
+    "rapl_include_dram",
+    "rapl_prefer_psys",
+)
+"""What a user's configuration of codecarbon may say of the machine."""
+
 
 def how_obtained(tracker: Any) -> dict[str, str]:
     """Part of the machine -> how its energy is obtained, from the hardware that codecarbon tracks.
@@ -16,7 +26,8 @@ def how_obtained(tracker: Any) -> dict[str, str]:
         tracker: codecarbon's, that runs.
 
     Returns:
-        One entry, which says so, where this version of codecarbon does not tell.
+        One entry more, "settings", where a user's own configuration of codecarbon says something of the machine. One
+        entry alone, which says so, where this version of codecarbon does not tell.
     """
     try:
         return _told(tracker)
@@ -27,6 +38,9 @@ def how_obtained(tracker: Any) -> dict[str, str]:
 
 def _told(tracker: Any) -> dict[str, str]:
     obtained = {"gpu": "no graphics card found"}
+    given = ", ".join(f"{name} = {tracker._external_conf[name]}" for name in _OWN if name in tracker._external_conf)
+    if given:
+        obtained["settings"] = f"codecarbon's own, by your configuration of it: {given}"
     for part in tracker._hardware:
         kind = type(part).__name__
         if kind == "GPU":
