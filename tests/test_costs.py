@@ -4,6 +4,7 @@ import pickle
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -201,7 +202,7 @@ def slowly_found(monkeypatch, seconds):
     find = codecarbon.OfflineEmissionsTracker.get_detected_hardware
 
     def find_slowly(tracker):
-        time.sleep(seconds)
+        subprocess.run(["sleep", str(seconds)], capture_output=True, check=True)
         return find(tracker)
 
     monkeypatch.setattr(codecarbon.OfflineEmissionsTracker, "get_detected_hardware", find_slowly)
@@ -219,12 +220,23 @@ def test_training_does_not_wait_for_the_meter_and_its_first_seconds_are_charged(
     assert "average power" in monitor.obtained["start"]
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_workers_that_are_forked_meanwhile_do_not_keep_the_meter_from_starting(monkeypatch):
+    """They hold the output of its programs open, for whose end it would wait until they are gone."""
+    slowly_found(monkeypatch, 1.0)
+    monitor = CostMeter("FRA")
+    data = loader(num_workers=1, persistent_workers=True)
+    trainer(monitor, max_epochs=1).fit(Net(), data, loader())
+    assert monitor.energy.kwh > 0
+    assert monitor.costs.seconds < meter.PATIENCE
+
+
 def test_a_run_that_is_over_before_the_meter_has_started_is_metered_at_its_end(monkeypatch):
     slowly_found(monkeypatch, 1.0)
     monitor, keep = CostMeter("FRA"), KeepTracker()
     trainer(monitor, keep, max_epochs=1).fit(Net(), loader(), loader())
     assert monitor.energy.kwh > 0
-    assert keep.tracker.final_emissions_data.duration >= 0.4
+    assert keep.tracker.final_emissions_data.duration >= 0.15
     assert monitor.seconds["metering"] > 1.0
 
 
@@ -240,13 +252,17 @@ def test_a_checkpoint_before_the_meter_has_started_keeps_the_energy_of_its_secon
     assert saves.state["energy"]["ram_kwh"] > 0
 
 
-def test_a_meter_that_never_starts_is_one_warning_and_no_value(monkeypatch):
+def test_a_meter_that_never_starts_is_one_warning_and_no_value(monkeypatch, capfd):
     slowly_found(monkeypatch, 2.0)
     monkeypatch.setattr(meter, "PATIENCE", 0.1)
     monitor = CostMeter()
     with pytest.warns(UserWarning, match="not measured .*did not find the hardware"):
         trainer(monitor, max_epochs=1).fit(Net(), loader(), loader())
     assert monitor.energy is None
+    for thread in threading.enumerate():
+        if thread.name == "energy meter":
+            thread.join()
+    assert "codecarbon" not in "".join(capfd.readouterr())
 
 
 def test_what_a_configuration_of_codecarbon_says_of_the_machine_counts_and_is_told(monkeypatch, tmp_path):

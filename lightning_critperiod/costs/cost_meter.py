@@ -110,6 +110,8 @@ class CostMeter(Callback):
     @property
     def spent(self) -> dict[str, float]:
         """What this training has used so far, by the names of ``Budget``; what is not measured is missing."""
+        if self._session.meter is not None:
+            self._session.meter.wait()  # a budget asks before the first batch whether energy is measured
         ledger = self._before + self._session.so_far()
         drawn = [epoch.samples for epoch in ledger.epochs.values()]
         found = {} if None in drawn else {"samples": float(sum(n for n in drawn if n is not None))}

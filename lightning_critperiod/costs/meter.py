@@ -2,12 +2,14 @@
 
 import importlib
 import logging
+import os
 import threading
 import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
 
 from lightning_utilities.core.rank_zero import rank_zero_warn
 
@@ -17,20 +19,37 @@ from lightning_critperiod.lightning_seam import how_obtained
 
 PATIENCE = 10.0
 """How long the end of a run waits for a meter that has not started yet, in s."""
-ENOUGH = 0.5
+ENOUGH = 0.2
 """Seconds for which a run that was shorter than the meter's start is metered at its end."""
 IMPORTED_LATER = ("pandas", "cpuinfo", "codecarbon.core.resource_tracker", "codecarbon.core.emissions")
 """What codecarbon imports when it starts: here in the main thread, as a process that is forked while another thread
 imports a module can never import it."""
 
 
+_STARTING: WeakSet["EnergyMeter"] = WeakSet()
+
+
+def _let_start() -> None:
+    """Before a fork: let codecarbon's own programs end.
+
+    It waits for the end of their output, which a process that is forked meanwhile, such as a worker of a DataLoader,
+    would hold open for as long as it lives.
+    """
+    for meter in list(_STARTING):
+        meter.let_start()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_let_start)
+
+
 class EnergyMeter:
     """Meters the whole machine from ``start`` to ``stop``. Never raises: what fails is one warning, no value.
 
     codecarbon needs a second or two to find the hardware, the first time in a process. It does so in a thread of its
-    own, while training goes on. Those seconds are charged at the average power of the others: E = E_m t / t_m, where
-    E_m is the energy of the t_m seconds that were metered, and t the seconds since ``start``. A run that was over
-    before is metered for up to half a second at its end.
+    own, while training goes on; only a fork of the process, as for the workers of a DataLoader, waits for it. Those
+    seconds are charged at the average power of the others: E = E_m t / t_m, where E_m is the energy of the t_m seconds
+    that were metered, and t the seconds since ``start``. A run that was over before is metered for a moment at its end.
 
     Args:
         country_iso_code: ISO 3166-1 alpha-3 code, for the grid's carbon intensity.
@@ -50,7 +69,8 @@ class EnergyMeter:
         self._thread: threading.Thread | None = None
         self._level: int | None = None
         self._problem: str | None = None
-        self._has_warned = False
+        self._has_warned = self._has_given_up = False
+        self._caller = threading.get_ident()
         self._began = self._metered_from = self._until = 0.0
         self.obtained: dict[str, str] = {}
         self.hardware: dict[str, Any] = {}
@@ -62,6 +82,7 @@ class EnergyMeter:
         if self._tracker is not None:
             begin = threading.Thread(target=self._attempt, args=(self._begin,), name="energy meter", daemon=True)
             self._thread = begin
+            _STARTING.add(self)
             begin.start()
 
     def read(self) -> Energy | None:
@@ -81,6 +102,12 @@ class EnergyMeter:
         energy = Energy(float(data.cpu_energy), float(data.gpu_energy), float(data.ram_energy), float(data.emissions))
         return energy.times(self._seconds / self._metered)
 
+    def let_start(self) -> None:
+        """Wait for the start if this is the thread that goes on meanwhile."""
+        if self._thread is not None and threading.get_ident() == self._caller:
+            self._thread.join(PATIENCE)
+            _STARTING.discard(self)
+
     def wait(self) -> None:
         """Until the meter has started, but not for ever."""
         if self._thread is None:
@@ -88,8 +115,9 @@ class EnergyMeter:
         self._thread.join(PATIENCE)
         if self._thread.is_alive():
             self._problem = f"codecarbon did not find the hardware within {PATIENCE:g} s"
-            self._tracker = None  # the thread stops it
+            self._tracker, self._has_given_up = None, True  # the thread stops it
         self._thread = None
+        _STARTING.discard(self)
 
     def stop(self) -> None:
         """Read a last time and end. A second call does nothing."""
@@ -101,9 +129,8 @@ class EnergyMeter:
             late = self._seconds - self._metered
             if late > self._seconds / 100:
                 self.obtained["start"] = f"the first {late:.1f} s at the average power of the rest"
-        if self._level is not None:
-            logging.getLogger("codecarbon").setLevel(self._level)
-            self._level = None
+        if not self._has_given_up:
+            self._give_level_back()
         self._warn()
 
     @property
@@ -133,11 +160,17 @@ class EnergyMeter:
         tracker.flush()
         if self._latest.data is None:
             raise RuntimeError("codecarbon returned nothing")
-        if self._tracker is None:  # nobody waits any more
+        if self._has_given_up:
             tracker.stop()
+            self._give_level_back()
             return
         self.hardware.update(hardware)
         self.obtained.update(how_obtained(tracker))
+
+    def _give_level_back(self) -> None:
+        if self._level is not None:
+            logging.getLogger("codecarbon").setLevel(self._level)
+            self._level = None
 
     def _meter_enough(self) -> None:
         now = time.monotonic()
