@@ -15,7 +15,7 @@ import lightning as L
 import torch
 from torchvision.transforms import InterpolationMode, v2
 
-from lightning_critperiod import CostMonitor
+from lightning_critperiod import CostMonitor, RunRecorder
 from lightning_critperiod.datamodules import CIFAR10, Digits, FashionMNIST
 from lightning_critperiod.datamodules.views import Views
 from lightning_critperiod.models import CifarResNet, ImageClassifier
@@ -73,7 +73,7 @@ def share(case, folder, workers, image_by_image, epochs):
         trainer = L.Trainer(
             accelerator="cpu",
             max_epochs=epochs,
-            callbacks=[monitor],
+            callbacks=[monitor, RunRecorder(write=False, show=False)],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
