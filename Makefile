@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all test-versions test-loggers results lint clean
+.PHONY: run test test-all test-versions test-loggers results docs lint clean
 
 run: .venv/installed
 	$(BIN)/critperiod fit --config configs/digits.yaml
@@ -36,6 +36,10 @@ results: .venv/installed
 	$(BIN)/python benchmarks/growing.py judge
 	$(BIN)/python benchmarks/ending.py judge
 	$(BIN)/python benchmarks/readme.py
+
+docs: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
