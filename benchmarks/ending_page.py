@@ -16,7 +16,7 @@ CLAIMS = """\
 1. At least a point over EarlyStopping at no more cost. Every variant of it that costs as much as ours or more is
    compared with ours; one that costs less, with a cooldown that ends at the same cost (interpolated over log(cost)
    between the cooldowns of the seed; not below the shortest). Held if all of them are at least a point lower by their
-   whole interval; refuted if one is not.
+   whole interval; refuted if the upper end for one of them is below a point.
 2. Within 0.5 points of `short` by the whole interval, although it does not know the length: the lower end of ours minus
    `short` is above -0.5; refuted if the upper end is below.
 3. Not below ReduceLROnPlateau at the same or less cost, with averaging and without: the lower end of the difference is
@@ -62,7 +62,8 @@ is that on 4,000 test images (digits 360), which nothing else sees. One set of s
 - Budgets of a part of the greatest length: a cooldown in time, against `full`, cut there.
 
 Cost is the number of epochs as a part of the greatest number. Differences are paired by set-up and seed, ours minus the
-other, with a 95% t-interval over all pairs.
+other, with a 95% t-interval over all pairs. It takes the set-ups, which are few, for exchangeable; those with few images
+have their seeds first.
 
 ## Claims
 
@@ -102,7 +103,7 @@ def in_words(records):
     said = "; ".join(f"{verdict}: {', '.join(numbers) or 'none'}" for verdict, numbers in found.items())
     means = {arm: [fmean(r.arms[arm][i] for r in records) for i in (0, 1)] for arm in ("cooldown", "short", "full")}
     return (
-        f"**Of the five claims {said}.** The cooldown ends after {means['cooldown'][0]:.0%} of the greatest length, in the "
+        f"**Of the five claims {said}.**\nThe cooldown ends after {means['cooldown'][0]:.0%} of the greatest length, in the "
         f"mean over all runs, with {means['cooldown'][1]:.2f}%;\na run with a decayed rate that is told this length has "
         f"{means['short'][1]:.2f}%, one of the greatest length {means['full'][1]:.2f}%."
     )

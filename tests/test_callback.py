@@ -279,7 +279,9 @@ def test_a_callback_that_is_kept_in_a_model_made_its_second_and_shorter_fit_an_e
     callback = CriticalPeriodCallback(rule=AtEpoch(3), recipe=Recipe(after=HALF))
     fit(trainer_for, fresh(), TinyData(), callback, max_epochs=5)
     model = fresh()
-    with pytest.warns(UserWarning, match=r"kept from an earlier fit, .* AtEpoch\(epoch=3\) is past the end: max_epochs=3"):
+    with pytest.warns(
+        UserWarning, match=r"kept from an earlier fit, .* AtEpoch\(epoch=3\) is past the end: max_epochs=3"
+    ):
         fit(trainer_for, model, TinyData(), callback, max_epochs=3)
     assert counts(model) == {0: 33, 1: 33, 2: 33}
 

@@ -72,7 +72,9 @@ class Watch:
             except ValueError as error:
                 if not again:
                     raise
-                rank_zero_warn(f"The callback is kept from an earlier fit, and its rule does not suit this one: {error}")
+                rank_zero_warn(
+                    f"The callback is kept from an earlier fit, and its rule does not suit this one: {error}"
+                )
             self._say_what_cannot_happen(max_epochs)
 
     def _say_what_cannot_happen(self, max_epochs: int | None) -> None:
