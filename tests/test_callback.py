@@ -24,7 +24,7 @@ from lightning_critperiod import (
     Volume,
 )
 from lightning_critperiod.rules import Rule
-from lightning_critperiod.signals import Signal
+from lightning_critperiod.signals import GradientConfusion, Signal
 
 HALF = Volume(pruning_ratio=0.5)
 
@@ -403,6 +403,31 @@ def test_a_model_without_kernels_is_refused(trainer_for):
 
     with pytest.raises(ValueError, match="LayerRotation needs a trainable parameter of two or more dimensions"):
         fit(trainer_for, Flat(), TinyData(), CriticalPeriodCallback(recipe=Recipe()))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        CriticalPeriodCallback,
+        lambda: CriticalPeriodCallback(GradientConfusion(), observe_only=True),
+        lambda: CriticalPeriodCallback(rule=AtEpoch(2), recipe=Recipe(after=HALF)),
+    ],
+    ids=["observes", "observes gradients", "does not go by the signal"],
+)
+def test_a_model_without_kernels_was_refused_though_nothing_goes_by_its_signal(trainer_for, make):
+    class Flat(TinyModel):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.LayerNorm(4)
+
+    plain, ours, callback = Flat(), Flat(), make()
+    fit(trainer_for, plain, TinyData(), max_epochs=2)
+    with pytest.warns(UserWarning, match="is not measured in this run: .* needs a trainable parameter") as said:
+        fit(trainer_for, ours, TinyData(), callback, max_epochs=4)
+    assert len([one for one in said if "measured" in str(one.message)]) == 1
+    assert callback.history == {}
+    assert counts(ours) == ({0: 33, 1: 33, 2: 33, 3: 33} if callback.observe_only else {0: 33, 1: 33, 2: 16, 3: 33})
+    assert [ours.samples[epoch] for epoch in (0, 1)] == list(plain.samples.values())
 
 
 def test_a_metric_that_training_logs_by_step_and_by_epoch_is_the_epochs_mean_though_validation_comes_between(

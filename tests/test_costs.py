@@ -474,6 +474,29 @@ def test_a_metric_that_is_not_finite_has_no_value():
     assert monitor.validation_metrics == {"val_loss": None}
 
 
+class WithoutRate(torch.optim.SGD):
+    """Chooses its own rate, as Adafactor does: ``lr`` is None."""
+
+    def __init__(self, parameters):
+        super().__init__(parameters, lr=0.1)
+        self.param_groups[0]["lr"] = None
+
+    def step(self, closure=None):
+        return closure()
+
+
+@pytest.mark.parametrize("optimizer", [None, WithoutRate], ids=["no optimizer", "no rate"])
+@pytest.mark.filterwarnings("ignore:`LightningModule.configure_optimizers` returned `None`")
+def test_a_run_without_a_learning_rate_ended_at_its_first_batch(optimizer):
+    class Own(Net):
+        def configure_optimizers(self):
+            return None if optimizer is None else optimizer(self.parameters())
+
+    monitor = CostMeter()
+    trainer(monitor, max_epochs=1).fit(Own(), loader(), loader())
+    assert [costs.learning_rate for costs in monitor.epochs.values()] == [None]
+
+
 def test_the_learning_rate_is_that_of_the_epochs_last_step():
     class Stepwise(Net):
         def configure_optimizers(self):

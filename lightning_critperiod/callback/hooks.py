@@ -155,7 +155,7 @@ class CriticalPeriodCallback(RunState):
             self._max_epochs = epochs_in_steps(trainer)
             self._watch.check_run(self._max_epochs, acts=not self.observe_only)
         self.detector.max_epochs = self._max_epochs
-        self._watch.start(trainer, pl_module)
+        self._watch.start(trainer, pl_module, acts=not self.observe_only)
         finished = finished_epochs(trainer)
         if self.volumes and self._watch.measured < finished - 1:
             # From a checkpoint of an epoch's last batch: Lightning does not call the end of that epoch any more.

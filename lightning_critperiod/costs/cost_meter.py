@@ -153,8 +153,9 @@ class CostMeter(Callback):
         # A run that continues in mid-epoch gets no on_train_epoch_start.
         epoch = self._session.enter(finished_epochs(trainer), "data_wait")
         self._said = self.samples_of(batch)  # now, because a step may empty its batch
-        if trainer.optimizers:
-            epoch.learning_rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+        if groups and groups[0].get("lr") is not None:  # Adafactor may have none of its own
+            epoch.learning_rate = float(groups[0]["lr"])
 
     def samples_of(self, batch: Any) -> int | None:
         """Samples of a batch, for you to override where they are not counted.

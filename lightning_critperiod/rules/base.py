@@ -35,6 +35,11 @@ class Rule(ABC):
         return False
 
     @property
+    def reads_signal(self) -> bool:
+        """Whether it goes by the signal; one that does not can drive a run in which nothing can be measured."""
+        return True
+
+    @property
     def least_epochs(self) -> int:
         """Finished epochs without which the rule can't fire, so that a shorter run is told so when it starts."""
         return 0

@@ -28,6 +28,7 @@ class AtEpoch(Rule):
 
     epoch: int
     open_ended = True
+    reads_signal = False
 
     def __post_init__(self) -> None:
         require_int("epoch", self.epoch, low=0)
@@ -65,6 +66,7 @@ class Never(Rule):
     """
 
     open_ended = True
+    reads_signal = False
 
     def __call__(self, history: History, max_epochs: int | None) -> bool:
         """Whether the critical period is over."""

@@ -49,6 +49,11 @@ class Patient(Rule):
         """Whether the other rule can judge a run without a last epoch."""
         return self.rule.open_ended
 
+    @property
+    def reads_signal(self) -> bool:
+        """Whether the other rule goes by the signal."""
+        return self.rule.reads_signal
+
     def __call__(self, history: History, max_epochs: int | None) -> bool:
         """Whether the critical period is over."""
         ends = range(last_epoch(history), last_epoch(history) - self.epochs, -1)

@@ -72,8 +72,9 @@ class LayerRotation(Signal):
     Source: Carbonnelle & De Vleeschouwer, arXiv 1806.01603 (2018); as a predictor of the critical period
     Fukase et al., arXiv 2506.15954 (2025).
 
-    Before training a ValueError refuses a model in which no trainable layer has an angle, and a checkpoint
-    that holds none of the model's layers. The value is NaN once no layer has an angle any more.
+    Before training a ValueError refuses a model in which no trainable layer has an angle, and a checkpoint that holds
+    none of the model's layers; where no decision goes by it, it is a warning, and nothing is measured. The value is NaN
+    once no layer has an angle any more.
 
     Args:
         half_precision: Keep the initial weights in bfloat16 where they have more bits: half the memory, half of

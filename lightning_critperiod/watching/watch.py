@@ -45,6 +45,7 @@ class Watch:
         self.seconds = 0.0
         self.safely = Safely()
         self._why_not = ""
+        self._silent: list[Signal] = []  # that can't be measured in this run
         for part in (self.signal, self.guard):
             if part is not None:
                 part.reset()
@@ -85,11 +86,25 @@ class Watch:
                 f"and one more to act on; max_epochs is {max_epochs}."
             )
 
-    def start(self, trainer: Any, pl_module: Any) -> None:
-        """Training starts: here a signal may refuse it."""
+    def start(self, trainer: Any, pl_module: Any, acts: bool) -> None:
+        """Training starts: here a signal may refuse it, if the run depends on it; else it is not measured.
+
+        Args:
+            trainer: Of the run.
+            pl_module: That is trained.
+            acts: Whether the decision changes the run.
+        """
+        self._silent = []
         with self.timed():
             for signal in self._signals:
-                signal.on_train_start(trainer, pl_module)
+                depends = acts and (signal is not self.signal or self.rule.reads_signal)
+                try:
+                    signal.on_train_start(trainer, pl_module)
+                except Exception as error:
+                    if depends:
+                        raise
+                    rank_zero_warn(f"{signal.name} is not measured in this run: {error}")
+                    self._silent.append(signal)
 
     def call(self, hook: str, *arguments: Any) -> None:
         """Call a hook of the signals.
@@ -169,12 +184,13 @@ class Watch:
 
     @property
     def _signals(self) -> list[Signal]:
-        return [self.signal, *([] if self.guard is None else [self.guard.signal])]
+        signals = [self.signal, *([] if self.guard is None else [self.guard.signal])]
+        return [signal for signal in signals if signal not in self._silent]
 
     def _value_of(self, signal: Signal, trainer: Any, pl_module: Any) -> float | None:
         value = None
         with self.safely(f"measuring {signal.name}"):
-            value = signal.measure(trainer, pl_module)
+            value = signal.measure(trainer, pl_module) if signal in self._signals else None
         # Rank 0's value counts: metrics that are not synchronised differ between ranks, decisions must not.
         value = trainer.strategy.broadcast(None if value is None else float(value))
         return None if value is None else float(value)
