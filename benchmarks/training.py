@@ -101,7 +101,7 @@ def saving(samples, epochs):
         during = statistics.median(clock.seconds[1 : epochs // 2])
         after = statistics.median(clock.seconds[epochs // 2 :])
         realised, ideal = 1 - after / during, 1 - 1 / 3
-        kind = "no workers" if not workers else "persistent worker" if persistent else "worker anew each epoch"
+        kind = "no workers" if not workers else "persistent worker" if persistent else "worker restarted each epoch"
         print(f"{kind}: {during:.2f} s -> {after:.2f} s an epoch; realised / ideal saving {realised / ideal:.3f}")
 
 

@@ -121,7 +121,7 @@ def test_every_file_that_a_page_names_is_there(page):
 
 
 def test_the_rooms_that_contributing_names_are_those_that_are_there():
-    text = (ROOT / "CONTRIBUTING.md").read_text().split("## Rooms")[1]
+    text = (ROOT / "CONTRIBUTING.md").read_text().split("## Packages")[1]
     named = set(re.findall(r"^\| `(\w+(?:\.py|/))`", text, re.MULTILINE))
     package = ROOT / "lightning_critperiod"
     there = {f"{path.name}/" for path in package.iterdir() if (path / "__init__.py").is_file()}
