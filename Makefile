@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all test-versions test-loggers results docs lint clean
+.PHONY: run test test-all test-versions test-loggers test-wheel results docs lint clean
 
 run: .venv/installed
 	$(BIN)/critperiod fit --config configs/digits.yaml
@@ -25,6 +25,11 @@ test-versions:
 test-loggers: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --editable ".[loggers]"
 	$(BIN)/python -m pytest -q tests/test_loggers.py
+
+# The wheel and the source distribution, installed outside the repository.
+test-wheel: .venv/installed-dev
+	$(BIN)/python -m pip install --quiet hatchling editables
+	$(BIN)/python -m pytest -q tests/test_wheel.py
 
 # Tables and figures from the runs in results/; trains nothing.
 results: .venv/installed

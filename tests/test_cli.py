@@ -66,7 +66,7 @@ BAD = {
     "augmentation_multiplier must be a number above 0, got nan": ["--data.augmentation_multiplier=.nan"],
     "price_per_kwh must be a number from 0, got -1.0": ["--costs.price_per_kwh=-1"],
     "got 'QQQ'": ["--costs.country_iso_code=QQQ"],
-    "Option 'windo' is not accepted": ["--critical_period.rule.windo=3"],
+    "'windo' is not ": ["--critical_period.rule.windo=3"],
     "lr_policy": ["--critical_period.lr_policy=keep"],
     "AtEpoch(epoch=9) is past the end: max_epochs=3": [
         "--critical_period.rule=AtEpoch",

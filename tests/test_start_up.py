@@ -137,3 +137,49 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
 def test_the_package_knows_its_version_and_its_names():
     assert lightning_critperiod.__version__ == version("lightning-critperiod")
     assert {"__version__", *lightning_critperiod.__all__} <= set(dir(lightning_critperiod))
+
+
+FITTED = """
+import sys, warnings
+import lightning as L
+from lightning.pytorch.demos.boring_classes import BoringDataModule, BoringModel
+
+missing, costs = sys.argv[1].split(","), sys.argv[2] == "costs"
+for name in [module for module in sys.modules if module.partition(".")[0] in missing]:
+    del sys.modules[name]  # Lightning itself imports some of these where they are installed
+sys.modules.update(dict.fromkeys(missing))
+from lightning_critperiod import CostMonitor, CriticalPeriodCallback, Recipe
+
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    callbacks = [CriticalPeriodCallback(recipe=Recipe()), *([CostMonitor()] if costs else [])]
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = L.Trainer(callbacks=callbacks, accelerator="cpu", max_epochs=7, limit_train_batches=2, **quiet)
+    trainer.fit(BoringModel(), BoringDataModule())
+print(repr([str(warning.message) for warning in said if "install" in str(warning.message)]))
+"""
+
+
+def fitted(folder, *arguments):
+    """What a training says of packages that are not installed."""
+    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    command, environment = [sys.executable, "-c", FITTED, *arguments], {**os.environ, "PYTHONPATH": paths}
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    return ast.literal_eval(run.stdout.splitlines()[-1])
+
+
+def test_the_callback_trains_where_none_of_the_packages_of_report_and_costs_is_installed(tmp_path):
+    assert fitted(tmp_path, "codecarbon,jsonargparse,matplotlib,rich,sklearn,scipy,yaml", "none") == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_package_that_is_missing_for_the_report_is_one_line_each_that_says_what_to_install(tmp_path):
+    said = fitted(tmp_path, "codecarbon,matplotlib,rich", "costs")
+    assert [
+        sorted(word for word in ("codecarbon", "matplotlib", "rich") if f"pip install {word}" in line) for line in said
+    ] == [
+        ["codecarbon"],
+        ["matplotlib"],
+        ["rich"],
+    ]
+    assert [file.name for file in tmp_path.iterdir()] == ["report.json"]

@@ -1,8 +1,10 @@
-"""The wheel, installed into an empty folder and used outside the repository."""
+"""The wheel, installed into an empty folder and used outside the repository, and the source distribution."""
 
+import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,32 @@ print(*(arm.name for arm in options.arms), options.config[0])
     *arms, config = run(installed, tmp_path, "-c", program).stdout.split()
     assert len(arms) == 15
     assert Path(config).is_relative_to(installed)
+
+
+FIRST_REPORT = """
+import lightning as L
+from lightning.pytorch.demos.boring_classes import BoringDataModule, BoringModel
+from lightning_critperiod import CostMonitor, CriticalPeriodCallback
+
+model, datamodule = BoringModel(), BoringDataModule()
+trainer = L.Trainer(max_epochs=2, limit_train_batches=2, callbacks=[CriticalPeriodCallback(), CostMonitor()])
+trainer.fit(model, datamodule=datamodule)
+"""
+
+
+def test_the_lines_of_the_readme_leave_a_report_outside_the_repository(installed, tmp_path):
+    done = run(installed, tmp_path, "-c", FIRST_REPORT)
+    assert done.returncode == 0, done.stderr
+    (report,) = tmp_path.rglob("report.json")
+    assert json.loads(report.read_text())["run"]["epochs_done"] == 2
+    assert {"report.html", "report.md"} <= {file.name for file in report.parent.iterdir()}
+
+
+def test_the_source_distribution_has_what_builds_and_tests_it_and_no_results(tmp_path):
+    build = f"import hatchling.build; print(hatchling.build.build_sdist({str(tmp_path)!r}))"
+    subprocess.run([sys.executable, "-c", build], cwd=ROOT, check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as files:
+        tops = {name.split("/")[1] for name in files.getnames()}
+    assert {"lightning_critperiod", "tests", "configs", "examples", "pyproject.toml", "README.md", "LICENSE"} <= tops
+    assert not tops & {"results", ".ci", "shared"}

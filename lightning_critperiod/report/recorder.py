@@ -163,6 +163,9 @@ def _no_loss(problem: str, consequence: str) -> Generator[None]:
     """A report that cannot be drawn or written must not cost the model that was trained."""
     try:
         yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        rank_zero_warn(f"{problem} ({package} is not installed: pip install {package}). {consequence}")
     except Exception as error:
         said = next(iter(str(error).splitlines()), "")
         rank_zero_warn(f"{problem} ({type(error).__name__}: {said}). {consequence}")
