@@ -35,6 +35,8 @@ test-wheel: .venv/installed-dev
 results: .venv/installed
 	$(BIN)/python benchmarks/results.py
 	$(BIN)/python benchmarks/late_enough.py judge
+	$(BIN)/python benchmarks/safe_default.py judge
+	$(BIN)/python benchmarks/guard.py judge
 	$(BIN)/python benchmarks/coverage.py judge
 	$(BIN)/python benchmarks/scale.py judge
 	$(BIN)/python benchmarks/worthwhile.py

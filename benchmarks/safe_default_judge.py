@@ -41,6 +41,8 @@ def verdict(found):
 
 def cell(values):
     mean, half = interval(values)
+    if len(values) < 2:
+        return f"{mean:+.2f}"
     return f"{mean:+.2f} [{mean - half:+.2f}, {mean + half:+.2f}]"
 
 
@@ -115,8 +117,8 @@ def page(results, earlier):
             "# What one line costs",
             "Made by `python benchmarks/safe_default.py judge` from the records in `results/safe_default`; do not edit.\n"
             "Claim, margin and candidates were written down before the runs, at the head of that file.",
-            f"ResNet-8, {EPOCHS} epochs, {len(seeds[1])} seeds at k = 1, {len(seeds[3])} at k = 3. Test accuracy in points with the line less without it, paired by "
-            "set-up and seed, 95% t-interval.",
+            f"ResNet-8, {EPOCHS} epochs, {len(seeds[1])} of {SEEDS} seeds at k = 1, {len(seeds[3])} at k = 3. Test accuracy in "
+            "points with the line less without\nit, paired by set-up and seed, 95% t-interval.",
             f"**{answer(verdicts, {k: len(found) for k, found in seeds.items()})}**",
             same_words(records, results),
             table(head, rows),
