@@ -5,8 +5,9 @@ import sys
 import time
 from pathlib import Path
 
-from conftest import TinyData, TinyModel, make_trainer
+from conftest import Numbered, TinyData, TinyModel, make_trainer
 from lightning.pytorch.callbacks import Callback
+from torch.utils.data import DataLoader
 
 from lightning_critperiod import CostMonitor
 
@@ -46,3 +47,11 @@ if __name__ == "__main__":
     monitor = CostMonitor(price_per_kwh=2.0, price_per_hour=3.0)
     trainer = make_trainer(folder, [monitor, SaysCosts(folder)], strategy="ddp", max_epochs=2, **arguments)
     trainer.fit(TinyModel(), TinyData(n=34))
+
+    # Batches of other sizes on every rank, from a batch sampler of the user's.
+    batches = [[[0, 1], [2]], [[0, 1, 2], [3, 4]]][trainer.global_rank]
+    monitor = CostMonitor()
+    uneven = make_trainer(folder, [monitor], strategy="ddp", max_epochs=2, use_distributed_sampler=False, **arguments)
+    uneven.fit(TinyModel(), DataLoader(Numbered(5), batch_sampler=batches))
+    drawn = [epoch.samples for epoch in monitor.epochs.values()]
+    Path(folder, f"uneven-{uneven.global_rank}.json").write_text(json.dumps(drawn))

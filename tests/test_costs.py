@@ -589,6 +589,8 @@ def test_energy_is_metered_once_a_node_and_seconds_are_those_of_one_clock(tmp_pa
         assert rank["flops"] == 2 * 34 * 2 * (2 * (4 * 8 + 8 * 2) + 8 * 2)  # two layers, and between them the input's
         assert 0 < rank["seconds"] <= rank["elapsed"]  # added over ranks it would be more than passed
         assert rank["money"] == pytest.approx(2 * rank["kwh"] + 3 * rank["seconds"] / 3600)
+    for rank in range(nodes * ranks):  # batches of other sizes on every rank
+        assert json.loads((tmp_path / f"uneven-{rank}.json").read_text()) == [8, 8]
 
 
 def test_what_comes_before_the_first_epoch_is_start_up_and_the_meters_own_start_is_apart():
