@@ -135,7 +135,7 @@ Made by `python benchmarks/growing.py judge` from the runs in `results/growing/`
 A shorter run of the same arithmetic is what a cheaper run has to beat. Real fits with `CriticalPeriodCallback` and
 `GrowingImages`; the network is tested on images of full size.
 
-- Data: {images:,} training images for Fashion-MNIST and CIFAR-10, drawn anew for each seed; {validation} validation images, which
+- Data: {images:,} training images for Fashion-MNIST and CIFAR-10, drawn again for each seed; {validation} validation images, which
   only the rule reads; the first {test:,} test images. The datamodules' own augmentation. ResNet-8. The script also runs ResNet-20,
   and CIFAR-100 with 10,000 images.
 - Training: {passes} passes in batches of {batch}, SGD with Nesterov momentum 0.9 and weight decay 5e-4, one pass of warm-up to {peak},

@@ -1,4 +1,4 @@
-"""Makes the tables and figures of every study in results/, and those of docs/oracle.md, anew; trains nothing: benchmarks/results.py"""
+"""Makes the tables and figures of all studies in results/ and of docs/oracle.md again; trains nothing: benchmarks/results.py"""
 
 import re
 from pathlib import Path

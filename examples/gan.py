@@ -90,7 +90,7 @@ def main() -> None:
     callback = CriticalPeriodCallback(
         signal=MonitoredMetric("val_distance"),
         rule=Plateau(patience=5, min_delta=0.02, mode="min"),
-        # The whole data in every epoch: what gets cheaper is the step. The last quarter has the dear steps again.
+        # The whole data in every epoch: what gets cheaper is the step. The last quarter has the expensive steps again.
         recipe=Recipe(after=Volume(), annealing_fraction=0.25, changes=[Phased("critic_steps", after=1)]),
     )
     trainer = L.Trainer(

@@ -5,21 +5,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
-def lazily(package: str, rooms: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
+def lazily(package: str, modules: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
     """The ``__getattr__`` of a package.
 
     Args:
         package: Its name.
-        rooms: Module below the package -> names that come from it.
+        modules: Module below the package -> names that come from it.
 
     Returns:
         A function that imports the module of a name and answers what the name stands for.
     """
-    room_of = {name: room for room, names in rooms.items() for name in names}
+    module_of = {name: module for module, names in modules.items() for name in names}
 
     def get(name: str) -> Any:
-        if name not in room_of:
+        if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f"{package}.{room_of[name]}"), name)
+        return getattr(importlib.import_module(f"{package}.{module_of[name]}"), name)
 
     return get

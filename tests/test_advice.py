@@ -98,7 +98,7 @@ def test_a_run_that_waits_for_its_data_is_told_how_long_and_what_helps(advised):
 
 
 @pytest.mark.parametrize(("persistent", "said"), [(False, True), (True, False)])
-def test_workers_that_start_anew_are_told_only_where_they_do(persistent, said):
+def test_workers_that_start_again_are_told_only_where_they_do(persistent, said):
     loader = {"num_workers": 2, "persistent_workers": persistent, "pin_memory": False}
     (one,) = advice(record(run={"loader": loader}, measured={"seconds_by_phase": {"data_wait": 9.0}}, epochs=[]))
     assert "more than num_workers=2" in one.text

@@ -184,7 +184,7 @@ def steps_of(found):
     return [rate for rates, steps in found["comparison"]["rates"] for rate in rates * steps]
 
 
-def test_the_fifteen_opponents_and_ours_in_three_forms_are_shipped_and_run(everything):
+def test_the_fifteen_baselines_and_ours_in_three_forms_are_shipped_and_run(everything):
     assert set(shipped()) == {*ALL.split(","), *ON_REQUEST}
     assert len(shipped()) == 18
     for name in shipped():
@@ -610,7 +610,7 @@ def test_where_steps_differ_arms_are_compared_by_their_flops(budgets):
     assert {summary.cost(row) for row in summary.rows} == {row.flops for row in summary.rows}
 
 
-def test_tables_are_made_anew_with_the_budgets_that_the_arms_had(budgets, tmp_path):
+def test_tables_are_made_again_with_the_budgets_that_the_arms_had(budgets, tmp_path):
     copy = Path(shutil.copytree(budgets, tmp_path / "blobs"))
     before = (copy / "table.md").read_text()
     redraw(copy)

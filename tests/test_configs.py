@@ -151,7 +151,7 @@ def test_every_config_is_found_by_its_name_in_any_folder(tmp_path, monkeypatch):
         assert find_config(name).read_text() == (CONFIGS / f"{name}.yaml").read_text()
 
 
-def test_a_file_of_ones_own_goes_before_a_shipped_config_of_its_name(tmp_path, monkeypatch):
+def test_a_users_own_file_goes_before_a_shipped_config_of_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("digits").write_text("trainer: {max_epochs: 1}\n")
     assert find_config("digits") == Path("digits")

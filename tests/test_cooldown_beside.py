@@ -250,7 +250,7 @@ def test_early_stopping_at_a_value_that_is_not_finite_ends_the_run_at_once(tmp_p
         fit(tmp_path, drive(Never()), stopping(), model=Diverges())
 
 
-def test_a_callback_whose_run_early_stopping_asked_to_end_begins_the_next_run_anew(tmp_path):
+def test_a_callback_whose_run_early_stopping_asked_to_end_begins_the_next_run_as_usual(tmp_path):
     callback = drive(Never())
     fit(tmp_path, callback, stopping(), model=Worsens(), max_epochs=6, min_epochs=6)
     assert callback.cooldown_epoch == 3  # in time for the end
@@ -289,7 +289,7 @@ class Scripted(Steps):
         self.log("score", float(min(max(self.current_epoch, 12), 20)), batch_size=1)
 
 
-def test_once_undone_it_begins_again_when_the_rule_fires_anew(tmp_path):
+def test_once_undone_it_begins_again_when_the_rule_fires_again(tmp_path):
     def callback():
         recipe = Recipe(after=FULL, cooldown=Cooldown(min_epochs=1))
         return CriticalPeriodCallback(MonitoredMetric("score"), Plateau(patience=2, mode="max"), recipe)

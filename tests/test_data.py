@@ -95,7 +95,7 @@ def test_the_first_pass_keeps_the_order_of_the_users_sampler_and_further_passes_
     assert all(sorted(p.tolist()) == list(range(50)) for p in passes)
 
 
-def test_the_kept_subset_is_drawn_anew_every_epoch_and_again_the_same_for_the_same_epoch():
+def test_the_kept_subset_is_another_one_every_epoch_and_the_same_for_the_same_epoch():
     first, second = (list(sampler(100, r=0.5, epoch=e)) for e in (0, 1))
     assert set(first) != set(second)
     assert first == list(sampler(100, r=0.5, epoch=0))

@@ -1,4 +1,4 @@
-"""The datamodules: the three sets apart, augmentation anew for every view, and the declared volume."""
+"""The datamodules: the three sets apart, a new augmentation for every view, and the declared volume."""
 
 import shutil
 import struct

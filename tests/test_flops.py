@@ -286,7 +286,7 @@ def test_a_compiled_module_is_counted_and_compiled_once(tmp_path, backend):
     if torch.torch_version.TorchVersion(torch.__version__) >= (
         2,
         13,
-    ):  # older ones compile anew
+    ):  # older ones compile again
         assert len(compiled) == 1
 
 

@@ -126,7 +126,7 @@ def test_several_values_in_an_epoch_are_no_going_back(tmp_path):
 
 
 class LogsByStep(TinyModel):
-    """A step of one's own: Lightning then logs no epoch."""
+    """A user's own step: Lightning then logs no epoch."""
 
     def on_validation_epoch_end(self):
         self.log("own", float(self.current_epoch), on_epoch=True)

@@ -78,7 +78,7 @@ def test_a_mode_without_a_name_is_for_what_is_not_known(said, tmp_path):
 def test_beside_known_metrics_an_unknown_one_is_left_out_with_a_note(said, tmp_path):
     leave(tmp_path, "val_loss", "val_wobble")
     out = said()
-    assert "Left out, as nothing says whether lower or higher is better: val_wobble." in out
+    assert "Left out, because nothing says whether lower or higher is better: val_wobble." in out
     assert "val wobble" not in out
 
 

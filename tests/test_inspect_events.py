@@ -75,7 +75,7 @@ def test_no_value_is_read_into_another_epoch(tmp_path, log_every, accumulate):
     assert logs.epochs == EPOCHS
 
 
-def test_a_step_of_ones_own_is_the_epoch(tmp_path):
+def test_a_users_own_step_is_the_epoch(tmp_path):
     """``self.log("step", self.current_epoch)`` is a known trick for curves over epochs."""
 
     class Trick(TinyModel):

@@ -71,7 +71,7 @@ def test_a_run_that_should_have_gone_on_is_told_so(tmp_path, capsys):
     csv(tmp_path, "epoch,val_loss", [f"{epoch},{-(epoch**2)}" for epoch in range(50)])
     inspect([str(tmp_path)])
     assert (
-        "Going on was worth it to the end, as far as the noise lets one tell, by: val_loss." in capsys.readouterr().out
+        "As far as the noise allows to tell, going on was worth it to the end, by: val_loss." in capsys.readouterr().out
     )
 
 

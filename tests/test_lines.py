@@ -113,7 +113,7 @@ def test_a_run_records_what_its_rule_compared_with_when_it_fired(trainer_for, tm
     assert json.loads(report.read_text())["decision"]["lines"] == {"half": [[0.0, 0.5], [2.0, 0.5]]}
 
 
-def test_a_rule_of_ones_own_that_says_nan_or_numpy_numbers_costs_no_report(trainer_for, tmp_path):
+def test_a_users_own_rule_that_says_nan_or_numpy_numbers_costs_no_report(trainer_for, tmp_path):
     class Odd(Rule):
         def __call__(self, history, max_epochs):
             return False

@@ -105,7 +105,7 @@ def test_a_run_that_dies_leaves_its_report_on_tensorboard(fit, events, tmp_path)
     assert "lights out" in text
 
 
-def test_a_progress_bar_of_ones_own_shows_the_verdict(fit):
+def test_a_users_own_progress_bar_shows_the_verdict(fit):
     seen = {}
 
     class Bar(TQDMProgressBar):

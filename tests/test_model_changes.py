@@ -292,7 +292,7 @@ class Watch(KeepWeights):
         self.before.setdefault(trainer.current_epoch, now)
 
 
-def test_a_head_that_grows_joins_anew_and_the_curve_goes_on_from_where_it_was():
+def test_a_head_that_grows_joins_again_and_the_curve_goes_on_from_where_it_was():
     forward, watch = Forward(LayerRotation()), Watch()
     _, said = warned(lambda: trainer(AtStartOf(grow_head, 2), forward, watch, max_epochs=4).fit(Deep(), loader()))
 

@@ -10,7 +10,7 @@ from conftest import TinyData, TinyModel, make_trainer
 from lightning_critperiod import AtEpoch, CostMonitor, CriticalPeriodCallback, Recipe, Volume
 
 KEPT = Path(__file__).parent / "data" / "version_2.ckpt"
-"""After epoch 2 of 6 of the run of ``callbacks()``; write it anew, under the next number, when the state changes."""
+"""After epoch 2 of 6 of the run of ``callbacks()``; write it again, under the next number, when the state changes."""
 
 
 def callbacks():

@@ -249,7 +249,7 @@ def test_a_recipe_refuses_two_changes_of_one_attribute():
 
 
 def test_a_length_may_change_with_the_datamodules_attribute(tmp_path):
-    """The loader that is set up anew is longer: the volume and the epoch's length follow it."""
+    """The loader that is set up again is longer: the volume and the epoch's length follow it."""
 
     class Grows(TinyData):
         def train_dataloader(self):

@@ -86,7 +86,7 @@ def test_the_python_of_the_usage_page_fits(code, trainer_for):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of jsonargparse, about what LightningCLI calls
 @pytest.mark.parametrize("text", blocks("yaml", USAGE))
-def test_the_yaml_of_the_usage_page_is_taken_by_a_lightning_cli_of_ones_own(text, tmp_path, monkeypatch):
+def test_the_yaml_of_the_usage_page_is_taken_by_the_users_own_lightning_cli(text, tmp_path, monkeypatch):
     from lightning.pytorch.cli import LightningCLI
     from lightning.pytorch.demos.boring_classes import BoringModel
 
@@ -120,7 +120,7 @@ def test_every_file_that_a_page_names_is_there(page):
     assert not missing | {name for name in named if not (ROOT / name).is_file()}
 
 
-def test_the_rooms_that_contributing_names_are_those_that_are_there():
+def test_the_packages_that_contributing_names_are_those_that_are_there():
     text = (ROOT / "CONTRIBUTING.md").read_text().split("## Packages")[1]
     named = set(re.findall(r"^\| `(\w+(?:\.py|/))`", text, re.MULTILINE))
     package = ROOT / "lightning_critperiod"

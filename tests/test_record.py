@@ -73,7 +73,7 @@ def test_what_an_older_version_did_not_know_has_its_default():
     assert (found.observed, found.decision.lines, found.run.nodes, found.epochs[0].settings) == (None, {}, 1, {})
 
 
-def test_what_a_recipe_of_ones_own_said_in_format_1_is_kept_in_words():
+def test_what_a_users_own_recipe_said_in_format_1_is_kept_in_words():
     old = as_json(format=1)
     old["decision"]["recipe"]["multipliers"] = [3.0, 2.0]
     assert Record.from_json(old).decision.recipe.changes == {"multipliers": "[3.0, 2.0]"}

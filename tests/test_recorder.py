@@ -309,7 +309,7 @@ def test_a_report_that_cannot_be_written_does_not_end_the_training(tmp_path):
     with pytest.warns(UserWarning, match="report of the run was not written") as warned:
         recorder, trainer = run(blocked, callback, CostMonitor())
     said = [str(w.message) for w in warned if "not written" in str(w.message)]
-    assert [text.rpartition(". ")[2] for text in said] == ["Training goes on.", "The training is not touched by it."]
+    assert [text.rpartition(". ")[2] for text in said] == ["Training goes on.", "The training is not affected."]
     assert trainer.state.finished
     assert len(callback.history) == EPOCHS
     assert recorder.record.status == "completed"
@@ -408,7 +408,7 @@ def test_pages_that_cannot_be_drawn_cost_neither_the_training_nor_the_record(tmp
         def validation_step(self, batch, batch_idx):
             self.log("val_\ud800", self.loss(batch))  # half a character, which no font draws
 
-    with pytest.warns(UserWarning, match=r"pages of the report were not drawn .* The training is not touched by it"):
+    with pytest.warns(UserWarning, match=r"pages of the report were not drawn .* The training is not affected"):
         trainer = fit(tmp_path, CostMonitor(), net=Odd(), max_epochs=1)
     assert trainer.state.finished
     assert {path.name for path in tmp_path.iterdir()} == {"report.json"}

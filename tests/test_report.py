@@ -261,7 +261,7 @@ def test_what_an_observed_run_would_have_cost_is_called_projected():
     assert not found(run, "projected, not measured")
     run = record(decision=OBSERVED, projected={"epochs_projected": 0, **ALMOST}, observed=OTHER)
     assert found(run, "What the recipe would have cost is projected, not measured: so.")
-    assert "The 95% interval knows only the noise within this run" in headline(run)
+    assert "The 95% interval covers only the noise within this run" in headline(run)
     assert "48.0%" in page(run, {})  # 1 - 13 / 25, on top
     assert "44.0% to 52.0% by the noise within this run" in html.unescape(page(run, {}))
     unsure = {**OTHER, "seconds_low": None, "seconds_high": None}
@@ -393,7 +393,7 @@ ASSUMED = ("country_iso_code", "price_per_kwh")
 def test_what_nobody_gave_is_called_assumed_where_it_is_used(tmp_path):
     run = leave(tmp_path, measured={"assumed": ASSUMED})
     note = (
-        "Assumed, as nobody gave it: the grid of DEU for CO2 and 0.2 EUR per kWh for money. Yours: "
+        "Assumed, because not given: the grid of DEU for CO2 and 0.2 EUR per kWh for money. Yours: "
         "CostMonitor(country_iso_code=..., price_per_kwh=...)."
     )
     assert note in " ".join(text_of(run).split())
@@ -414,8 +414,8 @@ def test_what_was_not_measured_says_so_in_its_row():
     rows = {line.split("│")[1].strip(): line.split("│")[2].strip() for line in text_of(run).splitlines() if "│" in line}
     assert [rows[name] for name in ("energy", "CO2-equivalent", "samples drawn")] == ["not measured"] * 3
     assert rows["money"] == "0.1 EUR"
-    assert found(run, "Samples were not counted")
-    assert found(run, "CO2 is unknown, and the money is that of the machine's hours alone")
+    assert found(run, "Batches were counted, not samples")
+    assert found(run, "CO2 is unknown, and money covers only the machine's hours")
     assert found(record(measured={"energy_kwh": None, "money": None}), "CO2 is unknown, and so is money")
 
 

@@ -204,7 +204,7 @@ TRAINER = {
     "validation every 4 batches across epochs": dict(check_val_every_n_epoch=None, val_check_interval=4),
     "no validation": dict(limit_val_batches=0),
     "half of the batches": dict(limit_train_batches=0.5),
-    "loaders anew every epoch": dict(reload_dataloaders_every_n_epochs=1),
+    "loaders reloaded every epoch": dict(reload_dataloaders_every_n_epochs=1),
     "no scheduler": dict(scheduler=None),
 }
 
@@ -493,7 +493,7 @@ def test_what_is_saved_on_an_exception_is_whole(tmp_path, when, first):
 
 
 def test_the_same_trainer_goes_on_after_an_interrupt_without_a_checkpoint(tmp_path):
-    """Lightning then begins the epoch anew from its first batch; so do the draws."""
+    """Lightning then begins the epoch again from its first batch; so do the draws."""
     torch.manual_seed(0)
     model, breaks, callback = Recording(), Breaks(1, 5), drive()
     trainer = make_trainer(tmp_path, [callback, breaks], max_epochs=4)

@@ -484,7 +484,7 @@ def test_a_rule_that_needs_the_last_epoch_refuses_a_run_without_one_and_names_ru
     assert str(e.value).startswith(repr(rule))
 
 
-def test_a_rule_of_ones_own_that_was_written_for_an_int_is_refused_where_there_is_none():
+def test_a_users_own_rule_that_was_written_for_an_int_is_refused_where_there_is_none():
     class Late(Rule):
         def __call__(self, history, max_epochs):
             return len(history) > max_epochs / 2
@@ -500,7 +500,7 @@ def test_a_rule_of_ones_own_that_was_written_for_an_int_is_refused_where_there_i
         require_fit(Late(), None)
 
 
-def test_a_rule_of_ones_own_says_in_one_line_that_it_needs_no_last_epoch():
+def test_a_users_own_rule_says_in_one_line_that_it_needs_no_last_epoch():
     class Third(Rule):
         open_ended = True
 

@@ -22,7 +22,7 @@ class Waves(LightningDataModule):
     Args:
         length: Number of values.
         window: How many values the model sees.
-        noise: Standard deviation of what nobody can foresee.
+        noise: Standard deviation of the noise.
     """
 
     def __init__(self, length: int = 2000, window: int = 24, noise: float = 0.1) -> None:

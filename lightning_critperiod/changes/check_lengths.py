@@ -20,7 +20,7 @@ def check_lengths(trainer: Any, lengths: Mapping[Volume, float], known: bool, re
         trainer: The Trainer that fits.
         lengths: Batches of an epoch of each volume of the recipe, infinite where they are not known.
         known: Whether the length of every train dataloader is known.
-        reloads: Whether loaders are set up anew whenever the volume changes.
+        reloads: Whether loaders are set up again whenever the volume changes.
     """
     if len(set(lengths.values())) > 1:
         _check_max_steps(trainer, max(lengths.values()))

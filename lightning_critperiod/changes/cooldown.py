@@ -87,7 +87,7 @@ class CooldownChange(Change):
         self._end_with(last)
         rank_zero_info(
             f"This run has ended with its cooldown after {last + 1} epochs, so nothing is trained: to go on at the "
-            "full rate, resume from the checkpoint of the moment before the cooldown."
+            "full rate, resume from the checkpoint that was saved before the cooldown."
         )
 
     @override

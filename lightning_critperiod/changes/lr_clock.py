@@ -67,7 +67,7 @@ class EpochClock:
         if self.trainer.lr_scheduler_configs and not self.trainer.lightning_module.automatic_optimization:
             rank_zero_info(
                 "Under manual optimization LR schedulers are stepped by the module itself: CriticalPeriodCallback "
-                "leaves them alone, so those that step once a batch feel the length of the epochs."
+                "leaves them alone, so those that step once a batch follow the real length of the epochs."
             )
         elif planned == math.inf and any(_is_step_wise(config) for config in self.trainer.lr_scheduler_configs):
             rank_zero_warn(

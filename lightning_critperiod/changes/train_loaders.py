@@ -29,7 +29,7 @@ class TrainLoaders:
     Args:
         trainer: The Trainer that fits.
         draws: What the run draws; its volume is the full recipe's until training starts.
-        volumes: Every volume that the run may have, to be refused beforehand where nothing is left to draw.
+        volumes: Every volume that the run may have, to be refused before training if it leaves nothing to draw.
     """
 
     def __init__(self, trainer: Any, draws: Draws, volumes: Sequence[Volume]) -> None:
@@ -81,7 +81,7 @@ class TrainLoaders:
 
     @property
     def reloads(self) -> bool:
-        """Whether this Lightning has to set its loaders up anew whenever an epoch changes its length."""
+        """Whether this Lightning has to set its loaders up again whenever an epoch changes its length."""
         return bool(self._seam.reloads)
 
     @property
@@ -110,7 +110,7 @@ class TrainLoaders:
                 loader.learned = batches
 
     def restart(self, done: int) -> None:
-        """Iterate anew: workers may have fetched batches ahead, at the volume that held when the loader was set up.
+        """Restart the iteration: workers may have fetched batches ahead, at the volume of when the loader was set up.
 
         Args:
             done: Batches of this epoch that an interrupted session has trained on already.
@@ -120,7 +120,7 @@ class TrainLoaders:
         for loader in self._loaders():
             again = length(loader) if cycle and done < self.trainer.num_training_batches else None
             skip(loader, done % again if again else done)
-        lightning_seam.iterate_anew(self.trainer)
+        lightning_seam.iterate_again(self.trainer)
 
     def _loaders(self) -> list[Any]:
         return lightning_seam.train_loaders(self.trainer)

@@ -79,7 +79,7 @@ class VolumeChange(Change):
         self.loaders.learn(learned)
 
     def ready_to_train(self, before: tuple[Volume, bool], told: float) -> None:
-        """Begin the iteration of the fit's first epoch anew where it is not what the loader was set up for.
+        """Restart the iteration of the fit's first epoch where it is not what the loader was set up for.
 
         Args:
             before: ``(volume, own)`` of the draws when the loaders were set up.

@@ -20,7 +20,7 @@ HELP = """usage: critperiod COMMAND [OPTIONS]
 
 {commands}
 
-critperiod COMMAND --help says what its options are. To see it work: critperiod fit --config digits
+critperiod COMMAND --help explains its options. To see it work: critperiod fit --config digits
 """
 
 

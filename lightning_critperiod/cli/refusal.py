@@ -69,6 +69,6 @@ def is_of_the_user(error: BaseException) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """What a person needs of an error's text: jsonargparse wraps the cause in what it tried in vain."""
+    """What a person needs of an error's text: jsonargparse wraps the cause in what it tried without success."""
     lines = [line.strip(" -") for line in str(error).splitlines()]
     return " ".join(line for line in lines if line and not line.startswith(NOISE))

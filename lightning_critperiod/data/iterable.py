@@ -80,7 +80,7 @@ class VolumeBatches:
         return round(fraction * (learned if self.limit is None else min(learned, self.limit)))
 
     def _wanted(self, fraction: float) -> float:
-        """Batches after which the epoch ends; infinite as long as that is the user's loader's own business."""
+        """Batches after which the epoch ends; infinite as long as the user's loader itself decides it."""
         declared = self._base_length()
         known = [n for n in (self.learned, self.limit) if n is not None] if declared is None else [declared]
         return round(fraction * min(known)) if known and self.draws.own else math.inf

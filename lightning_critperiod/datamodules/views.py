@@ -21,7 +21,7 @@ _SMALL = 2**20  # brightness values in all images of a set
 
 
 class Views(ManyViews):
-    """Chosen samples of a dataset, transformed anew at every access: the k views of a sample all differ.
+    """Chosen samples of a dataset, transformed at every access: the k views of a sample all differ.
 
     ``views[i, v]`` is view v of sample i, always the same one. ``views[i]`` is a view whose number is drawn from
     torch's global generator (in a worker process the worker's). Without augmentation all views are the same.

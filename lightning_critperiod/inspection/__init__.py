@@ -1,4 +1,4 @@
-"""``critperiod inspect``: what the method would have done in a run that is over, read from its logs."""
+"""``critperiod inspect``: what the method would have done in a finished run, read from its logs."""
 
 from lightning_critperiod.inspection.command import inspect
 

@@ -71,7 +71,7 @@ def read_checkpoints(files: Sequence[Path], logs: Logs) -> None:
     logs.add(first.file.parent, rotations)
     logs.notes.append(
         f"Layer rotation is against the weights of the first checkpoint, {first.file.name} of epoch {first.epoch}, not "
-        "against the initial ones: what the layers turned before is not in it. Every weight matrix counts, trained or "
+        "against the initial ones: any earlier rotation is missing. Every weight matrix counts, trained or "
         "not."
     )
     if refused:

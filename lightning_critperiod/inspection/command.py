@@ -21,8 +21,8 @@ from lightning_critperiod.rules import Rule
 DESCRIPTION = (
     "Reads the logs of any Lightning run and says where each rule would have ended the critical period, and what "
     "the recipe would have drawn. It reads metrics.csv (CSVLogger), other CSV files with a column of epochs, event "
-    "files (TensorBoardLogger) and, for layer rotation, a folder of checkpoints. No training, nothing changed, and "
-    "test metrics are not looked at."
+    "files (TensorBoardLogger) and, for layer rotation, a folder of checkpoints. It trains nothing, changes nothing "
+    "and does not look at test metrics."
 )
 
 
@@ -53,14 +53,15 @@ def _options(arguments: Sequence[str]) -> Any:
     parser.add_argument("--signal", type=str | None, default=None, help="The logged value to look at; by default all.")
     own = "each signal's own; Plateau and Forecast for a validation metric"
     parser.add_argument("--rule", type=Rule | None, default=None, help=f"The rule to ask; by default {own}.")
-    what = "min or max, whether lower or higher is better, where nothing says it; NAME=min or NAME=max for one metric."
+    what = "min or max: whether lower or higher is better, if nothing else says so; NAME=min, NAME=max for one metric."
     parser.add_argument("--mode", action="append", default=[], help=f"{what} May be given several times.")
-    parser.add_argument("--max_epochs", type=int | None, default=None, help="The planned length; by default what ran.")
+    what = "The planned number of epochs; by default those that ran."
+    parser.add_argument("--max_epochs", type=int | None, default=None, help=what)
     what = "Gain that is worth going on for, in units of the metric; by default 2% of what the run gained."
     parser.add_argument("--min_gain", type=float | None, default=None, help=what)
-    what = "Of the machine; with it, and where the log has times, what the epochs cost that were not worth it."
+    what = "Price of the machine per hour: if the log has times, what the epochs cost that were not worth it is shown."
     parser.add_argument("--price_per_hour", type=float | None, default=None, help=what)
-    what = "Samples that the training data has; without, passes over the data are counted."
+    what = "Number of training samples; by default passes over the data are counted."
     parser.add_argument("--samples", type=int | None, default=None, help=what)
     parser.add_argument("--output", type=str | None, default=None, help="An .html file for a page with the figures.")
     parser.add_class_arguments(Recipe, "recipe", skip={"changes", "cooldown"})

@@ -30,9 +30,9 @@ def _parts(measured: list[int], epochs: int) -> Iterator[str]:
     distances = [after - before for before, after in pairwise(measured)]
     usual = round(median(distances)) if distances else 1
     if usual > 1:
-        yield f"as a rule every {usual} epochs"
+        yield f"mostly every {usual} epochs"
     if measured[0] >= usual:
-        yield f"none before epoch {measured[0]}: a verdict rests on what follows"
+        yield f"none before epoch {measured[0]}: a verdict uses only what follows"
     gaps = sum(distance > usual for distance in distances)
     if gaps:
         yield f"with {gaps} gap{'s' * (gaps != 1)}"
@@ -41,7 +41,7 @@ def _parts(measured: list[int], epochs: int) -> Iterator[str]:
 
 
 def length_note(logged: set[int], max_epochs: int) -> str:
-    """How long a run is taken to be, where nobody says it.
+    """How long a run is taken to be if its length is not given.
 
     Args:
         logged: The epochs of which anything was logged.
@@ -51,10 +51,12 @@ def length_note(logged: set[int], max_epochs: int) -> str:
         A sentence.
     """
     if len(logged) == max_epochs:
-        return f"The run is taken to be the {max_epochs} epochs that were logged; --max_epochs says more."
+        return (
+            f"The run is taken to be the {max_epochs} epochs that were logged; give --max_epochs if more were planned."
+        )
     return (
         f"The run is taken to be {max_epochs} epochs, up to the last one that was logged; the log has {len(logged)} of "
-        f"them, from epoch {min(logged)} on. --max_epochs says more."
+        f"them, from epoch {min(logged)} on. Give --max_epochs if more were planned."
     )
 
 

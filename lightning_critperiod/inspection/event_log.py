@@ -111,8 +111,8 @@ def _entries(calls: Sequence[_Call], prefix: str) -> Iterator[Entry]:
     """One entry a call.
 
     ``trainer.global_step`` at the end of an epoch is the number of the first batch of the next one. So a value that the
-    user logs there stands right before what Lightning logs of that batch, at the same step. It is told apart by its
-    name, which Lightning's calls have nowhere else.
+    user logs there stands right before what Lightning logs of that batch, at the same step. It is recognised by its
+    name, which Lightning's own calls use nowhere else.
 
     Args:
         calls: In the order in which they were written.

@@ -90,7 +90,7 @@ class Findings:
             found.append("Samples are counted in passes over the data; --samples says how many there are in one.")
         return [
             *found,
-            "What is saved is samples drawn, by arithmetic. What it would have cost in accuracy no log can say.",
+            "What is saved is samples drawn, by arithmetic. No log can say what that would have cost in accuracy.",
         ]
 
     @property

@@ -72,7 +72,7 @@ class Logs:
             series[epoch] = value
         if again:
             self.notes.append(
-                f"{source} goes back to epoch {min(again)}: the run was resumed, or there are two in one place; the "
+                f"{source} goes back to epoch {min(again)}: the run was resumed, or two runs are in one place; the "
                 "later values count."
             )
 

@@ -161,6 +161,6 @@ def _notes(directions: Mapping[str, Direction | None]) -> Iterable[str]:
     unknown = [name for name, found in directions.items() if found is None]
     if unknown:
         yield (
-            f"Left out, as nothing says whether lower or higher is better: {', '.join(unknown)}. Give --mode NAME=min "
-            "or --mode NAME=max."
+            f"Left out, because nothing says whether lower or higher is better: {', '.join(unknown)}. Give "
+            "--mode NAME=min or --mode NAME=max."
         )

@@ -120,7 +120,7 @@ def decay_note(rates: Mapping[str, Sequence[float]]) -> str:
     said = [f"{name} was {100 * end:.3g}% of its highest value at the end" for name, end in ends.items()]
     if max(ends.values()) <= _DECAYED:
         return f"The learning rate had decayed: {', '.join(said)}. What the last epochs brought is partly that decay."
-    return f"The learning rate had not decayed: {', '.join(said)}. A run that ends so has had no cooldown."
+    return f"The learning rate had not decayed: {', '.join(said)}. Such a run has had no cooldown."
 
 
 def worth_notes(
@@ -154,12 +154,10 @@ def worth_notes(
 
 def _why_not(found: Worth) -> str:
     if found.verdict is None:
-        return (
-            "Nothing says when going on was no longer worth it, as the level at the end is no better than at first, by"
-        )
+        return "Not known when going on was no longer worth it: the level at the end is no better than at first, by"
     if outlook(found.verdict.history, "min") is None:
         return "The run is too short, or was measured too rarely, to tell when going on was no longer worth it, by"
-    return "Going on was worth it to the end, as far as the noise lets one tell, by"
+    return "As far as the noise allows to tell, going on was worth it to the end, by"
 
 
 def _cost(end: int, epochs: int, seconds: Mapping[int, float], price_per_hour: float | None) -> str:

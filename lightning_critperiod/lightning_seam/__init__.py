@@ -1,4 +1,4 @@
-"""The one room that touches private attributes of others: of Lightning, of torch, of codecarbon."""
+"""The only package that touches private attributes of Lightning, torch and codecarbon."""
 
 from lightning_critperiod.lightning_seam.averaging import (
     GrowingAverage,
@@ -18,7 +18,7 @@ from lightning_critperiod.lightning_seam.loaders import (
     give_back,
     has_loaders,
     is_cyclic,
-    iterate_anew,
+    iterate_again,
     prepared,
     reload_train_loaders,
     train_loaders,
@@ -73,7 +73,7 @@ __all__ = [
     "how_length_is_told",
     "how_obtained",
     "is_cyclic",
-    "iterate_anew",
+    "iterate_again",
     "last_epoch_again",
     "only_checks_validations",
     "optimizer_steps",

@@ -82,7 +82,7 @@ class ToldLength:
 
 
 class ReloadedLength:
-    """Lets Lightning read the length anew by itself, wherever it keeps it: its ``setup_data`` runs once more.
+    """Lets Lightning itself read the length again, wherever it keeps it: its ``setup_data`` runs once more.
 
     It gets the loaders that it has, so the user's ``train_dataloader`` is not called again.
 
@@ -96,7 +96,7 @@ class ReloadedLength:
         self.trainer = trainer
 
     def tell(self, limits: Sequence[float], batches: float) -> None:
-        """Let the loop take its own loaders up anew."""
+        """Let the loop set its own loaders up again."""
         loop = self.trainer.fit_loop
         overrides = Overrides()
         overrides.put(loop, "_data_source", type(loop._data_source)(loop._combined_loader, ""))

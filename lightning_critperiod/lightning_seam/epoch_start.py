@@ -11,12 +11,12 @@ class EpochStart:
     """Calls back between the last hook of one epoch and the first hook of the next.
 
     ``on_train_epoch_end`` would be too early: the hooks after ours still belong to the epoch that ends.
-    ``on_train_epoch_start`` would be too late for the callbacks before ours, and Lightning may set its loaders up anew
+    ``on_train_epoch_start`` would be too late for the callbacks before ours, and Lightning may set its loaders up again
     in between. It does that first of all in an epoch, by ``setup_data``, which is where this is called.
 
     Args:
         trainer: That fits.
-        before: Called with the 0-based epoch that starts, before Lightning sets its loaders up anew, if it does.
+        before: Called with the 0-based epoch that starts, before Lightning sets its loaders up again, if it does.
         after: Called when the loaders of the epoch are there.
 
     Attributes:

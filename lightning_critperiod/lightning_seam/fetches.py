@@ -95,7 +95,7 @@ class Fetches:
         return all(id(loader) in seen for loader in combined.flattened)
 
     def _keep(self, loaders: list[Any]) -> None:
-        """Drop the taps of all other loaders, which Lightning has set up anew."""
+        """Drop the taps of all other loaders, which Lightning has set up again."""
         kept = {id(loader) for loader in loaders}
         for tap in self._taps:
             if id(tap.loader) not in kept:

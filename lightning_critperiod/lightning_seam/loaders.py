@@ -35,7 +35,7 @@ def give_back(trainer: Any, original: Callable[[Any], Any]) -> None:
         combined.flattened = [original(loader) for loader in combined.flattened]
 
 
-def iterate_anew(trainer: Any) -> None:
+def iterate_again(trainer: Any) -> None:
     """Begin a new iteration over the train dataloaders."""
     fetcher = trainer.fit_loop._data_fetcher
     if fetcher is not None:

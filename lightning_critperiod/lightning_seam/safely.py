@@ -39,4 +39,4 @@ class Safely:
         """Say a problem, the first one of each task only."""
         if task not in self.failed:
             self.failed[task] = problem
-            rank_zero_warn(f"{self._who} failed while {task} ({problem}). Training goes on, and is not touched by it.")
+            rank_zero_warn(f"{self._who} failed while {task} ({problem}). Training goes on and is not affected.")

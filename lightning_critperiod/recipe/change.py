@@ -60,7 +60,7 @@ class Change(ABC):
 
     @property
     def needs_new_loaders(self) -> bool:
-        """Whether ``apply`` changed what the train dataloaders must be set up anew for."""
+        """Whether ``apply`` changed something for which the train dataloaders must be set up again."""
         return False
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:

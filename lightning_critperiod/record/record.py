@@ -95,7 +95,7 @@ _REQUIRED = ("status", "run", "decision", "epochs", "measured", "projected", "me
 
 
 def _of_format_1(found: dict[str, Any]) -> dict[str, Any]:
-    """Format 1 had the arguments of a recipe of one's own among the others."""
+    """Format 1 kept the arguments of a user's own recipe class among the others."""
     decision = found["decision"]
     if not isinstance(decision, dict) or not isinstance(decision.get("recipe"), dict):
         return found

@@ -8,13 +8,13 @@ from lightning_critperiod.report.words import metric, percent, plural
 ADVICE = "What to change"
 """Heading of the advice."""
 SHARE = 0.1
-"""Waiting and validation are worth a word from this part of the run's time on."""
+"""Waiting and validation are mentioned if they take at least this share of the run's time."""
 DETECTOR_SHARE = 0.01
 CHECKPOINT_SHARE = 0.05
 LEAST = 0.5
-"""Seconds that are worth a word: starting a worker takes as long."""
+"""The least saving in seconds that is mentioned: starting a worker takes as long."""
 UNDECAYED = 0.25
-"""A learning rate that ends above this part of its highest value has not decayed."""
+"""A learning rate that ends above this fraction of its highest value has not decayed."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _validation(record: Record) -> list[Advice]:
     text = (
         f"Validation took {spent}, in {plural(checks, 'epoch')}. With check_val_every_n_epoch={every} it takes "
         f"{spent.seconds:,.1f} / {every} = {left:,.1f} s: {spent.seconds - left:,.1f} s less. ValidateSparsely leaves "
-        "out those that say least."
+        "out the least informative ones."
     )
     return [Advice(text, spent.seconds - left)]
 
@@ -127,8 +127,8 @@ def _detector(record: Record) -> list[Advice]:
     if record.decision is None or spent.share < DETECTOR_SHARE:
         return []
     text = (
-        f"Measuring {record.decision.signal.replace('_', ' ')} and deciding took {spent}. A metric that is logged "
-        "anyway costs next to nothing: MonitoredMetric."
+        f"Measuring {record.decision.signal.replace('_', ' ')} and deciding took {spent}. MonitoredMetric, on a "
+        "metric that is logged anyway, costs almost nothing."
     )
     return [Advice(text, spent.seconds)]
 

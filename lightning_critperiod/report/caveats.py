@@ -31,8 +31,7 @@ def _of_the_metrics(record: Record) -> list[str]:
         found.append(f"No separate test set was evaluated: {what}.")
     if read_validation(record) and record.decision is not None:
         found.append(
-            f"The decision read the validation metric {record.decision.signal}, so that the validation metrics "
-            "favour it."
+            f"The decision read the validation metric {record.decision.signal}, so the validation metrics favour it."
         )
     return found
 
@@ -80,7 +79,7 @@ def _as_measured(record: Record) -> str:
     why = f": limit_train_batches={limit} caps both" if isinstance(limit, int) else ""
     return (
         f"From epoch {less[0]} on another volume applied, but every epoch drew as many samples as with the full "
-        f"recipe, so that nothing was saved{why}."
+        f"recipe, so nothing was saved{why}."
     )
 
 
@@ -91,13 +90,13 @@ def _of_the_costs(record: Record) -> list[str]:
     found = []
     if measured.samples is None:
         found.append(
-            "Samples were not counted, as the size of a batch is not known: batches were. A `CostMonitor` with "
-            "a `samples_of` of your own may say it."
+            "Batches were counted, not samples, because the size of a batch is not known. A `CostMonitor` with "
+            "your own `samples_of` can tell it."
         )
     if measured.flops is None:
         found.append("FLOPs were not measured in this run.")
     if measured.energy_kwh is None:
-        money = "so is money" if measured.money is None else "the money is that of the machine's hours alone"
+        money = "so is money" if measured.money is None else "money covers only the machine's hours"
         return [*found, f"Energy was not measured in this run; CO2 is unknown, and {money}."]
     return [*found, *_of_the_energy(measured.obtained)]
 
@@ -109,10 +108,10 @@ def _of_the_energy(obtained: dict[str, str]) -> list[str]:
         return []
     if not metered:
         return [
-            "No part of the energy was measured by a counter: it is estimated as time x power, so that energy and CO2 "
-            "are no results independent of time."
+            "No part of the energy was measured by a counter: it is estimated as time x power, so energy and CO2 are "
+            "not independent of time."
         ]
     return [
         f"The energy of {' and '.join(metered)} was measured by a counter, that of {' and '.join(estimated)} is "
-        "estimated as time x power: that part of energy and CO2 is no result independent of time."
+        "estimated as time x power: that part of energy and CO2 is not independent of time."
     ]

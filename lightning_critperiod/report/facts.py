@@ -64,7 +64,7 @@ def _counted(measured: Measured) -> dict[str, str]:
     if measured.flops is None:
         return {}
     of = "matrix products, convolutions, attention and recurrent layers, forward and backward; not validation"
-    how = "" if measured.flops_exact else "estimated, as steps differ from each other, from a part of them: "
+    how = "" if measured.flops_exact else "estimated from some of the steps, because steps differ: "
     return {"training FLOPs": f"{how}{of}"}
 
 

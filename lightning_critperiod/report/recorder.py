@@ -21,7 +21,7 @@ from lightning_critperiod.report.summary import display, print_summary
 if TYPE_CHECKING:
     from rich.console import Console
 
-UNTOUCHED = "The training is not touched by it."
+UNTOUCHED = "The training is not affected."
 
 
 class RunRecorder(Callback):

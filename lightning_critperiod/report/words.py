@@ -4,8 +4,8 @@ from lightning_critperiod.record import Decision, Measured, Record, Run
 from lightning_critperiod.report.savings import Saving, savings, time_saving
 
 OWN_NOISE = (
-    "knows only the noise within this run: how much faster or slower the machine is in another run is not in it, so "
-    "that it is narrower than the truth on a machine that is shared"
+    "covers only the noise within this run, not how much faster or slower the machine is in another run: on a shared "
+    "machine it is too narrow"
 )
 """What follows "The 95% interval", wherever one is shown."""
 
@@ -67,7 +67,7 @@ def assumptions(measured: Measured | None) -> list[str]:
         return []
     arguments = ", ".join(f"{name}=..." for name in names)
     return [
-        f"Assumed, as nobody gave it: {' and '.join(said[name] for name in names)}. Yours: CostMonitor({arguments})."
+        f"Assumed, because not given: {' and '.join(said[name] for name in names)}. Yours: CostMonitor({arguments})."
     ]
 
 

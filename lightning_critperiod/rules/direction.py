@@ -1,4 +1,4 @@
-"""Whether a metric of a given name is better lower or higher: a default for what nobody says, to be said aloud."""
+"""Whether a metric of a given name is better lower or higher: a default, and whoever uses it says so."""
 
 import re
 from typing import Literal

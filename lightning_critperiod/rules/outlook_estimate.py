@@ -28,7 +28,7 @@ def outlooks(history: History, mode: str) -> Iterator[Outlook]:
 
 
 class OutlookEstimate:
-    """Is told the values of a run, epoch by epoch, and has the outlook at hand that ``outlook`` fits anew.
+    """Is told the values of a run, epoch by epoch, and has the outlook at hand that ``outlook`` fits again.
 
     Args:
         mode: "min" if lower is better, "max" if higher is.

@@ -25,7 +25,7 @@ class Worthwhile(Rule):
 
     No verdict while fewer than 4 epochs were measured since t / sqrt(2), which is the 11th epoch if every epoch is,
     nor after the last epoch of the run. Give it a metric that is smooth and that no schedule pushes: that of averaged
-    weights, at a constant learning rate. Nothing in a curve foretells a drop of the learning rate. Ours.
+    weights, at a constant learning rate. No curve predicts a drop of the learning rate. Ours.
 
     False alarms (docs/calibration.md, 100 epochs): 0% of the runs on a steady fall with noise of 10% of it, 31% when
     that is correlated from epoch to epoch (AR(1), 0.9); 0% on a power law with noise of 1%, and 56% of the ends missed.

@@ -76,7 +76,7 @@ class MonitoredMetric(Signal):
         self._measured = self._before_validation = trainer.callback_metrics.get(self.monitor)
         if self._logged is None and self._was_due:
             self.warn_once(
-                f"monitor={self.monitor!r} must name a logged metric, nobody has logged it so far",
+                f"monitor={self.monitor!r} must name a logged metric, but it has not been logged so far",
                 f"; there are {sorted(trainer.callback_metrics)}. It has no value until validation or training_step "
                 "logs it with self.log (in on_train_epoch_end it comes too late).",
             )
@@ -93,7 +93,7 @@ class MonitoredMetric(Signal):
     def _take(self, trainer: Any, earlier: Tensor | None) -> None:
         """Take the metric as this epoch's unless it is the ``earlier`` one.
 
-        Lightning never empties ``callback_metrics``: a metric that was not logged anew is still the same
+        Lightning never empties ``callback_metrics``: a metric that was not logged again is still the same
         memory, and one that was is other memory, because a reference keeps the earlier one alive.
         """
         metric = trainer.callback_metrics.get(self.monitor)

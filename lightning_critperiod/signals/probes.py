@@ -1,4 +1,4 @@
-"""Probe batches: the first batches of training, on which gradients are compared again and again."""
+"""Probe batches: the first batches of training, on which gradients are compared at every measurement."""
 
 import copy
 import inspect

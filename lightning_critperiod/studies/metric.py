@@ -162,7 +162,9 @@ def find_metric(name: str, mode: Mode | None, monitors: Iterable[Monitor]) -> Me
         )
     if len(set(known.values())) > 1:
         said = ", ".join(f"{mode!r} {source}" if source == "by its name" else source for source, mode in known.items())
-        raise ValueError(f"which direction of {name!r} is better is contradictory ({said}): give --mode min or max")
+        raise ValueError(
+            f"which direction of {name!r} is better: the sources are contradictory ({said}): give --mode min or max"
+        )
     source, found = next(iter(known.items()))
     return Metric(name, found, source)
 

@@ -75,7 +75,7 @@ class Runs:
             while left and in_vain <= RETRIES:
                 before, left = len(left), self._train(left, pool, progress)
                 in_vain = in_vain + 1 if len(left) == before else 0
-        self._fail(left, "its process died again and again")
+        self._fail(left, "its process died repeatedly")
 
     def _say_how_long(self, left: Sequence[Run], pool: Pool) -> None:
         seconds = seconds_left(self.jobs, self.results, left, pool.workers)

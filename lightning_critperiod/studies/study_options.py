@@ -24,7 +24,7 @@ class StudyOptions:
         seeds: Seeds an arm.
         metric: Name of the test metric that decides.
         mode: Which direction of it is better, if that was said.
-        source: Whether runs that begin alike train their beginning once.
+        source: Whether runs with the same beginning train it only once.
         workers: Runs at a time.
         ray: Address of a Ray cluster.
         results: Folder for the results of all configs.
@@ -64,9 +64,9 @@ def study_parser(command: str, description: str, seeds: int, results: str) -> Ar
     first = "Seeds an arm: the config's seed_everything (0 where it has no number) and the numbers that follow."
     add("--seeds", type=int, default=seeds, help=first)
     add("--metric", default="test_acc", help="The test metric that decides, as it is logged.")
-    known = "where not given, the config's ModelCheckpoint or EarlyStopping on the same metric or the name says it."
+    known = "by default as the config's ModelCheckpoint or EarlyStopping on the same metric says, or the metric's name."
     add("--mode", choices=("min", "max"), help=f"Whether lower (min) or higher (max) values of it are better; {known}")
-    share = "trunk: runs that begin alike train their beginning once; scratch: every run begins at the beginning."
+    share = "trunk: runs with the same beginning train it only once; scratch: every run starts from its first epoch."
     add("--from", dest="source", choices=("trunk", "scratch"), default="trunk", help=share)
     at_a_time = "Runs at a time, each in a process of its own; 1 runs them here, one after the other."
     add("--workers", type=int, default=1, help=at_a_time)

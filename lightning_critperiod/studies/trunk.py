@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.detector import ask
-from lightning_critperiod.lightning_seam import finished_epochs, iterate_anew, train_loaders
+from lightning_critperiod.lightning_seam import finished_epochs, iterate_again, train_loaders
 from lightning_critperiod.rules import History, Rule
 
 
@@ -27,7 +27,7 @@ class Trunk(Checkpoint):
 
     Random augmentation depends on those generators, and Lightning does not save them. In a branch, which keeps
     nothing, it puts them back. Worker processes that persist from one epoch to the next have generators of their own,
-    which nobody can save: a run that has such workers keeps nothing, so that its branches begin at the beginning.
+    which nobody can save: a run that has such workers keeps nothing, so its branches start from the first epoch.
 
     Args:
         folder: For the checkpoints; None keeps none.
@@ -75,7 +75,7 @@ class Trunk(Checkpoint):
         random.setstate((version, tuple(numbers), rest))
         self._generators = None
         # A resumed epoch uses the iterator that it was set up with, which drew its seed from other numbers.
-        iterate_anew(trainer)
+        iterate_again(trainer)
 
     @override
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:

@@ -1,4 +1,4 @@
-"""Runs that begin alike train their beginning once: checkpoints of one, from which others go on."""
+"""Runs with the same beginning train it only once: checkpoints of one, from which others go on."""
 
 import shutil
 from collections.abc import Sequence
@@ -70,7 +70,7 @@ class Trunks:
         shutil.rmtree(self._root / f"seed-{seed}", ignore_errors=True)
 
     def clean(self) -> None:
-        """Remove all checkpoints: a run that has failed can begin at the beginning."""
+        """Remove all checkpoints: a run that has failed can start from its first epoch."""
         shutil.rmtree(self._root, ignore_errors=True)
 
     @property

@@ -61,7 +61,10 @@ class Watch:
         Args:
             max_epochs: Planned number of epochs; None for a run without a last epoch.
             acts: Whether the decision changes the run.
-            again: Whether there was a fit before: a rule that suited that one is only said not to suit this one.
+            again: Whether there was a fit before: a rule that could be used in that one is then only a warning.
+
+        Raises:
+            ValueError: The rule can't work in this run.
         """
         self.detector.max_epochs = max_epochs
         if not acts and max_epochs is None and not self.rule.open_ended:
@@ -74,7 +77,7 @@ class Watch:
                 if not again:
                     raise
                 rank_zero_warn(
-                    f"The callback is kept from an earlier fit, and its rule does not suit this one: {error}"
+                    f"The callback is kept from an earlier fit, and its rule cannot be used in this one: {error}"
                 )
             self._say_what_cannot_happen(max_epochs)
 

@@ -34,7 +34,7 @@ Made by `python tests/compatibility/table.py docs/compatibility.md` with lightni
 NOTES = """## What to know beside the table
 
 - **Private attributes of Lightning.** The length of an epoch has no public interface, so three attributes are
-  written. Where one of them is missing, Lightning is made to set its train dataloaders up anew whenever the volume
+  written. Where one of them is missing, Lightning is made to set its train dataloaders up again whenever the volume
   changes (last section). That gives the same run, restarts the workers, and makes Lightning itself refuse, before the
   first batch, a `val_check_interval` longer than a shrunk epoch, and a fraction in `limit_train_batches` that leaves no
   batch of one.

@@ -60,7 +60,7 @@ def run(renamed, tmp_path, **settings):
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_a_lightning_that_keeps_its_lengths_elsewhere_sets_its_loaders_up_anew(renamed, tmp_path):
+def test_a_lightning_that_keeps_its_lengths_elsewhere_sets_its_loaders_up_again(renamed, tmp_path):
     done = run(renamed, tmp_path, accumulate_grad_batches=2, val_check_interval=0.5)
     assert done.returncode == 0, done.stderr
     batches, validations, rates, said = json.loads(done.stdout.splitlines()[-1])

@@ -79,7 +79,7 @@ def test_max_steps_that_may_end_the_run_is_refused(tmp_path, case):
     refused(tmp_path, case, "max_steps=149.*give max_epochs alone", max_steps=149)
 
 
-def test_an_epoch_too_short_to_be_loaded_anew_is_refused(tmp_path):
+def test_an_epoch_too_short_to_be_reloaded_is_refused(tmp_path):
     reload = dict(reload_dataloaders_every_n_epochs=1)
     refused(tmp_path, "shrinks", "val_check_interval=6.*give a fraction", val_check_interval=6, **reload)
     refused(tmp_path, "shrinks", "limit_train_batches=0.2.*give an int", limit_train_batches=0.2, **reload)

@@ -38,7 +38,7 @@ class InfoBatch(Callback):
     ``annealing_fraction`` of them, a part ``pruning_ratio`` = r of the samples whose score is below the mean is left
     out, and the loss of those of them that are kept is multiplied by 1 / (1 - r), so that the expected gradient stays.
 
-    An epoch goes over the kept samples m times. m is chosen anew before every epoch, so that the epochs to come, if
+    An epoch goes over the kept samples m times. m is chosen again before every epoch, so that the epochs to come, if
     they keep as many as this one (all of them in the last part), just use up ``samples``.
 
     For one process, a module whose forward gives logits, trained with the cross-entropy on (input, class) batches, and

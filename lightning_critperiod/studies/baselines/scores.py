@@ -60,7 +60,7 @@ class Scores:
         return torch.nonzero(keep).flatten()
 
     def passes(self, kept: Tensor, count: int, epoch: int) -> Tensor:
-        """``count`` indices: the kept samples in a new order, again and again."""
+        """``count`` indices: passes over the kept samples, each in a new random order."""
         generator = self._generator(epoch, 1)
         orders = [kept[torch.randperm(len(kept), generator=generator)] for _ in range(math.ceil(count / len(kept)))]
         return torch.cat(orders)[:count]

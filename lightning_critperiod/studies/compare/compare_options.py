@@ -14,8 +14,8 @@ ALL = (
     "ours_unannealed,ramp"
 )
 DESCRIPTION = """Trains the arms of one config side by side, with the same seeds and splits, and says what was lost and
-saved. Finished runs are never run again: the same command goes on where it was stopped, and makes the tables anew when
-all runs are there. Records, table.md, summary.json and pareto.svg are in a folder of the config's name."""
+saved. Finished runs are never run again: the same command goes on where it was stopped, and makes the tables again when
+all runs are finished. Records, table.md, summary.json and pareto.svg are in a folder of the config's name."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ def parse(arguments: Sequence[str]) -> CompareOptions:
     parser = study_parser("compare", DESCRIPTION, seeds=5, results="results")
     names = "Names of ready-made arms, or YAML files with overrides of the config: a b, a,b or [a, b]."
     parser.add_argument("--arms", nargs="+", default=[ALL], help=names)
-    budget = "In what arms of equal cost spend as much as ours; short@flops in --arms says it for one arm. "
-    budget += "FLOPs and seconds are turned into samples by what a sample of the arm full costs."
+    budget = "The unit in which arms of equal cost spend as much as ours; short@flops in --arms sets it for one arm. "
+    budget += "FLOPs and seconds are converted to samples by the cost of a sample in the arm full."
     parser.add_argument("--budget", choices=BUDGETS, default="samples", help=budget)
     margin = "Non-inferiority margin against the arm full, in the unit of the metric (points of an accuracy); the "
-    parser.add_argument("--margin", type=float, help=f"{margin}config's own where not given.")
+    parser.add_argument("--margin", type=float, help=f"{margin}by default the config's own.")
     given = vars(parser.parse_args(list(arguments)))
     given.pop("cfg", None)
     if given["margin"] is not None:

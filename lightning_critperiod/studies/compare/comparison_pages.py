@@ -52,7 +52,7 @@ def title(folder: Path, summary: Summary) -> str:
 
 
 def redraw(folder: Path) -> None:
-    """Make the tables and the figure of a comparison anew from its records; trains nothing.
+    """Make the tables and the figure of a comparison again from its records; trains nothing.
 
     Args:
         folder: Of a comparison that has been drawn before.
