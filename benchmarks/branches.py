@@ -44,7 +44,7 @@ class Curve(Callback):
 
 
 def fit(project, seed, callbacks, folder=None, ckpt_path=None):
-    """Train and test; the weights are told apart by a hash."""
+    """Train and test; a hash identifies the weights."""
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     L.seed_everything(seed, verbose=False)

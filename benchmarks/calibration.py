@@ -163,12 +163,12 @@ whole run in the direction that means progress (for `Slope` a line at 60 degrees
 of that change.
 
 {no_change}
-What it says: `Plateau` looks for the end of a movement, so that a flat signal, which never moved, ends the period
-at once: it may not be given a signal that is not known to move. `Slope` asks for a rise first (`Slope.published()`
+What it says: `Plateau` looks for the end of a movement, so a flat signal, which never moved, ends the period at
+once: give it only a signal that is known to move. `Slope` asks for a rise first (`Slope.published()`
 does not, and ends a flat signal at once), and needs a smooth signal: noise enters its slope times the number of epochs. `Worthwhile(0.05, "min")` is right to end on a flat
-signal, where nothing is to come; on the steady ones a doubling brings ten times what it asks for. `Forecast` measures
+signal, where nothing is left to gain; on the steady ones a doubling brings ten times what it asks for. `Forecast` measures
 what is left by the gain so far, which on a steady signal is less than 5% from epoch {steady_end} on: only its alarms up to
-epoch 90 count. Noise that is correlated from epoch to epoch looks like a curve to both, and hastens them.
+epoch 90 count. Noise that is correlated from epoch to epoch looks like a curve to both, and makes them fire earlier.
 `Forecast(mode="max")`, the rule for gradient predictiveness, is its mirror image: the same numbers hold.
 
 The published rule for gradient confusion in runs of the published length, on flat white noise:

@@ -116,9 +116,9 @@ def page(found):
         f"Error of the projection (projected / measured - 1): {spread([f['projected'] / f['full'] - 1 for f in found])}. "
         f"Half width of the interval: median {statistics.median(widths):.1%}.",
         f"The same epochs, of the same samples, in the two runs of a pair (seconds in the full run / in the other - 1): "
-        f"{spread([f['pace'] for f in found])}. The interval knows the spread between the epochs of its own run; that "
-        "the machine is faster or slower in another run it cannot know. With the full run taken at the pace that the other "
-        f"one had in these epochs, the interval covers it in {as_fast} of {len(found)} pairs.",
+        f"{spread([f['pace'] for f in found])}. The interval covers the spread between the epochs of its own run. It "
+        "cannot cover that the machine is faster or slower in another run. If the full run is scaled to the pace of the "
+        f"other run in these epochs, the interval covers it in {as_fast} of {len(found)} pairs.",
         f"The load of the machine at the end of a pair was {min(loads):.1f} to {max(loads):.1f}.",
     ]
     rows = [
@@ -132,8 +132,8 @@ def page(found):
             "# Does the interval of the projection cover the truth?",
             f"From `python benchmarks/coverage.py run --seeds {len(found)}` and `judge`: ResNet-8 on the digits, {EPOCHS} epochs "
             f"of three views, batch 64, CPU ({'; '.join(sorted({f['machine'] for f in found}))}). For every seed one run "
-            f"switches at epoch {SWITCH} to the default recipe and projects the full recipe, and one run has the full recipe; "
-            "they follow each other, each first in half of the seeds. Seconds of training, waiting for data, validation and "
+            f"switches at epoch {SWITCH} to the default recipe and projects the full recipe, and one run has the full recipe. "
+            "The two run one after the other, each first in half of the seeds. Seconds of training, waiting for data, validation and "
             "the rest; start-up and the detector are left out of both.",
             "\n".join(f"- {fact}" for fact in facts),
             "\n".join([head, "|--:|---|--:|--:|--:|--:|--:|---|", *rows]),

@@ -33,7 +33,7 @@ CLAIMS = """\
 PAGE = """# Does a cooldown end a run better?
 
 Made by `python benchmarks/ending.py judge` from the runs in `results/ending`; do not edit. The claims, the set-ups, the
-seeds and the settings were written down, and committed, before the first run of the seeds that judge.
+seeds and the settings were written down, and committed, before the first run of the seeds of the verdict.
 
 {state}
 
@@ -52,7 +52,7 @@ is that on 4,000 test images (digits 360), which nothing else sees. One set of s
   the longest run.
 - `cooldown` is ours: `Worthwhile(min_gain={min_gain})` on the accuracy of averaged weights. Beside it the same rule on the raw
   weights' accuracy, and `Plateau(patience=3)` on the averaged one.
-- `short`: a run with a decayed rate of exactly the length of ours, which it is told. `full`: one of the greatest length.
+- `short`: a run with a decayed rate that is given exactly the length of ours. `full`: one of the greatest length.
 - `EarlyStopping` with the best epoch's weights restored, at the constant rate and in `full`.
 - ReduceLROnPlateau (a tenth after 5 epochs without a better accuracy), then EarlyStopping (patience 10), the best
   epoch's weights restored; the same with averaged weights, for both decisions and in the end.
@@ -87,10 +87,10 @@ greatest length; for `min_gain` the largest whose cooldown loses, in the mean, a
 the whole length (between the seven cooldowns interpolated).
 
 {choice}
-What the other values would have done on the seeds that judge (interpolated; a hint, as nothing was claimed of it):
+What the other values would have done on the seeds of the verdict (interpolated; a hint, as nothing was claimed of it):
 
 {others}
-Cut beforehand for the sake of time: runs with a decayed rate at all seven lengths, of both shapes and from both rates (the
+Left out to save time: runs with a decayed rate at all seven lengths, of both shapes and from both rates (the
 best of the four at half the length takes their place); 8,000 images and AdamW (`run --further`).
 """
 

@@ -4,7 +4,7 @@
     python benchmarks/gradient_signals.py epoch    8 probe batches against an epoch of ResNet-20 (50,000 samples)
     python benchmarks/gradient_signals.py approximation    confusion on training's own gradients against the exact one
 
-Contenders take turns, and CPU seconds are counted, so that a busy machine matters less; medians are shown. Images are
+The candidates take turns, and CPU seconds are counted, so that a busy machine matters less; medians are shown. Images are
 random numbers, except in `approximation`, which trains on the handwritten digits: what they show does not change the
 arithmetic.
 """

@@ -64,7 +64,7 @@ FIRST = list(SETUPS)[:2]
 
 
 class Ordered(GrowingImages):
-    """The same sizes in another order: `number` says which of the three a step has, from the part of the run that is over."""
+    """The same sizes in another order: `number` says which of the three a step has, from the part of the run that is done."""
 
     def __init__(self, sizes: tuple[int, ...], number: Callable[[float, int], int]) -> None:
         super().__init__(sizes, at=AT)

@@ -145,7 +145,7 @@ A shorter run of the same arithmetic is what a cheaper run has to beat. Real fit
   validation is not counted. The CPU seconds are those of the process on a machine with other work.
 - `full`: every pass at full size. `grown`: the second size begins at {at[0]:.0%} of the run, the full one at {at[1]:.0%}.
   `grown by rule`: {rule} on the validation accuracy since the last growth, in time for the last quarter. `short`
-  and `short as the rule`: full size, as many steps as pay for the same operations. `reverse`: the sizes of `grown` in reverse
+  and `short as the rule`: full size, as many steps as the same operations pay for. `reverse`: the sizes of `grown` in reverse
   order. `random`: a size for each batch, with the shares of `grown`. `small`: the first size throughout. `stretched`: `grown`
   with as many passes as cost no more than `full`.
 - Left out: a shorter run of the same seconds. Operations are the cost here; seconds on this machine are noise.

@@ -74,7 +74,7 @@ def page(results, others):
         "\n\n".join([
             "# What a guard saves, and how often it fires for nothing",
             "Made by `python benchmarks/guard.py judge` from the records in `results/guard` and `results/safe_default`; do not "
-            "edit.\nRecipes, guard and claim were written down before the runs, at the head of that file.",
+            "edit.\nRecipes, guard and claim were written down before the runs, at the top of that script.",
             f"The guard: `{GUARD}`, chosen on other seeds (below).",
             "## What it saves",
             f"CIFAR-100, 2,000 images of 16 pixels, ResNet-8, k = 3, 20 epochs, {len(records)} of 5 seeds; {plain:.2f}% test accuracy "

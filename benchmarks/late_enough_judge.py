@@ -172,8 +172,8 @@ def kept_in_both(development, confirmation):
     both.sort(key=lambda name: -share(confirmation[name]))
     found = [f"{name} ({100 * share(confirmation[name]):.0f}% saved in the confirmation set-ups)" for name in both]
     return [
-        "Within the margin by its whole interval in both halves, found by looking at every rule and therefore a hint, no "
-        f"confirmation: {', '.join(found) or 'none'}."
+        "Within the margin by its whole interval in both halves, found by looking at every rule and therefore a hint, not "
+        f"a confirmation: {', '.join(found) or 'none'}."
     ]
 
 

@@ -133,7 +133,7 @@ def separation_table(runs):
 PAGE = """# Layer rotation and the learning rate
 
 Made by `python benchmarks/lr_confound.py judge` from the runs in `results/lr_confound`; do not edit. ResNet-8 on the
-handwritten digits, SGD with momentum, {epochs} epochs, one view of every sample, nothing but the learning rate differs;
+handwritten digits, SGD with momentum, {epochs} epochs, one view of every sample, only the learning rate differs;
 seeds {seeds}. Angle: that of `Slope()`'s line through the last {window} epochs, in degrees. Validation accuracy is the mean of
 the last {smooth} epochs, in percent.
 
@@ -154,7 +154,7 @@ a random walk. The epochs that `Slope(max_angle=...)` picks, by schedule and see
 
 {moved}
 Does the angle tell an epoch after which validation still gains more than {gain:g} point from one after which it does not?
-All schedules, seeds and epochs together; 0.5 is a coin, 1 a perfect separation. Beside it what needs no signal.
+All schedules, seeds and epochs together; 0.5 is chance, 1 a perfect separation. For comparison, what needs no signal.
 
 {separation}
 {conclusion}"""
@@ -189,15 +189,15 @@ def judge(folder, page, low, back):
 SEEN = """
 What it says: from the same weights, a tenth of the learning rate lets the angle fall from above 45 degrees to almost none
 within four epochs, and the published rule fires after two of them, in the middle of the climb of validation accuracy that
-the drop brings. Once the angle is down, the climb is over too, so that here a later look would have been right; but where
+the drop brings. Once the angle is down, the climb is over too, so here a later verdict would have been right. But where
 the rate comes back, so does the angle, past 45 degrees again, while accuracy falls by ten points. The angle follows the
-learning rate, whether or not anything is learned.
+learning rate, whether or not the model learns.
 """
 CONCLUSION = """
 What it says: in every schedule whose rate falls, the published rule fires before most of the gain that the fall itself
 brings (OneCycle, cosine, step); where the rate stays, little is left to gain. Rotation does carry information: over
-all of these runs it separates better than the learning rate or the epochs left do, but how much of that is the schedule
-they cannot tell, for the rank correlation with the rate is high. Dividing by the root of the path removes most of that
+all of these runs it separates better than the learning rate or the epochs left do. How much of that comes from the
+schedule, these runs cannot tell, because the rank correlation with the rate is high. Dividing by the root of the path removes most of that
 correlation and most of the information with it: it fires as soon as it can nearly everywhere. We do not offer it.
 If you decay the learning rate, as almost everyone does, let the rule wait for the decay: `Slope(min_epochs=...)`, a smaller
 angle, or `AtEpoch`.

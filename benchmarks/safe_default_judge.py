@@ -116,7 +116,7 @@ def page(results, earlier):
         "\n\n".join([
             "# What one line costs",
             "Made by `python benchmarks/safe_default.py judge` from the records in `results/safe_default`; do not edit.\n"
-            "Claim, margin and candidates were written down before the runs, at the head of that file.",
+            "Claim, margin and candidates were written down before the runs, at the top of that script.",
             f"ResNet-8, {EPOCHS} epochs, {len(seeds[1])} of {SEEDS} seeds at k = 1, {len(seeds[3])} at k = 3. Test accuracy in "
             "points with the line less without\nit, paired by set-up and seed, 95% t-interval.",
             f"**{answer(verdicts, {k: len(found) for k, found in seeds.items()})}**",

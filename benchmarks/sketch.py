@@ -148,8 +148,8 @@ def page(found, sizes):
                 "|---|--:|--:|" + "--:|" * len(ANGLES),
                 *(row(kind, runs) for kind in KINDS if kind != "whole"),
             ]),
-            "At 45 degrees the rule fires at its first chance or soon after in all of these runs, so that no change there says "
-            "little. A sketch changes decisions of rules that look for a small angle, so the whole weights stay the default. "
+            "At 45 degrees the rule fires at its first chance or soon after in all of these runs, so it says little that its "
+            "epoch did not change. A sketch changes the decisions of rules that look for a small angle, so whole weights stay the default. "
             "Where the size of checkpoints matters more than the epoch of the decision, take the sketch.",
         ])
         + "\n"

@@ -54,7 +54,7 @@ def gain_is_spent(shape: Callable[[np.ndarray], np.ndarray], min_gain: float) ->
 
 
 def doubling_is_spent(shape: Callable[[np.ndarray], np.ndarray], min_gain: float) -> int:
-    """The first number of epochs, not before the peak of it, whose doubling gains less than min_gain on the true curve."""
+    """The first number of epochs, not before its peak, whose doubling gains less than min_gain on the true curve."""
     epochs = np.arange(1, 10 * EPOCHS)
     gain = shape(epochs - 1) - shape(2 * epochs - 1)
     return int(epochs[np.flatnonzero(gain >= min_gain)[-1]]) + 1

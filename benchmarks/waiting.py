@@ -87,10 +87,10 @@ def patience(runs: int) -> str:
 
 
 SMOOTHING = """`Plateau` on the exponential moving average of its signal: two steady falls that go on, with noise of 2% and
-10% of the fall, and a fall that ends at epoch 40 (noise 0.02). It is mixed: at a delay of 7 epochs a
+10% of the fall, and a fall that ends at epoch 40 (noise 0.02). The result is mixed: at a delay of 7 epochs a
 smoothing of 0.6 halves the false alarms, at 12 patience 7 without it is within 3 points of it, and against noise of
 10% patience 20 without it has a third of the false alarms of 5 at 0.9, which are as late. A few more epochs of patience
-do more than smoothing; `Plateau` has no argument for it. Who wants it logs a smoothed metric.
+do more than smoothing; `Plateau` has no argument for it. If you want smoothing, log a smoothed metric.
 
 """
 PATIENCE = """`Patient(rule, epochs)` fires when the rule has said so that many epochs in a row. No end: a rise at 60 degrees with
@@ -104,8 +104,8 @@ APPROXIMATION = """`TrainingGradientConfusion` against `GradientConfusion` in th
 `python benchmarks/gradient_signals.py approximation` prints it (digits, ResNet-8, batch 32, 60 epochs, SGD at a constant
 rate of 0.1, 5 seeds; torch 2.14.1, 1 thread of 2 shared cores): median over the seeds [least, most] of the mean difference
 from the exact value over the epochs, of its mean absolute value, and of the rank correlation with it. The epochs are
-those at which `LowOutlier(every_n_epochs=1)` ends the period, one a seed; "exact, 8 other batches" is what the choice of
-the probe batches alone makes of the exact signal.
+those at which `LowOutlier(every_n_epochs=1)` ends the period, one a seed; "exact, 8 other batches" is the exact signal on
+another choice of probe batches.
 
 | network | statistic | signal | difference | absolute | rank correlation | LowOutlier, every epoch |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -119,7 +119,7 @@ the probe batches alone makes of the exact signal.
 | GroupNorm | mean | of training | -0.211 [-0.233, -0.197] | 0.211 [0.197, 0.233] | -0.15 [-0.24, 0.16] | never 5 times |
 
 It costs a twentieth of the exact one (4.5 against 89 CPU milliseconds an epoch; 0.7% against 14% of these short epochs), and
-it is another quantity: it does not follow the exact one at all, with BatchNorm (training uses the batch's statistics, the
+it measures something else: it does not follow the exact one at all, with BatchNorm (training uses the batch's statistics, the
 exact one the running ones) or without. Which batches are probed matters as well: on two sets of them the exact signal
-agrees with itself at 0.4 to 0.65, and the rule on it agrees in few seeds. Do not take the one for the other.
+agrees with itself at 0.4 to 0.65, and the rule on it agrees in few seeds. Do not use one in place of the other.
 """

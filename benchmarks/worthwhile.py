@@ -91,7 +91,7 @@ def claims(curves: list[Curve]) -> str:
 
 
 def price(curves: list[Curve]) -> str:
-    """What is not saved for the sake of few false alarms, min_gain 2%."""
+    """What few false alarms cost in savings, min_gain 2%."""
     found = {group: [judge(WORTHWHILE, c, 0.02) for c in curves if c.group == group] for group in (STRANGERS, AVERAGED)}
     saved = [fmean(0.0 if o.false_alarm else o.saved for o in outcomes) for outcomes in found.values()]
     possible = [fmean(o.possible for o in outcomes) for outcomes in found.values()]
@@ -115,11 +115,11 @@ Made by `python benchmarks/worthwhile.py` from the curves in `results/`; do not 
 of a recorded curve, as a run would ask it. Then the rest of the curve says whether it was right.
 
 - The curves: 44 metrics of 33 strangers' repositories (`results/worthwhile/curves.json` has the numbers with repository,
-  path and commit; most of these repositories state no licence, so that nothing but measured numbers of a column was
-  taken); the runs that our own studies recorded; and 12 runs at a constant learning rate whose metric was taken of the
+  path and commit; most of these repositories state no licence,
+  so only the measured numbers of a column were taken); the runs that our own studies recorded; and 12 runs at a constant learning rate whose metric was taken of the
   raw and of the averaged weights (`benchmarks/worthwhile_trunks.py`). Repositories were picked by their names. Left out
   were logs of fewer than 15 epochs, of several runs in one, of a metric that never changed, and those without a
-  validation metric, but for three smooth training losses. A curve on which the training gained nothing is not judged.
+  validation metric, except for three smooth training losses. A curve on which the training gained nothing is not judged.
 - Development and confirmation: repositories by the hash of their name within each kind; our own by data set. The
   halves were fixed before any rule was asked. The form of `Worthwhile` (how far its lines reach back, the level of its
   limit) and that of `Forecast` were chosen on the development half; the claims below were written down, and committed,
@@ -147,7 +147,7 @@ For `min_gain` 2%, on the half that confirms:
 {claims}
 {price}
 What it cannot see: a drop of the learning rate, a backbone that thaws, an augmentation that is switched off later. Before
-such a step the curve says that nothing is to come, and so does the rule.
+such a step the curve shows nothing left to gain, and the rule says so.
 
 {halves}"""
 

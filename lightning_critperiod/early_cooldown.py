@@ -25,7 +25,7 @@ from lightning_critperiod.signals import MonitoredMetric
 class EarlyCooldown(CriticalPeriodCallback):
     """Ends a run when going on is not worth it, or inside a budget, with a learning rate that has decayed to zero.
 
-    Take it in place of ``EarlyStopping``, with a constant learning rate (after a warm-up, if you have one) and
+    Use it in place of ``EarlyStopping``, with a constant learning rate (after a warm-up, if you have one) and
     ``max_epochs=-1`` or a generous ``max_epochs``. ``Worthwhile`` is asked about the monitored metric of averaged
     weights; when it fires, ``Cooldown`` follows and the run ends. The averaging is Lightning's own, with a window of a
     tenth of the run so far; a weight-averaging callback of yours takes its place. At the end the module, and a

@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are asked for: torch and Lightning take seconds."""
+"""Names of a package that are imported on first use: torch and Lightning take seconds."""
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The hooks: measure once an epoch, decide, apply. They live here and only here."""
+"""The hooks: measure once an epoch, decide, apply. All hooks are in this file."""
 
 from typing import Any, Literal
 

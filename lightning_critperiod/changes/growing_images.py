@@ -25,7 +25,7 @@ from lightning_critperiod.timeline import Phase, Timeline
 
 
 class GrowingImages(Change):
-    """Trains on smaller images first, on those of full size at the end; validation and test are never touched.
+    """Trains on smaller images first and on full-size ones at the end; validation and test always have the full size.
 
     The batch that ``training_step`` gets is a copy with its images resized (bilinear, antialiased) on their device; the
     targets stay. The first size holds until the critical period is over, then the next ones follow, and the full size
@@ -34,8 +34,8 @@ class GrowingImages(Change):
     Sources: Tan, Le 2021, arXiv 2104.00298 (progressive learning); Wang et al. 2024, arXiv 2405.08768.
 
     Args:
-        sizes: Pixels of the shorter side, ascending. The full size is what the batch has; it follows the last of them
-            unless it is the last of them.
+        sizes: Pixels of the shorter side, ascending. The full size is that of the images in the batch; it comes last,
+            whether it is given or not.
         key: Where the images are in a batch: a key of a dict, an index of a tuple, an attribute. A list of images there
             is one of views. None is the one tensor (N, C, H, W) of floats or uint8 in the batch.
         rule: Asked after every epoch about the callback's signal since the last growth; the next size follows when it

@@ -14,8 +14,9 @@ Mode = Literal["min", "max"]
 class Guard:
     """Takes every change back for the rest of the run when a metric drops after the switch.
 
-    After each of the last ``patience`` epochs since the switch the metric was worse, by more than ``max_drop``, than
-    the best value before. Weights and learning rate are not touched, and a cooldown that has begun goes on to its end.
+    That is: after each of the last ``patience`` epochs since the switch, the metric was worse than the best value
+    before by more than ``max_drop``. Weights and learning rate are not touched, and a cooldown that has begun goes on
+    to its end.
 
     Args:
         monitor: Name of a metric that the module logs, such as "val_acc".

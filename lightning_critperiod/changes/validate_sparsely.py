@@ -19,10 +19,10 @@ class ValidateSparsely(Callback):
 
     A curve flattens with the logarithm of the epochs, so what is known about it grows with the number of doublings, not
     of epochs. After n epochs there is a validation if a power of ``factor`` lies in (n - 1, n], so the first ones are
-    all validated. Training is not touched by it: the weights are those of the run with all validations.
+    all validated. Training is not affected: the weights are those of the run with all validations.
 
-    A rule that is asked about a validation metric has fewer measurements and fires later, which may cost more than the
-    validations: it is meant for a rule on another signal, a budget, or ``max_epochs``. The default leaves
+    A rule on a validation metric gets fewer measurements and fires later, which may cost more than the validations. It
+    is meant for a rule on another signal, a budget, or ``max_epochs``. The default leaves
     ``Worthwhile`` the four measurements below which it never fires.
 
     Args:

@@ -29,11 +29,11 @@ class CostMeter(Callback):
     sent anywhere. The seconds that codecarbon takes to start, while training goes on, are charged at the average power
     of the others (see ``EnergyMeter``). It works with and without ``CriticalPeriodCallback``. A resumed run goes on
     from what its checkpoint holds; what an earlier session spent after its last checkpoint, and the time between
-    sessions, are not in it. On a graphics card kernels run behind the host's back: the split between training and
-    waiting for data is the host's view.
+    sessions, are not in it. A graphics card runs kernels asynchronously: the split between training and waiting
+    for data is what the host sees.
 
-    Money = ``price_per_kwh`` x kWh + ``price_per_hour`` x hours; where energy could not be measured it is the second
-    part alone, and None without a price per hour.
+    Money = ``price_per_kwh`` x kWh + ``price_per_hour`` x hours; if energy could not be measured it is only the
+    second part, and None without a price per hour.
 
     Args:
         country_iso_code: Where the machine stands, ISO 3166-1 alpha-3, for the grid's carbon intensity. None assumes
@@ -44,7 +44,7 @@ class CostMeter(Callback):
         currency: Of both prices.
 
     Attributes:
-        assumed: The arguments that nobody gave, so that the report calls their values assumptions.
+        assumed: The arguments that were not given; the report calls their values assumptions.
 
     Raises:
         TypeError: A price is not a number, or a name no string.

@@ -36,11 +36,11 @@ class StepFlops:
     """Adds up the FLOPs of the training steps of one process, of which a few are counted operation by operation.
 
     The counted ones are the first of every epoch, the first two with each shape of the batch, and one in 47. The others
-    count as those with the same shapes did. If the first of an epoch differs (layers were frozen, say), all shapes
+    get the count of a step with the same shapes. If the first of an epoch differs (layers were frozen, say), all shapes
     are counted again. If steps with the same shapes differ within an epoch, or if there are more than 100 shapes, one
     step in 7 is counted, and the others count as the mean of these: an estimate.
 
-    The weights, the gradients and the random state are what they are without it. What fails is one warning.
+    Counting changes neither weights, gradients nor the random state. A failure becomes one warning.
 
     Attributes:
         is_exact: Whether steps of the same shapes had the same FLOPs so far.

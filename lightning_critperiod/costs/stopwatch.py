@@ -5,7 +5,7 @@ from typing import Any
 
 
 class Stopwatch:
-    """Measures laps; what the callbacks spent meanwhile on measuring, deciding and setting the volume is told apart.
+    """Measures laps; what the callbacks spent meanwhile on measuring, deciding and setting the volume is kept apart.
 
     Args:
         trainer: Its callbacks are asked for ``detector_seconds``, their total so far in s; most have none.

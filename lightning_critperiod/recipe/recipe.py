@@ -15,7 +15,8 @@ class Recipe:
     """What a run does during the critical period and after it.
 
     Args:
-        during: The full recipe's volume. None is the one that the datamodule declares, or the user's own loader as is.
+        during: The full recipe's volume. None is the one that the datamodule declares, or else the user's own loader
+            as it is.
         after: What an epoch draws after the critical period, in a cooldown too.
         annealing_fraction: The last part of the remaining epochs that has the full recipe again, in [0, 1]; see
             ``Timeline``. A cooldown takes its place.

@@ -25,14 +25,14 @@ UNTOUCHED = "The training is not affected."
 
 
 class RunRecorder(Callback):
-    """Writes the report of a run into its folder: at the end of training, after the test, and when the run dies.
+    """Writes the report of a run into its folder: after training, after the test, and when an error ends the run.
 
     ``CostMonitor`` brings one along; list one yourself for other settings, or for a report without costs. While
     training runs, ``report.json`` says so and is renewed after an epoch, so that a process that is killed leaves what
     it did so far. The folder is the run's own of the first logger, where Lightning keeps its checkpoints, or
     ``default_root_dir`` without one. Only rank 0 writes, and nothing is written under ``fast_dev_run``. The loggers of
-    TensorBoard, W&B and MLflow get the report and its figures. What cannot be drawn, written or sent is a warning. Put
-    it behind ``CriticalPeriodCallback`` and ``CostMonitor`` in the list of callbacks.
+    TensorBoard, W&B and MLflow get the report and its figures. If something cannot be drawn, written or sent, a
+    warning says so. Put it behind ``CriticalPeriodCallback`` and ``CostMonitor`` in the list of callbacks.
 
     Args:
         write: Leave ``report.html``, ``report.md`` and ``report.json`` in the folder and on the loggers.

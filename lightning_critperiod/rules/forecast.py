@@ -16,7 +16,7 @@ _FIRST = 3
 
 @dataclass(frozen=True)
 class Forecast(Rule):
-    """Over when at most ``min_gain`` of its gain so far is left for the rest of the run, noise allowed for.
+    """Over when the rest of the run can bring at most ``min_gain`` of the gain so far, noise allowed for.
 
     What is left has an upper limit: that of ``Worthwhile``, a slope over log2(epochs) times the doublings of the epochs
     that are missing to the last one. The gain so far is what the line through the last doubling stands above the mean

@@ -22,14 +22,14 @@ class Slope(Rule):
     the line through the last ``window`` measured points (x, value): over when atan(m) < ``max_angle``, if
     the line through some earlier ``window`` points had atan(m) >= ``max_angle``. The first of these points
     is 0 before the first epoch, where rotation starts. At 45 degrees the signal would rise by 1 over a
-    whole run. Rotation that never rose at that angle, as at tiny learning rates, has no period that could
-    end. By default there is no verdict in the first tenth of the run.
+    whole run. If rotation never rose at that angle, as at tiny learning rates, there is no period that
+    could end. By default there is no verdict in the first tenth of the run.
 
     ``Slope.published()`` is the rule for layer rotation of Fukase et al. 2025 (arXiv 2506.15954) to the
     letter: it looks from the first full window on and asks for no rise before.
 
-    A window of fewer measured epochs gives no verdict. The verdict rests on the values that there are: an
-    epoch without a value leaves it as it was.
+    A window of fewer measured epochs gives no verdict. The verdict uses the values that there are: an
+    epoch without a value does not change it.
 
     False alarms (docs/calibration.md, 100 epochs): on a steady rise at 60 degrees 0% of the runs with noise of 0.1% of
     that rise, 100% with 1%. It is for smooth signals, as rotation is.

@@ -16,8 +16,8 @@ class Signal(ABC):
     The callback calls ``measure`` once at the end of every training epoch, on every rank; rank 0's value
     counts, and another rank may return None. The other methods are called at the time their names say and do
     nothing unless overridden; only driving code in ``lightning_critperiod.callback`` calls them. After the
-    first batch none of them raises: a signal that cannot be measured as before, because the model changed or
-    nobody logs the metric, goes on with what is left, or has no value, and says so with ``warn_once``. What
+    first batch none of them raises. If a signal cannot be measured as before, because the model changed or
+    the metric is not logged, it goes on with what is left, or has no value, and says so with ``warn_once``. What
     ``state_dict`` returns is saved in the checkpoint: plain Python values and tensors only, so that the
     checkpoint loads with ``weights_only=True``.
 

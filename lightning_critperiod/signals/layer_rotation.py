@@ -60,9 +60,9 @@ class LayerRotation(Signal):
     those before the first optimizer step. When the model changes in mid-run, the mean is over the layers that there
     are. A layer that is thawed, added, or replaced by one of another shape joins with its weights before the first
     optimizer step of an epoch, a layer that is gone leaves, which is said once, and the curve goes on without a jump:
-    from its last value, by the mean change of the layers. Where no layer is left there is no value. There is none,
-    either, while most layers are frozen, or any in a run with one of Lightning's finetuning callbacks: that a head has
-    settled says nothing about a backbone that is still to thaw.
+    from its last value, by the mean change of the layers. Where no layer is left there is no value. There is no
+    value either while most layers are frozen, or any in a run with one of Lightning's finetuning callbacks: a head
+    that has settled says nothing about a backbone that has yet to thaw.
 
     A copy of the initial weights is kept in the host memory of rank 0 and saved with every checkpoint, which grows by
     the size of the layers, or less with either argument; a GPU sees one layer of it at a time, once an epoch. Sharded

@@ -16,8 +16,8 @@ class MonitoredMetric(Signal):
     validations in an epoch the last one counts, and what validation logs goes before what training logs under
     the same name. A metric that training logs has its value at the end of the epoch.
 
-    A name that nobody has logged by the end of the first epoch that could is a warning that lists the names that there
-    are, and an epoch without a value. It can't be refused earlier: what the sanity check did not log, training may.
+    If the name has not been logged by the end of the first epoch that could, a warning lists the names that there are,
+    and the epoch has no value. It can't be refused earlier: training may log what the sanity check did not.
 
     Args:
         monitor: The name in ``trainer.callback_metrics``, such as "val_loss".

@@ -22,8 +22,8 @@ class TrainingGradientConfusion(Signal):
     it differs: the weights move from one gradient to the next; the batches are other ones in every epoch; BatchNorm
     and dropout work as in training; a gradient is that of a whole step, accumulated over ``accumulate_grad_batches``
     and averaged over the ranks. As there, the optimizer's weight decay and gradient clipping are not in it.
-    Do not take it for that: on the handwritten digits it costs a twentieth of it and does not follow it at all (rank
-    correlation over 60 epochs 0.07 [-0.13, 0.11], 5 seeds; docs/calibration.md).
+    Do not use it in place of that: on the handwritten digits it costs a twentieth of it and does not follow it at all
+    (rank correlation over 60 epochs 0.07 [-0.13, 0.11], 5 seeds; docs/calibration.md).
 
     Of several steps on one batch (LBFGS, or manual optimization) the last counts. A gradient that is not finite gives
     no value, nor does an epoch with a single step. Memory is ``steps`` times the size of these matrices, on their

@@ -38,8 +38,8 @@ NOTES = """## What to know beside the table
   changes (last section). That gives the same run, restarts the workers, and makes Lightning itself refuse, before the
   first batch, a `val_check_interval` longer than a shrunk epoch, and a fraction in `limit_train_batches` that leaves no
   batch of one.
-- **Several loaders in "max_size_cycle".** A loader that is shorter than the epoch begins again, as without us; from
-  the switch on it repeats the order that it had in this epoch, with the same kept subset.
+- **Several loaders in "max_size_cycle".** A loader that is shorter than the epoch starts again, as without the
+  callback. From the switch on it repeats the order that it had in this epoch, with the same kept subset.
 - **Several processes** are in `tests/test_distributed.py`: DDP with 2 and 4 ranks on gloo in every launch, two nodes,
   FSDP2.
 - **Not tried**: GPUs and NCCL, FSDP1 (`FSDPStrategy`), DeepSpeed, TPUs.
