@@ -380,6 +380,20 @@ def test_the_user_may_say_how_many_samples_a_batch_holds(tmp_path):
     assert counted == list(model.seen.values()) == [12, 12, 12]
 
 
+def test_what_the_user_says_of_a_batch_fails_in_mid_run_ended_the_training(tmp_path):
+    class Monitor(CostMeter):
+        def samples_of(self, batch):
+            return {0: 4, 1: 4}[self.costs_of_epoch] if self.costs_of_epoch < 2 else 1 // 0
+
+        @property
+        def costs_of_epoch(self):
+            return len(self.epochs) - 1
+
+    with pytest.warns(UserWarning, match="CostMonitor failed while measuring a batch .ZeroDivisionError"):
+        model, _, counted = fit(tmp_path, DataLoader(Numbered(32), batch_size=4), Monitor(), volume=1.0)
+    assert counted == list(model.seen.values()) == [32, 32, 32]
+
+
 def test_a_codecarbon_config_with_a_missing_folder_costs_no_energy(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".codecarbon.config").write_text("[codecarbon]\noutput_dir = /nonexistent/emissions\n")

@@ -12,7 +12,7 @@ from lightning_critperiod.costs.meter import EnergyMeter
 from lightning_critperiod.costs.prices import Prices
 from lightning_critperiod.costs.ranks import meter_devices
 from lightning_critperiod.costs.session import Session
-from lightning_critperiod.lightning_seam import finished_epochs, register, send_back
+from lightning_critperiod.lightning_seam import Safely, finished_epochs, register, send_back
 from lightning_critperiod.lightning_seam.namespace import Callback
 
 ASSUMED_COUNTRY = "USA"
@@ -128,6 +128,7 @@ class CostMeter(Callback):
         self._session = Session()
         self._logged = LoggedMetrics()
         self._said: int | None = None
+        self._safely = Safely("CostMonitor")
 
     @override
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
@@ -146,16 +147,19 @@ class CostMeter(Callback):
 
     @override
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        self._session.enter(finished_epochs(trainer), "overhead")
+        with self._safely("measuring an epoch"):
+            self._session.enter(finished_epochs(trainer), "overhead")
 
     @override
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        # A run that continues in mid-epoch gets no on_train_epoch_start.
-        epoch = self._session.enter(finished_epochs(trainer), "data_wait")
-        self._said = self.samples_of(batch)  # now, because a step may empty its batch
-        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
-        if groups and groups[0].get("lr") is not None:  # Adafactor may have none of its own
-            epoch.learning_rate = float(groups[0]["lr"])
+        with self._safely("measuring a batch"):
+            # A run that continues in mid-epoch gets no on_train_epoch_start.
+            epoch = self._session.enter(finished_epochs(trainer), "data_wait")
+            self._said = None  # counted, if what the user says fails
+            self._said = self.samples_of(batch)  # now, because a step may empty its batch
+            groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+            if groups and groups[0].get("lr") is not None:  # Adafactor may have none of its own
+                epoch.learning_rate = float(groups[0]["lr"])
 
     def samples_of(self, batch: Any) -> int | None:
         """Samples of a batch, for you to override where they are not counted.
@@ -171,41 +175,47 @@ class CostMeter(Callback):
 
     @override
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self._session.train(finished_epochs(trainer), self._said)
+        with self._safely("measuring a step"):
+            self._session.train(finished_epochs(trainer), self._said)
 
     @override
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
-        if self._session.runs and not trainer.sanity_checking:
-            self._session.charge("overhead")
-            self._logged.before_validation(trainer)
+        with self._safely("measuring a validation"):
+            if self._session.runs and not trainer.sanity_checking:
+                self._session.charge("overhead")
+                self._logged.before_validation(trainer)
 
     @override
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        if self._session.runs and not trainer.sanity_checking:
-            self._session.charge("validation")
-            # Now, not at the end of the epoch: a checkpoint that is saved now resumes without these metrics.
-            epoch = self._session.ledger.epoch(finished_epochs(trainer))
-            epoch.metrics.update(self._logged.of_validation(trainer))
+        with self._safely("measuring a validation"):
+            if self._session.runs and not trainer.sanity_checking:
+                self._session.charge("validation")
+                # Now, not at the end of the epoch: a checkpoint that is saved now resumes without these metrics.
+                epoch = self._session.ledger.epoch(finished_epochs(trainer))
+                epoch.metrics.update(self._logged.of_validation(trainer))
 
     @override
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        self._session.charge("overhead")
-        self._session.ledger.epoch(finished_epochs(trainer) - 1).metrics.update(self._logged.of_epoch(trainer))
-        self._session.settle(trainer)
+        with self._safely("measuring an epoch"):
+            self._session.charge("overhead")
+            self._session.ledger.epoch(finished_epochs(trainer) - 1).metrics.update(self._logged.of_epoch(trainer))
+            self._session.settle(trainer)
 
     @override
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        self._session.charge("overhead")
-        if self._session.meter is not None:
-            self._session.meter.stop()
-        self._session.charge("metering")
-        self._session.settle(trainer)
-        self._session.end()
+        with self._safely("measuring the end of training"):
+            self._session.charge("overhead")
+            if self._session.meter is not None:
+                self._session.meter.stop()
+            self._session.charge("metering")
+            self._session.settle(trainer)
+            self._session.end()
 
     @override
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        if self._session.runs:
-            self._session.break_off()
+        with self._safely("measuring the end of training"):
+            if self._session.runs:
+                self._session.break_off()
 
     @override
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
