@@ -82,7 +82,7 @@ def page(results, others):
             "the untouched run.\nSaves: the whole interval of what is saved is above 0.",
             saved_table(records),
             f"It fired in {fired(records)} destructive runs. A guard sees a drop. Most of what these recipes cost is progress "
-            "that no longer comes:\nthe accuracy stays about where it was, or falls slowly, while that of the untouched run goes "
+            "that is missing:\nthe accuracy stays about where it was, or falls slowly, while that of the untouched run goes "
             "on rising. A guard cannot see that.",
             "## False alarms",
             f"Harmless recipes: it fired in {total(found, True)} runs. Runs in which nothing changed, asked as if they had "
