@@ -1,7 +1,7 @@
 """One run of a project, and runs that leave it where a recipe switches.
 
 The project's own run keeps a checkpoint of every epoch. A branch goes on from one of them with the callback, which
-drives from there on: bit by bit what a run is that had the callback from the start (`tests/test_branches.py`), without
+drives from there on: bit by bit the same as a run that had the callback from the start (`tests/test_branches.py`), without
 training the beginning again.
 """
 

@@ -2,7 +2,7 @@
 
     python benchmarks/layer_rotation.py
 
-The floor is torch's own sum over every layer of both sets. Rounds alternate, so that a busy machine slows all alike;
+The floor is torch's own sum over every layer of both sets. Rounds alternate, so a busy machine slows all of them equally;
 the best and the median round are shown. Memory is what the process's peak grows by while rotation is measured.
 """
 

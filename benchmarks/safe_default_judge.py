@@ -1,4 +1,4 @@
-"""What the records of safe_default.py say, by the rule that stands at the head of that file."""
+"""What the records of safe_default.py say, by the rule at the top of that file."""
 
 import json
 import statistics
@@ -31,7 +31,7 @@ def losses(records, candidate, multiplier):
 
 
 def verdict(found):
-    """By the rule that stands at the head of this file: "holds", "out" or "open"."""
+    """By the rule at the top of safe_default.py: "holds", "out" or "open"."""
     mean, half = interval([loss for values in found.values() for loss in values])
     highest = min(sum(interval(values)) for values in found.values())
     if mean + half < -MARGIN or highest < -MARGIN:

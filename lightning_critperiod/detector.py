@@ -75,8 +75,8 @@ class Detector:
     10
 
     Args:
-        name: Of the signal.
-        rule: Is asked.
+        name: Name of the signal.
+        rule: The rule that is asked.
         max_epochs: Planned number of epochs; None for a run without a last epoch.
 
     Attributes:

@@ -393,7 +393,7 @@ ASSUMED = ("country_iso_code", "price_per_kwh")
 def test_what_nobody_gave_is_called_assumed_where_it_is_used(tmp_path):
     run = leave(tmp_path, measured={"assumed": ASSUMED})
     note = (
-        "Assumed, because not given: the grid of DEU for CO2 and 0.2 EUR per kWh for money. Yours: "
+        "Assumed, because not given: the grid of DEU for CO2 and 0.2 EUR per kWh for money. To give your own: "
         "CostMonitor(country_iso_code=..., price_per_kwh=...)."
     )
     assert note in " ".join(text_of(run).split())

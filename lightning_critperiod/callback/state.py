@@ -154,7 +154,7 @@ class RunState(Callback):
 
     @override
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Who only observed may drive on resume, the other way round, and an observer may have another rule."""
+        """On resume an observer may drive, a driver may observe, and an observer may have another rule."""
         states = checkpoint.get("callbacks", {})
         alike = str(self._generate_state_key(signal=self.signal.name)).removesuffix("}")
         taken = {callback.state_key for callback in trainer.callbacks}

@@ -179,7 +179,7 @@ class Driver:
             self._total.set(self._steps_of_the_run(epoch))
 
     def _is_past_the_end(self, epoch: int) -> bool:
-        """Weight averaging lets the Trainer run one epoch more, for batch norm; it is none of the run's."""
+        """Weight averaging lets the Trainer run one more epoch, for batch norm, which does not count as an epoch."""
         end = self._timeline().end
         return end is not None and epoch >= end
 

@@ -22,7 +22,7 @@ KINDS = (CriticalPeriodCallback, costs.CostMeter, RunRecorder)
 class CritperiodCLI(ChoosingCLI):
     """LightningCLI with ``CriticalPeriodCallback`` (``critical_period``) and ``CostMonitor`` (``costs``) in place.
 
-    Either gives way to one of its kind that is listed in ``trainer.callbacks``, and so does the ``RunRecorder``.
+    A callback of the same kind in ``trainer.callbacks`` takes the place of either, and of the ``RunRecorder``.
     ``--config`` takes the names of shipped configs too. After ``fit`` the test set is evaluated, if there is one, with
     the weights that training ended with.
 

@@ -36,12 +36,12 @@ class CostMeter(Callback):
     second part, and None without a price per hour.
 
     Args:
-        country_iso_code: Where the machine stands, ISO 3166-1 alpha-3, for the grid's carbon intensity. None assumes
+        country_iso_code: The country of the machine, ISO 3166-1 alpha-3, for the grid's carbon intensity. None assumes
             the USA.
         region: A state of the USA or a province of Canada, lower case; None is the whole country.
         price_per_kwh: Price of electricity. None assumes 0.17, about what US households pay.
         price_per_hour: Price of the machines, all together, per hour.
-        currency: Of both prices.
+        currency: Currency of both prices.
 
     Attributes:
         assumed: The arguments that were not given; the report calls their values assumptions.

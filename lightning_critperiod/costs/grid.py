@@ -15,7 +15,7 @@ _REGIONS = {
 
 @cache
 def _shipped(name: str) -> dict[str, Any]:
-    """A file of codecarbon's; empty if it is not to be had, which must not keep anyone from training."""
+    """A file of codecarbon's; empty if it cannot be read, which must not stop a training."""
     try:
         # Found, not imported: whoever makes a monitor need not pay for codecarbon's own imports yet.
         places = getattr(find_spec("codecarbon"), "submodule_search_locations", None) or ()

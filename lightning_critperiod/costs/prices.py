@@ -11,9 +11,9 @@ class Prices:
     """Prices of electricity and of the machines.
 
     Args:
-        per_kwh: Of electricity.
-        per_hour: Of the machines, all together.
-        currency: Of both.
+        per_kwh: Price of electricity per kWh.
+        per_hour: Price of all machines together per hour.
+        currency: Currency of both prices.
 
     Raises:
         TypeError: A price is not a number, or the currency no string.

@@ -58,7 +58,7 @@ class ImageDataModule(LightningDataModule, ABC):
         train_samples: Use only so many of the training images, drawn stratified; None is all.
         num_workers: Processes that load and transform images; 0 does it in the training process, None is one
             per core, at most 4.
-        seed: Of the draw of the validation images.
+        seed: Seed of the draw of the validation images.
 
     Attributes:
         image_size: Pixels of a side: images are made square and so large (bilinear, antialiased) before they are

@@ -24,12 +24,12 @@ class Downloaded(ImageDataModule):
         train_samples: Use only so many of the training images, drawn stratified; None is all.
         num_workers: Processes that load and transform images; 0 does it in the training process, None is one
             per core, at most 4.
-        seed: Of the draw of the validation images.
+        seed: Seed of the draw of the validation images.
         randaugment_magnitude: RandAugment of this magnitude, 0 to 30, in training; None is without.
 
     Raises:
         TypeError: An argument is no number.
-        ValueError: An argument is out of range, or the data is not there to be had.
+        ValueError: An argument is out of range, or the data is neither there nor can be downloaded.
     """
 
     source: ClassVar[Any]

@@ -27,7 +27,7 @@ class ImageFolder(ImageDataModule):
         pruning_ratio: r, the fraction of training images left out of an epoch, in [0, 1).
         num_workers: Processes that load and transform images; 0 does it in the training process, None is one
             per core, at most 4.
-        seed: Of the draw of the validation images.
+        seed: Seed of the draw of the validation images.
 
     Raises:
         TypeError: An argument is no number.

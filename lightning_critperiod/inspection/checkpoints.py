@@ -14,7 +14,7 @@ from lightning_critperiod.inspection.logs import STEP, Logs
 from lightning_critperiod.inspection.names import OURS
 from lightning_critperiod.signals import LayerRotation, layer_rotation
 
-# What arithmetic is defined for; quantized weights are none of it.
+# The types that arithmetic is defined for; quantized weights are not among them.
 _DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 _LFS = b"version https://git-lfs"
 

@@ -27,7 +27,7 @@ class Findings:
         run: That was looked at.
         answer: Of the rules.
         plan: What would have been drawn.
-        price_per_hour: Of the machine; None if nobody says.
+        price_per_hour: Price of the machine per hour; None if not given.
     """
 
     name: str

@@ -21,7 +21,7 @@ class Run:
 
     Args:
         logs: Of it.
-        max_epochs: It was planned for; None if nobody says.
+        max_epochs: The planned number of epochs; None if not known.
         samples: n, what the user's own loader draws in an epoch; None likewise.
         full_volume: Of its first epoch, if CriticalPeriodCallback logged it.
         changed: The first epoch that was trained at another volume, None if there is none.

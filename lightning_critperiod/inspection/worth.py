@@ -12,7 +12,7 @@ from lightning_critperiod.rules import History, Worthwhile
 from lightning_critperiod.rules.outlook import outlook
 
 _PART = 0.02
-"""Part of what the whole run gained that is worth going on for, where nobody says another amount."""
+"""The fraction of the whole run's gain that is worth going on for, by default."""
 
 _LEVEL = 20
 """The level at an epoch is the mean over this part of the run, a twentieth."""
@@ -132,7 +132,7 @@ def worth_notes(
         worths: By metric.
         epochs: Of the run.
         seconds: Epoch -> how long it took; empty if that is not known.
-        price_per_hour: Of the machine; None if nobody says.
+        price_per_hour: Price of the machine per hour; None if not given.
 
     Returns:
         Sentences.

@@ -44,15 +44,15 @@ class Decision:
     """What a callback decided.
 
     Args:
-        signal: Name of it.
-        rule: With its arguments, as it prints itself.
+        signal: Name of the signal.
+        rule: The rule with its arguments, as Python prints it.
         rule_name: Class name of the rule.
         rule_arguments: Those of its arguments that are plain values.
         lines: What the signal was compared with, for figures: label -> (epoch, value) points.
         course: What the rule went by after every epoch, in the same form.
         limits: What the run might spend, by the names of ``Budget``.
         spent: What it had spent of each after every epoch: name -> (epoch, value) points.
-        recipe: As it was given.
+        recipe: The recipe as it was given.
         lr_policy: "epoch_equivalent" or "unchanged".
         observe_only: Whether the run was left as it was.
         full_volume: Volume of the full recipe.
@@ -63,7 +63,7 @@ class Decision:
         reason: The decision in words.
         guard_reason: Why the guard took the changes back, in words.
         final_weights: "averaged" or "raw": what the module was left with, where it had the choice.
-        phases: Of the run from its first epoch to its last, as it was planned in the end.
+        phases: The phases of the run from its first epoch to its last, as planned in the end.
     """
 
     signal: str

@@ -19,12 +19,12 @@ class Measured:
         flops: Floating-point operations of the training steps.
         flops_exact: Whether they are no estimate from some of the steps.
         seconds_by_phase: Where the time went -> s, see ``costs.PHASES``.
-        energy_by_part: Of processor, graphics cards and memory.
-        price_per_kwh: Of electricity.
-        price_per_hour: Of the machines.
-        country_iso_code: Where they stand.
+        energy_by_part: Energy of processor, graphics cards and memory.
+        price_per_kwh: Price of electricity per kWh.
+        price_per_hour: Price of the machines per hour.
+        country_iso_code: The country of the machines.
         region: A state or province of that country.
-        assumed: Those of the last four that nobody gave.
+        assumed: Those of the last four that were not given.
         obtained: Part of the machine -> how its energy was obtained.
     """
 

@@ -22,15 +22,15 @@ class Record:
         run: What was trained.
         status: Whether training came to its end.
         error: What interrupted it.
-        decision: Of the callback that drives the run, else of the first that observes; None without one.
+        decision: That of the callback that drives the run, else of the first that observes; None without one.
         observers: Decisions of the other callbacks.
-        epochs: In their order.
-        measured: None without CostMonitor.
+        epochs: The epochs of the run, in order.
+        measured: What the run cost; None without CostMonitor.
         projected: What the full recipe would have cost; None if it is not known.
         observed: What the recipe would have cost in a run that was only observed, from its decision on.
-        metrics: The last values.
+        metrics: The last values of what was logged.
         hardware: What it ran on, by name.
-        versions: Of the software, by package.
+        versions: Versions of the software, by package.
         config: The run's configuration as text.
     """
 

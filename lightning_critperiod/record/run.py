@@ -21,7 +21,7 @@ class Run:
         processes: Number of ranks.
         nodes: Number of machines.
         precision: Lightning's name for it.
-        seed: Of ``seed_everything``; None if it is not known.
+        seed: The seed of ``seed_everything``; None if it is not known.
         limit_train_batches: The Trainer's cap: a float is a share of an epoch, an int a number of batches.
         loader: ``num_workers`` and the like of the first train DataLoader; empty if there is none.
         monitor: The metric that the checkpoint callback or early stopping looks at.
@@ -83,8 +83,8 @@ class Metrics:
     """The last values of what was logged, by name; None where a value is not finite.
 
     Args:
-        validation: Of the last validation.
-        test: Of the test, if there was one.
+        validation: Values of the last validation.
+        test: Values of the test, if there was one.
     """
 
     validation: dict[str, float | None] = field(default_factory=dict)

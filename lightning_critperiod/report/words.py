@@ -53,7 +53,7 @@ def notes(record: Record) -> list[str]:
 
 
 def assumptions(measured: Measured | None) -> list[str]:
-    """Which country and prices nobody gave, and how to give them."""
+    """Which country and prices were assumed, and how to give them."""
     if measured is None or not measured.assumed:
         return []
     region = f", {measured.region}" if measured.region else ""
@@ -66,9 +66,8 @@ def assumptions(measured: Measured | None) -> list[str]:
     if not names:
         return []
     arguments = ", ".join(f"{name}=..." for name in names)
-    return [
-        f"Assumed, because not given: {' and '.join(said[name] for name in names)}. Yours: CostMonitor({arguments})."
-    ]
+    assumed = " and ".join(said[name] for name in names)
+    return [f"Assumed, because not given: {assumed}. To give your own: CostMonitor({arguments})."]
 
 
 def percent(fraction: float | None) -> str:

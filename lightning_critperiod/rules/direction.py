@@ -22,8 +22,8 @@ def direction(name: str) -> Literal["min", "max"] | None:
     """Which way a metric is better, by the words of its name; None where they do not say.
 
     Whole words are looked up in a short list, never parts of them. A loss or an error anywhere in the name decides;
-    else the last known word does. Who uses it says which direction was taken and how to give the other one, and asks
-    where it is None.
+    else the last known word does. Whatever uses it says which direction it took and how to give the other one, and
+    asks if it is None.
 
     Args:
         name: As it was logged. Words end at a sign other than a letter or a digit, and where a capital begins one;

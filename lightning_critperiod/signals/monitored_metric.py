@@ -21,7 +21,7 @@ class MonitoredMetric(Signal):
 
     Args:
         monitor: The name in ``trainer.callback_metrics``, such as "val_loss".
-        mode: Whether "min" (lower) or "max" (higher) values of it are better; None if nobody says.
+        mode: Whether "min" (lower) or "max" (higher) values of it are better; None if not given.
 
     Raises:
         TypeError: ``monitor`` is no string.

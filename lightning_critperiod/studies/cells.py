@@ -33,7 +33,7 @@ def bullets(texts: Iterable[str]) -> str:
 
 
 def passes_text(passes: float | None) -> str:
-    """Passes over the training data; a dash where nobody knows them."""
+    """Passes over the training data; a dash where they are not known."""
     return "-" if passes is None else f"{passes:.1f}"
 
 

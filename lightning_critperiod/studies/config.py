@@ -99,7 +99,7 @@ def _source(file: Path) -> dict[str, Any]:
 
 
 def _require_class(name: str, key: str, layers: Sequence[Any]) -> None:
-    """A config of a LightningCLI that was made for one class gives the arguments alone: nobody can tell of what."""
+    """The config of a LightningCLI that was made for one class gives only the arguments, not the class."""
     stated = any(isinstance(layer, str) or "class_path" in layer for layer in layers)
     if layers and not stated:
         raise ValueError(f"{name}: {key} must have a class_path, and its arguments in init_args, got {layers[-1]!r}")
@@ -161,7 +161,7 @@ def _plan(parsed: Any, config: dict[str, Any], monitors: Sequence[Monitor]) -> P
     return Plan(
         max_epochs=parsed.trainer.max_epochs,
         recipe=replace(callback.recipe, during=callback.recipe.during or declared),
-        # As the config has them: from the objects nobody can tell how a class of the user's own was made.
+        # As the config has them: the objects do not tell how a class of the user's own was made.
         signal=config["critical_period"]["signal"],
         rule=config["critical_period"]["rule"],
         changes=(config["critical_period"]["recipe"] or {}).get("changes") or (),

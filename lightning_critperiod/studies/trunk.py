@@ -27,7 +27,7 @@ class Trunk(Checkpoint):
 
     Random augmentation depends on those generators, and Lightning does not save them. In a branch, which keeps
     nothing, it puts them back. Worker processes that persist from one epoch to the next have generators of their own,
-    which nobody can save: a run that has such workers keeps nothing, so its branches start from the first epoch.
+    which cannot be saved: a run that has such workers keeps nothing, so its branches start from the first epoch.
 
     Args:
         folder: For the checkpoints; None keeps none.

@@ -51,7 +51,7 @@ class InfoBatch(Callback):
 
     Raises:
         ValueError: An argument is out of range.
-        NotApplicable: The run is none of that kind.
+        NotApplicable: The run is of another kind.
     """
 
     def __init__(self, samples: int, pruning_ratio: float = 0.5, annealing_fraction: float = 0.125) -> None:
@@ -139,7 +139,7 @@ class InfoBatch(Callback):
 def _classification(batch: Any) -> tuple[Tensor, Tensor]:
     pair = isinstance(batch, list | tuple) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch)
     if not pair or batch[1].ndim != 1 or batch[1].is_floating_point():
-        raise NotApplicable("InfoBatch prunes by the cross-entropy of (input, class) batches, and these are none")
+        raise NotApplicable("InfoBatch prunes by the cross-entropy of (input, class) batches, and these are others")
     return batch[0], batch[1]
 
 

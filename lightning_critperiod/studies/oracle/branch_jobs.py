@@ -85,7 +85,7 @@ class BranchJobs(Jobs):
         if not choice(arm):
             return Work(Course(plan.max_epochs, plan.recipe, None).passes())
         epoch = self._epoch(arm, seed) if choice(arm)["epoch"] != RULE or self._has(FULL, seed) else None
-        end = plan.max_epochs // 2 if epoch is None else epoch  # as long as nobody knows
+        end = plan.max_epochs // 2 if epoch is None else epoch  # until it is known
         course = Course(
             plan.max_epochs, dataclasses.replace(plan.recipe, annealing_fraction=choice(arm)["annealing"]), end
         )
