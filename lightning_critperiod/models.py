@@ -92,7 +92,7 @@ class ImageClassifier(LightningModule):
         network: Maps images [batch, channels, height, width] to logits [batch, classes].
         optimizer: Makes the optimizer from the network's parameters.
         lr_scheduler: Makes the learning rate schedule from the optimizer; None keeps the rate constant. A
-            ``ReduceLROnPlateau`` watches ``val_loss``. A length of -1 is the whole run.
+            ``ReduceLROnPlateau`` watches ``val_loss``. A length of -1 means the whole run.
         lr_interval: The schedule's clock: ``epoch`` or ``step`` (optimizer step).
 
     Raises:

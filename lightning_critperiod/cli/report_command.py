@@ -13,7 +13,7 @@ from lightning_critperiod.report import command_console, comparison_pages, compa
 
 DESCRIPTION = (
     "Draws report.md and report.html of a run again, from its report.json alone. Of several runs it makes one page "
-    "that shows them side by side. No training, and report.json stays as it is."
+    "that shows them side by side. It trains nothing and leaves report.json as it is."
 )
 SUFFIXES = ("", ".md", ".html")
 

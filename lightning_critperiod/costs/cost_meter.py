@@ -162,7 +162,7 @@ class CostMeter(Callback):
                 epoch.learning_rate = float(groups[0]["lr"])
 
     def samples_of(self, batch: Any) -> int | None:
-        """Samples of a batch, for you to override where they are not counted.
+        """The number of samples in a batch; override it where they are not counted.
 
         They are counted by the indices that a ``DataLoader`` draws, whatever its sampler, and by the items of a stream
         that it collates. Where batches come from elsewhere, or a dataset may yield whole batches (``batch_size=None``),

@@ -1,4 +1,4 @@
-"""EarlyStopping ends a run at once; here what its patience says is handed on instead."""
+"""EarlyStopping ends a run at once; here the end of its patience is passed on instead."""
 
 import functools
 from collections.abc import Callable

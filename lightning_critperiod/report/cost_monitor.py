@@ -1,4 +1,4 @@
-"""The cost monitor as people put it into a Trainer: it measures what a training costs and leaves the report."""
+"""The cost monitor for a Trainer: it measures what a training costs and leaves the report."""
 
 from typing import Any
 

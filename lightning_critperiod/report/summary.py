@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 MOST = 3
-"""Pieces of advice that are shown at the end of a run; the report has all of them."""
+"""How many pieces of advice are shown at the end of a run; the report has all of them."""
 
 
 def display(record: Record, folder: Path | None) -> None:

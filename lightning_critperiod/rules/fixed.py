@@ -1,4 +1,4 @@
-"""The baselines: the end fixed beforehand, and no end at all. Neither reads the signal."""
+"""The baselines: an end that is set in advance, and no end at all. Neither reads the signal."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from lightning_critperiod.rules.measured import last_epoch
 
 @dataclass(frozen=True)
 class AtEpoch(Rule):
-    """The period ends at an epoch that was chosen beforehand: the oracle, or the baseline for a signal.
+    """The period ends at an epoch that was chosen in advance: the oracle, or the baseline for a signal.
 
     ``epoch`` is the first epoch after the period, so that 0 is a run that never has the full recipe.
 

@@ -1,4 +1,4 @@
-"""A rule that knows what going on is worth: the gain of one more doubling of the training."""
+"""A rule that estimates what more training is worth: the gain of one more doubling of the training."""
 
 from dataclasses import dataclass
 from typing import Literal

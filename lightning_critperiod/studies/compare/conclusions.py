@@ -47,7 +47,7 @@ def _less(row: Row, other: Row) -> str:
 
 
 def _cheaper_still(ours: Row, summary: Summary) -> list[str]:
-    """Arms that never switch, cost less than ours and keep as much as the full recipe, or more than ours."""
+    """Arms that never switch, cost less than ours, and keep as much as the full recipe or more than ours."""
     others = [row for row in summary.rows if not row.switches and "ours" in row.against]
     cheaper = [row for row in others if summary.cost(row) < summary.cost(ours)]
     enough = [row for row in cheaper if row.verdict == "non-inferior" or _is_above(summary.gain(row, "ours"))]

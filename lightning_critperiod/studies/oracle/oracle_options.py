@@ -20,7 +20,7 @@ class OracleOptions(StudyOptions):
     Args:
         switch_epochs: First epochs after the switch; none is the default grid.
         annealing: Fractions of the epochs after the switch with the full recipe again.
-        at: Where the runs of ``annealing`` switch; None is where the config's own rule fires.
+        at: Where the runs of ``annealing`` switch; None means where the config's own rule fires.
     """
 
     switch_epochs: list[int]
