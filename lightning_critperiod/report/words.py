@@ -1,5 +1,7 @@
 """Numbers and findings in words: what the table and the pages say."""
 
+import math
+
 from lightning_critperiod.record import Decision, Measured, Record, Run
 from lightning_critperiod.report.savings import Saving, savings, time_saving
 
@@ -30,7 +32,15 @@ def amount(name: str, value: float | None, currency: str = "") -> str:
     if name == "flops":
         return f"{value:.3g}"
     unit = {"energy_kwh": "kWh", "co2_kg": "kg"}.get(name, currency)
-    return f"{value:.3g} {unit}"
+    return f"{_plain(value)} {unit}"
+
+
+def _plain(value: float) -> str:
+    """Three significant digits, without an exponent: a short run costs 0.0000516 USD, not 5.16e-05."""
+    if not value:
+        return "0"
+    text = f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def projected_amount(name: str, saving: Saving, currency: str = "") -> str:
