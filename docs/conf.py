@@ -39,6 +39,8 @@ html_theme = "furo"
 html_title = f"{project} {release}"
 html_theme_options = {"source_directory": "docs/"}
 html_show_sourcelink = False
+html_static_path = ["site/static"]
+html_css_files = ["site.css"]
 
 
 def setup(app: Any) -> None:
