@@ -136,10 +136,11 @@ class Detector:
 
     def why_not(self, finished: int) -> str:
         """Why the period is not over after ``finished`` epochs, in words."""
+        length = f"{finished} epoch{'s' * (finished != 1)}"
         if not self.judges:
-            return f"critical period not judged in {finished} epochs: {self.rule} needs a run with a last epoch"
+            return f"critical period not judged in {length}: {self.rule} needs a run with a last epoch"
         seen = filled(self.history, finished)
-        return f"critical period not over in {finished} epochs: {self.rule.why_not(seen, self.max_epochs)}"
+        return f"critical period not over in {length}: {self.rule.why_not(seen, self.max_epochs)}"
 
     @property
     def lines(self) -> Lines:

@@ -159,7 +159,7 @@ def test_a_run_that_a_cooldown_ended_is_not_told_to_end_earlier():
 
 def test_a_learning_rate_that_did_not_decay_is_told(advised):
     _, texts = advised(decays=False)
-    assert texts[-1].startswith("The learning rate ended at 0.1, which is 100.0% of its highest value, 0.1. ")
+    assert texts[-1].startswith("The learning rate ended at 0.1, which is its highest value. ")
 
 
 def test_a_detector_that_costs_more_than_a_percent_is_told(advised):

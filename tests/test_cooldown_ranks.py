@@ -119,7 +119,7 @@ def test_rank_0s_clock_decides_about_hours(tmp_path):
 
 
 def test_early_cooldown_keeps_the_same_weights_everywhere(tmp_path):
-    callback = EarlyCooldown("val_loss")
+    callback = EarlyCooldown("val_loss", mode="min")
     found = run(tmp_path, callback, max_epochs=6)
     assert found["final_weights"] in {"raw", "averaged"}
     assert callback.final_weights == found["final_weights"]
@@ -158,9 +158,9 @@ def fit(folder, callback, ckpt=None, **arguments):
 folder = Path(sys.argv[1])
 found = {"whole": fit(folder / "a", drive(AtEpoch(2)), max_epochs=-1)}
 found["undone"] = fit(folder / "b", drive(AtEpoch(2)), ckpt=folder / "a" / "before_cooldown.ckpt", max_epochs=7)
-found["early"] = fit(folder / "c", EarlyCooldown("val_loss", average=False), max_epochs=5)
+found["early"] = fit(folder / "c", EarlyCooldown("val_loss", mode="min", average=False), max_epochs=5)
 try:
-    fit(folder / "d", EarlyCooldown("val_loss"), max_epochs=5)
+    fit(folder / "d", EarlyCooldown("val_loss", mode="min"), max_epochs=5)
 except ValueError as error:
     found["refused"] = str(error)
 (folder / f"{found['whole']['rank']}.json").write_text(json.dumps(found))

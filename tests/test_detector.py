@@ -6,7 +6,17 @@ import random
 import pytest
 from conftest import TinyData, TinyModel, make_trainer
 
-from lightning_critperiod import AtEpoch, CriticalPeriodCallback, LowOutlier, Never, Plateau, Recipe, Slope, Worthwhile
+from lightning_critperiod import (
+    AtEpoch,
+    CriticalPeriodCallback,
+    LowOutlier,
+    MonitoredMetric,
+    Never,
+    Plateau,
+    Recipe,
+    Slope,
+    Worthwhile,
+)
 from lightning_critperiod.detector import Decision, Detector, filled, replay
 
 RULES = [Slope(window=3), Plateau(patience=2), LowOutlier(every_n_epochs=2), AtEpoch(4), Never()]
@@ -57,6 +67,7 @@ def test_nothing_decided_says_why_not():
     detector = Detector("layer_rotation", Never(), 3)
     assert replay(Never(), {0: 1.0}, 3) == Decision()
     assert detector.why_not(3) == "critical period not over in 3 epochs: Never() never fired"
+    assert detector.why_not(1) == "critical period not over in 1 epoch: Never() never fired"
 
 
 @pytest.mark.parametrize(
@@ -69,6 +80,12 @@ def test_a_rule_never_fires_before_its_least_epochs_and_may_fire_then(rule):
         history = {e: 3 * min(e, 2) / 30 + generator.gauss(0, 1e-3) - (generator.random() < 0.3) for e in range(30)}
         ends.append(replay(rule, history, 31).end_epoch or 99)
     assert min(ends) == rule.least_epochs
+
+
+def test_a_forgotten_mode_is_a_warning_where_the_name_of_the_metric_says_the_other_one(tmp_path):
+    callback = CriticalPeriodCallback(MonitoredMetric("val_acc"), Plateau(patience=1), observe_only=True)
+    with pytest.warns(UserWarning, match=r'val_acc is better when higher, by its name, but Plateau has mode="min"'):
+        callback.setup(make_trainer(tmp_path, [callback], max_epochs=4), TinyModel(), "fit")
 
 
 def test_a_run_too_short_for_its_rule_is_told_so_when_it_starts(tmp_path, caplog):

@@ -286,13 +286,18 @@ def test_the_learning_rate_finder_beside_it(tmp_path):
 @pytest.mark.parametrize("arguments", [dict(average=1), dict(budget=3), dict(monitor=3)])
 def test_wrong_kinds_are_refused(arguments):
     with pytest.raises(TypeError):
-        EarlyCooldown(**{"monitor": "val_acc", **arguments})
+        EarlyCooldown(**{"monitor": "val_acc", "mode": "max", **arguments})
 
 
 @pytest.mark.parametrize("arguments", [dict(min_gain=0), dict(mode="up"), dict(monitor="")])
 def test_wrong_values_are_refused(arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))):
-        EarlyCooldown(**{"monitor": "val_acc", **arguments})
+        EarlyCooldown(**{"monitor": "val_acc", "mode": "max", **arguments})
+
+
+def test_a_forgotten_mode_is_refused_and_not_taken_for_lower_is_better():
+    with pytest.raises(TypeError, match="mode"):
+        EarlyCooldown("val_acc")
 
 
 def test_a_budget_of_samples_without_a_cost_monitor_is_refused(tmp_path):

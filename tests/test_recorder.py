@@ -484,7 +484,7 @@ def test_a_cooldown_that_ended_the_run_early_counts_the_epochs_that_it_left_out_
 
 
 def test_the_report_of_an_early_cooldown_says_with_which_weights_it_ended(tmp_path):
-    callback = EarlyCooldown("val_loss", min_gain=100.0)  # no gain is worth it
+    callback = EarlyCooldown("val_loss", mode="min", min_gain=100.0)  # no gain is worth it
     run(tmp_path, callback, CostMonitor(), max_epochs=60)
     record = load(tmp_path)
     assert record.run.max_epochs == 60

@@ -414,8 +414,8 @@ def test_the_verdict_in_words(rule, values, max_epochs, words):
             Slope(window=2),
             [0.0001, 0.0002, 0.0003],
             11,
-            "the signal has hardly moved: its steepest rise was 0.1 degrees, and only the end of a rise at 45 ends the "
-            "period",
+            "the signal has not risen steeply so far: at most at 0.1 degrees, and only the end of a rise at 45 ends "
+            "the period",
         ),
         (Slope(window=2), [0.2, 0.4, 0.6], 11, "the signal still rose at 63.4 degrees"),
         (Slope(window=2, min_epochs=9), [0.2, 0.4, 0.4], 11, f"{Slope(window=2, min_epochs=9)} never fired"),

@@ -121,7 +121,7 @@ def test_a_planned_cooldown_is_validated(tmp_path):
 
 @pytest.mark.parametrize("bar", [TQDMProgressBar, RichProgressBar])
 def test_with_early_cooldown_and_progress_bars(tmp_path, bar, caplog):
-    callback = EarlyCooldown("val_loss", min_gain=1e-9)
+    callback = EarlyCooldown("val_loss", mode="min", min_gain=1e-9)
     trainer, model = fit(tmp_path, callback, ValidateSparsely(), bar(), max_epochs=40, enable_progress_bar=True)
     assert callback.final_weights
     assert len(model.validations) < trainer.current_epoch + 1

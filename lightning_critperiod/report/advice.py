@@ -169,9 +169,10 @@ def _rate(record: Record) -> list[Advice]:
     rates = [epoch.learning_rate for epoch in record.epochs if epoch.learning_rate is not None]
     if record.status != "completed" or len(rates) < 3 or rates[-1] <= UNDECAYED * max(rates):
         return []
+    last, highest = rates[-1], max(rates)
+    share = "its highest value" if last == highest else f"{percent(last / highest)} of its highest value, {highest:.3g}"
     text = (
-        f"The learning rate ended at {rates[-1]:.3g}, which is {percent(rates[-1] / max(rates))} of its highest value, "
-        f"{max(rates):.3g}. Letting it decay to zero over the last fifth of the run saves no time, but usually makes "
-        "the model better at the same cost."
+        f"The learning rate ended at {last:.3g}, which is {share}. Letting it decay to zero over the last fifth of "
+        "the run saves no time, but usually makes the model better at the same cost."
     )
     return [Advice(text)]

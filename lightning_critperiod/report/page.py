@@ -10,7 +10,7 @@ from lightning_critperiod.report.facts import CITATION, facts
 from lightning_critperiod.report.html import bullets, document, figure_grid, section, table
 from lightning_critperiod.report.savings import savings, time_saving
 from lightning_critperiod.report.table import HEAD, rows
-from lightning_critperiod.report.words import epochs_of, metric, notes, percent, sentences, switched_at
+from lightning_critperiod.report.words import epochs_of, metric, notes, percent, plural, sentences, switched_at
 
 
 def page(record: Record, figures: Mapping[str, str]) -> str:
@@ -85,7 +85,7 @@ def _kept(record: Record) -> tuple[str, str]:
 def _decided(record: Record) -> tuple[str, str]:
     found = record.decision
     if found is None or found.end_epoch is None:
-        return "-", f"not over in {record.run.epochs_done} epochs"
+        return "-", f"not over in {plural(record.run.epochs_done, 'epoch')}"
     return switched_at(found), f"{epochs_of(record.run)} done, by {found.rule}"
 
 

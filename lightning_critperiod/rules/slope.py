@@ -94,7 +94,7 @@ class Slope(Rule):
         return f"rose at {angle:.1f} degrees, below {self.max_angle:g}"
 
     def why_not(self, history: History, max_epochs: int | None) -> str:
-        """Why there was no verdict: too few values, a rise that went on, or hardly a movement."""
+        """Why there was no verdict: too few values, a rise that went on, or none that was steep."""
         length, points = require_last_epoch(self, max_epochs), measured(history)
         if len(points) < self.window or length < 2:
             return f"a verdict takes {self.window} measured epochs, got {len(points)}"
@@ -103,7 +103,7 @@ class Slope(Rule):
         if self.after_rise and not self._has_risen([_START, *points], length):
             steepest = max(_angle(part, length) for part in self._windows([_START, *points]))
             return (
-                f"the signal has hardly moved: its steepest rise was {steepest:.1f} degrees, and only the end of a "
+                f"the signal has not risen steeply so far: at most at {steepest:.1f} degrees, and only the end of a "
                 f"rise at {self.max_angle:g} ends the period"
             )
         return super().why_not(history, max_epochs)

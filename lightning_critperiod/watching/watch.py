@@ -12,6 +12,7 @@ from lightning_critperiod.detector import Detector
 from lightning_critperiod.lightning_seam import Safely
 from lightning_critperiod.rules import Rule
 from lightning_critperiod.rules.base import require_fit
+from lightning_critperiod.rules.direction import direction
 from lightning_critperiod.signals import Signal
 
 
@@ -80,6 +81,17 @@ class Watch:
                     f"The callback is kept from an earlier fit, and its rule cannot be used in this one: {error}"
                 )
             self._say_what_cannot_happen(max_epochs)
+        self._warn_of_the_other_mode()
+
+    def _warn_of_the_other_mode(self) -> None:
+        """A mode that was forgotten is "min": an accuracy that rises would then count as getting worse."""
+        mode, by_name = getattr(self.rule, "mode", None), direction(self.signal.name)
+        if mode in {"min", "max"} and by_name not in {None, mode}:
+            better = "higher" if by_name == "max" else "lower"
+            rank_zero_warn(
+                f"{self.signal.name} is better when {better}, by its name, but {type(self.rule).__name__} has "
+                f'mode="{mode}": give mode="{by_name}", unless this is meant.'
+            )
 
     def _say_what_cannot_happen(self, max_epochs: int | None) -> None:
         least = self.rule.least_epochs

@@ -47,7 +47,7 @@ def parse(arguments: Sequence[str]) -> CompareOptions:
     budget += "FLOPs and seconds are converted to samples by the cost of a sample in the arm full."
     parser.add_argument("--budget", choices=BUDGETS, default="samples", help=budget)
     margin = "Non-inferiority margin against the arm full, in the unit of the metric (points of an accuracy); the "
-    parser.add_argument("--margin", type=float, help=f"{margin}by default the config's own.")
+    parser.add_argument("--margin", type=float, help=f"{margin}config's own if not given.")
     given = vars(parser.parse_args(list(arguments)))
     given.pop("cfg", None)
     if given["margin"] is not None:

@@ -68,7 +68,11 @@ def _saved(row: Row, ours: Row, metric: Metric) -> str:
 
 
 def _at_equal_cost(summary: Summary) -> list[str]:
-    baselines = [row for row in summary.rows if row.equal_cost and "ours" in row.against]
+    rows = [row for row in summary.rows if row.equal_cost and "ours" in row.against]
+    baselines = [row for row in rows if summary.gain(row, "ours").t is not None]
+    if not baselines:
+        names = ", ".join(_versus(row, summary.metric) for row in rows)
+        return [f"At equal cost, one seed cannot tell ours from {names}: give more with --seeds."] if rows else []
     worse = [row for row in baselines if _is_below(summary.gain(row, "ours"))]
     better = [row for row in baselines if _is_above(summary.gain(row, "ours"))]
     equal = [row for row in baselines if row not in worse and row not in better]
