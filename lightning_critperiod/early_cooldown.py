@@ -54,7 +54,7 @@ class EarlyCooldown(CriticalPeriodCallback):
     def __init__(
         self,
         monitor: str,
-        mode: Literal["min", "max"],
+        mode: Literal["min", "max"] = "min",
         min_gain: float = 0.005,
         budget: Budget | None = None,
         average: bool = True,

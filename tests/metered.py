@@ -9,7 +9,7 @@ from conftest import Numbered, TinyData, TinyModel, make_trainer
 from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader
 
-from lightning_critperiod import CostMonitor
+from lightning_critperiod import CostMonitor, RunRecorder
 
 
 class SaysCosts(Callback):
@@ -51,7 +51,9 @@ if __name__ == "__main__":
     # Batches of other sizes on every rank, from a batch sampler of the user's.
     batches = [[[0, 1], [2]], [[0, 1, 2], [3, 4]]][trainer.global_rank]
     monitor = CostMonitor()
-    uneven = make_trainer(folder, [monitor], strategy="ddp", max_epochs=2, use_distributed_sampler=False, **arguments)
+    quiet = RunRecorder(write=False, show=False)  # the report is that of the first run
+    alone = {"use_distributed_sampler": False, **arguments}
+    uneven = make_trainer(folder, [monitor, quiet], strategy="ddp", max_epochs=2, **alone)
     uneven.fit(TinyModel(), DataLoader(Numbered(5), batch_sampler=batches))
     drawn = [epoch.samples for epoch in monitor.epochs.values()]
     Path(folder, f"uneven-{uneven.global_rank}.json").write_text(json.dumps(drawn))

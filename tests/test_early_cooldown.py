@@ -295,9 +295,10 @@ def test_wrong_values_are_refused(arguments):
         EarlyCooldown(**{"monitor": "val_acc", "mode": "max", **arguments})
 
 
-def test_a_forgotten_mode_is_refused_and_not_taken_for_lower_is_better():
-    with pytest.raises(TypeError, match="mode"):
-        EarlyCooldown("val_acc")
+def test_a_forgotten_mode_of_an_accuracy_is_a_warning_before_training(tmp_path):
+    callback = EarlyCooldown("val_acc")
+    with pytest.warns(UserWarning, match='val_acc is better when higher, by its name, but Worthwhile has mode="min"'):
+        callback.setup(make_trainer(tmp_path, [callback], max_epochs=20), TinyModel(), "fit")
 
 
 def test_a_budget_of_samples_without_a_cost_monitor_is_refused(tmp_path):
