@@ -72,11 +72,19 @@ def plain_table(records):
 def answer(verdicts, seeds):
     """What follows for the default, by the rule at the head of safe_default.py; ``seeds`` is k -> how many there are."""
     held = [name for name in CANDIDATES if all(verdicts.get((name, k)) == "holds" for k in (1, 3))]
-    said = f"At both k {', '.join(held)} held." if held else "No candidate held at both k: the default observes."
+    names = " and ".join(f"`{name}`" for name in held)
+    said = f"These held at both k: {names}." if held else "No candidate held at both k: the default observes."
     few = [f"{n} at k = {k}" for k, n in seeds.items() if n < SEEDS]
     if not few:
         return said
     return f"{said} Of {SEEDS} seeds that were planned there are {' and '.join(few)}: that settles nothing for a candidate that is not out."
+
+
+WHY = """The default goes on observing all the same. `plateau` needs the name of a metric and `0.8` the length of the run, which a
+single line for any project does not have; at k = 1 neither gains anything worth having; and observing loses nothing in
+any project, not only on the average of these. With several views, this acts and held:
+`CriticalPeriodCallback(rule=AtEpoch(round(0.8 * max_epochs)), recipe=Recipe(after=Volume()))`."""
+"""Decided after the runs, not measured by them."""
 
 
 def same_words(records, results):
@@ -121,6 +129,7 @@ def page(results, earlier):
             "points with the line less without\nit, paired by set-up and seed, 95% t-interval.",
             f"**{answer(verdicts, {k: len(found) for k, found in seeds.items()})}**",
             same_words(records, results),
+            *([WHY] if "These held" in answer(verdicts, {}) else []),
             table(head, rows),
             f"Holds: the mean over set-ups and seeds is above -{MARGIN} with its whole interval, and no set-up is below it with "
             "its whole interval.\nOut: the mean or a set-up is below it with the whole interval. Recipe() is one view of 70% of "
