@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import CombinedLoader
 from torch.utils.data import DataLoader
 
-from lightning_critperiod import AtEpoch, Change, CriticalPeriodCallback, LayerRotation, Recipe, Volume
+from lightning_critperiod import AtEpoch, Change, CriticalPeriodCallback, LayerRotation, Plateau, Recipe, Volume
 from lightning_critperiod.recipe import require_number
 
 PLAIN = (int, float, str, bool, type(None))
@@ -102,8 +102,9 @@ def different(one, other):
     return {key: (one.get(key), other.get(key)) for key in {*one, *other} if one.get(key) != other.get(key)}
 
 
-def ours(signal=None):
-    return CriticalPeriodCallback(signal, AtEpoch(1), Recipe(after=Volume(pruning_ratio=0.5), annealing_fraction=0))
+def ours(signal=None, rule=None):
+    recipe = Recipe(after=Volume(pruning_ratio=0.5), annealing_fraction=0)
+    return CriticalPeriodCallback(signal, rule or AtEpoch(1), recipe)
 
 
 def after(tmp_path, callbacks, data, where=None, error=RuntimeError, loaders=()):
@@ -247,9 +248,10 @@ def assert_gone(trainer, data):
     assert type(trainer) is Trainer
 
 
-def test_after_a_signal_that_fails_before_the_first_batch(tmp_path):
+def test_after_a_signal_that_the_rule_reads_fails_before_the_first_batch(tmp_path):
     data, model = Repeats(), Model()
-    trainer = make_trainer(tmp_path, [ours(Broken("on_train_start"))], max_epochs=3, num_sanity_val_steps=0)
+    callback = ours(Broken("on_train_start"), Plateau(patience=1))
+    trainer = make_trainer(tmp_path, [callback], max_epochs=3, num_sanity_val_steps=0)
     with pytest.raises(RuntimeError, match="on purpose"):
         trainer.fit(model, data)
     assert_gone(trainer, data)
