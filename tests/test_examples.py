@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+import rich
 import torch
 
 FOLDER = Path(__file__).parents[1] / "examples"
@@ -60,6 +61,7 @@ def run(folder, script, *words):
     with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng():
         patch.chdir(folder)
         patch.setattr(sys, "argv", [script, *words])
+        rich.reconfigure()  # a progress bar of another test leaves its own console behind, and Lightning prints there
         with contextlib.redirect_stdout(io.StringIO()) as out:
             runpy.run_path(str(FOLDER / script), run_name="__main__")
         return out.getvalue()
