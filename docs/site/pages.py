@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import lightning_critperiod
 from lightning_critperiod import changes, recipe, rules, signals
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,8 +148,3 @@ def links_to_files(app: Any, docname: str, source: list[str]) -> None:
 
     if not docname.startswith("_generated"):
         source[0] = names.sub(link, source[0])
-
-
-def public_names() -> set[str]:
-    """What the package offers by its own name."""
-    return set(lightning_critperiod.__all__)
