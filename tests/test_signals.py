@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_critperiod.signals import LayerRotation, MonitoredMetric, layer_rotation
+from lightning_critperiod.signals.cuda_distance import cuda_distance
 
 SIGNALS = {
     "GradientConfusion",
@@ -127,6 +128,29 @@ def test_rotation_is_the_cosine_distance_down_to_1e_8(shape, turn, dtype):
 
     assert measured.dtype == torch.float64
     assert measured.item() == pytest.approx(distance(initial, current), rel=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("turn", [3.0, 0.1, 1e-4])
+@pytest.mark.parametrize("scale", [1.0, 3.0, 1e-4])
+def test_what_a_card_computes_is_the_cosine_distance_down_to_1e_8(scale, turn, dtype):
+    """Its arithmetic, on the CPU: two pieces that differ in norm, the second one short."""
+    generator = torch.Generator().manual_seed(1)
+    initial = torch.randn(700, 3100, generator=generator)
+    uneven = torch.linspace(0.1, 3, initial.numel()).reshape(initial.shape)
+    current = (initial + turn * uneven * torch.randn(initial.shape, generator=generator)) * scale
+    initial, current = initial.to(dtype), current.to(dtype)
+    assert cuda_distance(initial, current).item() == pytest.approx(distance(initial, current), rel=1e-8)
+
+
+def test_what_a_card_computes_is_nan_where_there_is_no_angle_and_no_other():
+    ones, zeros, bad = torch.ones(2, 2), torch.zeros(2, 2), torch.tensor([[1.0, math.inf], [math.nan, 1.0]])
+    pairs = [(ones, zeros), (zeros, ones), (zeros, zeros), (ones, bad), (bad, ones), (bad, bad)]
+    assert all(cuda_distance(*pair).isnan() for pair in pairs)
+    assert cuda_distance(ones, -ones) == 2
+    piece_of_zeros = torch.cat([torch.zeros(2**21), torch.ones(2**21)])
+    assert cuda_distance(piece_of_zeros, torch.ones(2**22)).item() == pytest.approx(1 - math.sqrt(0.5), rel=1e-12)
+    assert cuda_distance(torch.ones(2**22), piece_of_zeros).item() == pytest.approx(1 - math.sqrt(0.5), rel=1e-12)
 
 
 @pytest.mark.parametrize("scale", [1e18, 1e-6, 1e-25, 1e-38])

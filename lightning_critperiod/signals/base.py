@@ -85,6 +85,9 @@ class Signal(ABC):
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Called after every validation inside fit (not after the sanity check)."""
 
+    def teardown(self) -> None:
+        """Called when the fit is over, however it ended: give back memory of a card. The state stays."""
+
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""
         return {}

@@ -28,7 +28,7 @@ def cosine_distance(initial: Tensor, current: Tensor) -> float:
     Returns:
         In [0, 2]; NaN where there is no angle, because one of them is all zero (or not finite).
     """
-    a, b = _flat(initial.to(current.device), current), _flat(current, current)
+    a, b = flat(initial.to(current.device), current), flat(current, current)
     if a.device.type == "cpu" and a.dtype == b.dtype and a.dtype in {torch.float32, torch.float64}:
         distance = _quick_distance(a.numpy(), b.numpy())
         if not math.isnan(distance):
@@ -39,7 +39,7 @@ def cosine_distance(initial: Tensor, current: Tensor) -> float:
     return _chunked_distance(a, b, torch.float64) if math.isnan(distance) else distance
 
 
-def _flat(weights: Tensor, like: Tensor) -> Tensor:
+def flat(weights: Tensor, like: Tensor) -> Tensor:
     """A flat view, in the order in which ``like`` lies in memory: channels-last weights are not copied."""
     order = sorted(range(like.dim()), key=like.stride, reverse=True)
     weights = weights.detach().permute(order)

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_critperiod.signals.cosine_distance import cosine_distance
+from lightning_critperiod.signals.card_copies import CardCopies
+from lightning_critperiod.signals.cuda_distance import distance_where_it_is
 from lightning_critperiod.signals.layers import Layer
 from lightning_critperiod.signals.sketch import Sketch, sketch_size
 
@@ -34,6 +35,7 @@ class InitialWeights:
         self.has_angle = False
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._kept: dict[str, Tensor | Sketch] = {}
+        self._copies = CardCopies()
 
     def __len__(self) -> int:
         return len(self._shapes)
@@ -70,18 +72,25 @@ class InitialWeights:
 
     def distances(self, found: Mapping[str, Layer]) -> dict[str, float]:
         """The cosine distance of each layer, without those that have no angle; empty on the other ranks."""
-        distances = {}
+        queued: dict[str, Tensor | float] = {}
         for name in self._shapes:
             weights = found[name].whole()
             if self.is_main:
-                distances[name] = _distance(self._kept[name], weights)
+                if not queued:
+                    self._copies.decide(self._whole, weights.device)
+                queued[name] = self._distance(name, weights)
+        distances = {name: float(distance) for name, distance in queued.items()}  # only here a card is waited for
         return {name: distance for name, distance in distances.items() if distance == distance}
+
+    def release(self) -> None:
+        """Give back the memory of a card; what is kept stays."""
+        self._copies.clear()
 
     def state_dict(self) -> dict[str, Any]:
         """The tensors that are kept, not copied."""
         sketches = {name: kept for name, kept in self._kept.items() if isinstance(kept, Sketch)}
         return {
-            "initial": {name: kept for name, kept in self._kept.items() if name not in sketches},
+            "initial": self._whole,
             "sketches": {name: {"shape": kept.shape, "sums": kept.sums} for name, kept in sketches.items()},
         }
 
@@ -92,6 +101,7 @@ class InitialWeights:
             self._kept[name] = Sketch(tuple(sketch["shape"]), sketch["sums"])
         self._shapes = {name: tuple(kept.shape) for name, kept in self._kept.items()}
         self.has_angle = True
+        self._copies.clear()
 
     def hand_over(self, is_main: bool) -> None:
         """Say whether this rank keeps the weights; what another rank loaded is dropped."""
@@ -109,6 +119,12 @@ class InitialWeights:
         dtype = torch.bfloat16 if self.half_precision and long else weights.dtype
         return weights.to("cpu", dtype, copy=True)
 
+    @property
+    def _whole(self) -> dict[str, Tensor]:
+        return {name: kept for name, kept in self._kept.items() if isinstance(kept, Tensor)}
 
-def _distance(kept: Tensor | Sketch, weights: Tensor) -> float:
-    return kept.distance(weights) if isinstance(kept, Sketch) else cosine_distance(kept, weights)
+    def _distance(self, name: str, weights: Tensor) -> Tensor | float:
+        kept = self._kept[name]
+        if isinstance(kept, Sketch):
+            return kept.distance(weights)
+        return distance_where_it_is(self._copies.get(name, kept), weights)

@@ -13,7 +13,7 @@ from lightning_critperiod.recipe import require_number
 from lightning_critperiod.rules import Slope
 from lightning_critperiod.signals.base import Signal
 from lightning_critperiod.signals.chained_mean import ChainedMean
-from lightning_critperiod.signals.cosine_distance import cosine_distance
+from lightning_critperiod.signals.cuda_distance import distance_where_it_is
 from lightning_critperiod.signals.initial_weights import InitialWeights
 from lightning_critperiod.signals.layers import Layer, has_lazy_parameter, layers
 
@@ -23,8 +23,8 @@ def layer_rotation(initial: Sequence[Tensor], current: Sequence[Tensor]) -> Tens
 
     d_l = 1 - <a_l, b_l> / (|a_l| |b_l|), with a the initial and b the current weights, in [0, 2]. The relative error
     stays below 1e-3 (mostly near 1e-6) down to distances of 1e-8 and beyond, whatever the size of the weights and in
-    any floating type. Both sets are read once; nothing of a layer's size is allocated unless the two sets live on
-    different devices.
+    any floating type. Both sets are read once; nothing of a layer's size is allocated, unless they live on different
+    devices of which the second is no CUDA card.
 
     Source: Carbonnelle & De Vleeschouwer, arXiv 1806.01603 (2018).
 
@@ -45,7 +45,8 @@ def layer_rotation(initial: Sequence[Tensor], current: Sequence[Tensor]) -> Tens
     shapes = [[tuple(weights.shape) for weights in layers] for layers in (initial, current)]
     if shapes[0] != shapes[1]:
         raise ValueError(f"initial and current must have equal shapes, got {shapes[0]} and {shapes[1]}")
-    return torch.tensor([cosine_distance(a, b) for a, b in zip(initial, current, strict=True)], dtype=torch.float64)
+    queued = [distance_where_it_is(a, b) for a, b in zip(initial, current, strict=True)]
+    return torch.tensor([float(distance) for distance in queued], dtype=torch.float64)
 
 
 class LayerRotation(Signal):
@@ -65,8 +66,11 @@ class LayerRotation(Signal):
     that has settled says nothing about a backbone that has yet to thaw.
 
     A copy of the initial weights is kept in the host memory of rank 0 and saved with every checkpoint, which grows by
-    the size of the layers, or less with either argument; a GPU sees one layer of it at a time, once an epoch. Sharded
-    parameters (FSDP2, tensor parallel) are gathered one layer at a time. The flat parameters of FSDP1 and DeepSpeed
+    the size of the layers, or less with either argument. On a CUDA card the distances are computed there, with about 64
+    MiB of its memory. The initial weights cross the bus once an epoch, a piece at a time. They cross it only once, and
+    a second copy stays on the card until the fit is over, as long as it takes at most a tenth of the card's memory that
+    neither training nor another process has reserved; this is decided anew after every epoch. Sharded parameters
+    (FSDP2, tensor parallel) are gathered one layer at a time. The flat parameters of FSDP1 and DeepSpeed
     ZeRO-3 have no layers left to look at. What models of up to 1.3B weights cost is in docs/scale.md.
 
     Source: Carbonnelle & De Vleeschouwer, arXiv 1806.01603 (2018); as a predictor of the critical period
@@ -153,6 +157,10 @@ class LayerRotation(Signal):
         if not self._initial.is_main:
             return None
         return self._mean.add(distances) if distances else math.nan
+
+    @override
+    def teardown(self) -> None:
+        self._initial.release()
 
     @override
     def state_dict(self) -> dict[str, Any]:

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 from typing_extensions import Self
 
-_ROWS = 2**18  # weights that are hashed at a time, so that they stay in the cache
+# Weights that are hashed at a time: they stay in the cache of a processor, and keep a card busy.
+_ROWS = 2**18
+_ROWS_ON_CARD = 2**21
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,16 @@ def sketch_size(weights: int, part: float, least: int) -> int:
 def _sums(weights: Tensor, size: int) -> Tensor:
     flat = (torch.view_as_real(weights) if weights.is_complex() else weights).reshape(-1)
     dtype = torch.promote_types(flat.dtype, torch.float32)
-    step = size * max(1, _ROWS // size)
-    sums, square = flat.new_zeros(size, dtype=torch.float64), 0.0
+    step = size * max(1, (_ROWS if flat.device.type == "cpu" else _ROWS_ON_CARD) // size)
+    sums, squares = flat.new_zeros(size, dtype=torch.float64), []
     for start in range(0, len(flat), step):
         part = flat[start : start + step].to(dtype)
-        square += torch.dot(part, part).item()
+        squares.append(torch.dot(part, part))
         signed = torch.nn.functional.pad(part * _signs(start, len(part), flat.device), (0, -len(part) % size))
         sums += signed.view(-1, size).sum(0)
+    square = 0.0
+    for part_square in torch.stack(squares).tolist():  # only here a card is waited for
+        square += part_square
     if dtype == torch.float32 and not 1e-25 < square < math.inf:  # out of float32's range, or really zero
         return _sums(weights.double(), size)
     return (sums / math.sqrt(square)).float() if square > 0 else torch.full_like(sums, torch.nan).float()
