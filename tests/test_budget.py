@@ -6,7 +6,7 @@ import lightning as L
 import pytest
 import torch
 from conftest import TinyData, TinyModel, make_trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from lightning_critperiod import AtEpoch, Budget, Cooldown, CostMonitor, CriticalPeriodCallback, Never, Recipe, Volume
 
@@ -113,15 +113,21 @@ def test_prices_that_vary_are_allowed_for(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:.*callbacks used to create the checkpoint need to be provided")
 def test_what_earlier_sessions_have_spent_counts(tmp_path):
-    class Saves(Callback):
-        def on_train_epoch_end(self, trainer, pl_module):
-            if trainer.current_epoch == 4:
-                trainer.save_checkpoint(tmp_path / "4.ckpt", weights_only=False)
-
-    fit(tmp_path, drive(Budget(kwh=100)), Spends(), Saves())
+    saves = ModelCheckpoint(tmp_path, filename="{epoch}", save_top_k=-1)
+    fit(tmp_path, drive(Budget(kwh=100)), Spends(), saves, enable_checkpointing=True)
     callback, spends = drive(Budget(kwh=100)), Spends()
-    trainer = fit(tmp_path, callback, spends, ckpt_path=tmp_path / "4.ckpt")
+    trainer = fit(tmp_path, callback, spends, ckpt_path=tmp_path / "epoch=4.ckpt")
     assert (callback.cooldown_epoch, trainer.current_epoch, spends.total) == (8, 11, 99)
+    assert callback.budget_course == {"kwh": [(epoch, 9 * (epoch + 1)) for epoch in range(11)]}
+
+
+@pytest.mark.filterwarnings("ignore:.*callbacks used to create the checkpoint need to be provided")
+def test_a_resumed_run_that_has_another_limit_has_only_the_course_of_that_one(tmp_path):
+    saves = ModelCheckpoint(tmp_path, filename="{epoch}", save_top_k=-1)
+    fit(tmp_path, drive(Budget(kwh=1000)), Spends(), saves, max_epochs=6, enable_checkpointing=True)
+    callback, spends = drive(Budget(money=1000)), Spends("money")
+    fit(tmp_path, callback, spends, ckpt_path=tmp_path / "epoch=1.ckpt", max_epochs=5)
+    assert callback.budget_course == {"money": [(2, 9), (3, 18), (4, 27)]}
 
 
 @pytest.mark.filterwarnings("ignore:.*callbacks used to create the checkpoint need to be provided")

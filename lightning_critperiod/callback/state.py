@@ -77,7 +77,7 @@ class RunState(Callback):
 
     @property
     def budget_course(self) -> Lines:
-        """What it had spent of each limit after every epoch of this session, as (epoch, value)."""
+        """What it had spent of each limit after every epoch, over all sessions, as (epoch, value)."""
         return {} if self._cooldown is None else self._cooldown.meter.course
 
     @property

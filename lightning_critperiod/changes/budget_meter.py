@@ -43,7 +43,7 @@ class BudgetMeter:
 
     Attributes:
         limits: Name -> limit; the Trainer's ``max_time`` is one, too.
-        course: Name -> (epoch, what was spent by its end), in this session.
+        course: Name -> (epoch, what was spent by its end), over all sessions.
     """
 
     def __init__(self, budget: Budget | None) -> None:
@@ -72,6 +72,7 @@ class BudgetMeter:
         self._since = time.monotonic()
         self._last = self._spent(trainer)
         self.limits = self._with_max_time(trainer)
+        self.course = {name: line for name, line in self.course.items() if name in self.limits}
         if refuses:
             self._check(self._last)
 
@@ -116,12 +117,15 @@ class BudgetMeter:
     @property
     def state(self) -> dict[str, Any]:
         """What a resumed run needs."""
-        return {"hours": self._hours, "prices": [asdict(price) for price in self._prices]}
+        course = {name: list(line) for name, line in self.course.items()}
+        return {"hours": self._hours, "prices": [asdict(price) for price in self._prices], "course": course}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take back what ``state`` was."""
         self._hours_before, self._since = state["hours"], None
         self._prices = [Price(**price) for price in state["prices"]]
+        # Older checkpoints have none.
+        self.course = {name: list(line) for name, line in state.get("course", {}).items()}
 
     @property
     def _hours(self) -> float:
