@@ -9,6 +9,7 @@ import lightning as L
 import pytest
 import torch
 from conftest import make_trainer
+from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch import nn
 from torch.nn.functional import cross_entropy, interpolate
 from torch.utils.data import DataLoader, Dataset
@@ -394,6 +395,70 @@ def test_a_resumed_run_has_the_sizes_and_the_weights_of_the_whole_one(tmp_path, 
     assert torch.equal(model.net[0].weight, whole.net[0].weight)
 
 
+class SavesOften(L.Callback):
+    def __init__(self, folder):
+        self.folder = folder
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        trainer.save_checkpoint(self.folder / f"epoch-{trainer.current_epoch}.ckpt", weights_only=False)
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if batch_idx == 1:
+            trainer.save_checkpoint(self.folder / f"batch-{trainer.current_epoch}.ckpt", weights_only=False)
+
+
+class Averaged(Net):
+    """Keeps how far the weights of validation are from those of training; its metric stands still in the end."""
+
+    def __init__(self):
+        super().__init__()
+        self.net[2].p = 0.0  # the generator is not in a checkpoint
+        self.trained, self.distances = None, []
+
+    def on_train_batch_end(self, *_):
+        self.trained = self.net[0].weight.detach().clone()
+
+    def validation_step(self, batch, batch_idx):
+        super().validation_step(batch, batch_idx)
+        if self.trained is not None:
+            self.distances.append(float((self.net[0].weight - self.trained).abs().max()))
+        self.log("flat", float(min(self.current_epoch, 3)))
+
+
+@pytest.mark.filterwarnings("ignore:.*resuming from a checkpoint that ended before the epoch ended.*")
+@pytest.mark.filterwarnings("ignore:.*callbacks used to create the checkpoint need to be provided")
+def test_grown_averaged_and_cooled_down_an_open_run_is_resumed_bit_by_bit_from_every_kind_of_moment(tmp_path):
+    """At a constant rate, by the metric of averaged weights, which is measured on whole images."""
+
+    def run(*extra, **arguments):
+        change = GrowingImages([4, 8, 12], rule=AtEpoch(2))
+        drawn = Volume(0.75)  # by us: Lightning begins an epoch of its own again after a checkpoint in mid-epoch
+        recipe = Recipe(drawn, drawn, changes=[change], cooldown=Cooldown(min_epochs=2))
+        callback = CriticalPeriodCallback(MonitoredMetric("flat"), Plateau(patience=2, mode="max"), recipe)
+        model, train = Averaged(), DataLoader(Images(), batch_size=4)
+        fit(tmp_path, model, callback, train, extra=[EMAWeightAveraging(decay=0.5), *extra], max_epochs=-1, **arguments)
+        return model, callback
+
+    whole, first = run(SavesOften(tmp_path))
+    start = first.cooldown_epoch
+    assert whole.sizes() == each(4, 4, 8, 8, *[12] * (first.last_epoch - 3))
+    assert whole.validated == {(12, 12)}
+    assert all(distance > 0 for distance in whole.distances)
+    for name in ("epoch-1", "batch-2", "epoch-3", f"epoch-{start - 1}", f"batch-{start}", f"epoch-{start}"):
+        model, callback = run(ckpt_path=tmp_path / f"{name}.ckpt")
+        assert model.seen == {epoch: whole.seen[epoch] for epoch in model.seen}, name
+        assert callback.reason == first.reason, name
+        assert all(map(torch.equal, model.state_dict().values(), whole.state_dict().values())), name
+
+
+def test_a_cooldown_that_begins_while_images_are_small_has_whole_ones(tmp_path):
+    model, change = Net(), GrowingImages([4, 8, 12])
+    callback = drive(change, rule=Never(), cooldown=Cooldown(fraction=1.0))
+    fit(tmp_path, model, callback, max_epochs=10)
+    assert callback.cooldown_epoch == 5
+    assert model.sizes() == each(*[4] * 5, *[12] * 5)
+
+
 @pytest.mark.filterwarnings("ignore:The critical period of this run began without:UserWarning")
 def test_a_run_that_began_without_the_callback_goes_on_at_the_size_of_its_epoch(tmp_path):
     class Saves(L.Callback):
@@ -463,6 +528,21 @@ def test_a_guard_does_not_shrink_images_again(tmp_path):
     fit(tmp_path, model, callback)
     assert callback.back_epoch == 3
     assert model.sizes() == each(4, 4, 12, 12, 12, 12, 12, 12)
+
+
+@pytest.mark.parametrize("epochs", [-1, 20])
+def test_a_guard_that_fired_in_the_cooldown_had_shrunk_the_images_again(tmp_path, epochs):
+    class Drops(Net):
+        def on_validation_epoch_end(self):
+            self.log("falls", -float(self.current_epoch))
+
+    model, guard = Drops(), Guard("falls", max_drop=0.5, mode="max")
+    changes = [GrowingImages([4, 8, 12], rule=AtEpoch(9))]
+    recipe = Recipe(after=Volume(), annealing_fraction=0, changes=changes, cooldown=Cooldown(min_epochs=4))
+    callback = CriticalPeriodCallback(rule=AtEpoch(2), recipe=recipe, guard=guard)
+    fit(tmp_path, model, callback, max_epochs=epochs)
+    assert (callback.cooldown_epoch, callback.back_epoch) == (2, 3)
+    assert model.sizes() == each(4, 4, 12, 12, 12, 12)
 
 
 def test_a_second_fit_starts_small_again(tmp_path):

@@ -81,7 +81,6 @@ class GrowingImages(Change):
         self._seen = False  # a batch, in this fit
         self._proved: set[int] = set()  # sizes that the network takes
         self._gives_up = False
-        self._phase: Phase = "during"
         self.growth.forget()
 
     @override
@@ -107,7 +106,7 @@ class GrowingImages(Change):
 
     @override
     def apply(self, phase: Phase) -> None:
-        self._phase = phase
+        """The size follows from what ``look`` was given, not from the phase alone."""
 
     @override
     def undo(self) -> None:
@@ -131,7 +130,8 @@ class GrowingImages(Change):
     def size(self, epoch: int) -> int | None:
         """Pixels of the shorter side in a 0-based epoch, the one that runs or one before it."""
         small = [size for size in self.sizes if size != self._full]
-        if self._phase == "cooldown" or self._gives_up:
+        cooldown = self._timeline.cooldown_epoch  # the phase is "during" again where a guard took the changes back
+        if self._gives_up or (cooldown is not None and epoch >= cooldown):
             return self._full
         grown = self.growth.happened(epoch, len(small), self._timeline, self._history)
         return small[grown] if grown < len(small) else self._full
