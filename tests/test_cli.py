@@ -74,6 +74,9 @@ BAD = {
     ],
     "set max_epochs (got -1)": ["--trainer.max_epochs=-1", "--trainer.max_steps=9"],
     "nowhere.yaml'": ["--config=nowhere.yaml"],
+    "there is no rule 'Slop', only AtEpoch, Forecast, ": ["--critical_period.rule=Slop"],
+    "Did you mean Slope?": ["--critical_period.rule=Slop"],
+    "there is no signal 'Layer', only GradientConfusion, ": ["--critical_period.signal=Layer"],
 }
 
 
@@ -88,6 +91,16 @@ def test_bad_input_is_one_line_and_no_training(critperiod, tmp_path, capsys, tex
     assert text in errors[0]
     assert "Traceback" not in captured.err + captured.out
     assert not list(tmp_path.rglob("*.ckpt"))
+
+
+@pytest.mark.parametrize("words", [(), ("--trainer.max_epochs=3",)])
+def test_a_command_without_a_model_says_how_to_see_one_work(critperiod, capsys, words):
+    with pytest.raises(SystemExit) as end:
+        critperiod("fit", *words)
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no model is given" in line
+    assert "critperiod fit --config digits" in line
 
 
 def test_an_error_in_mid_run_keeps_its_traceback_and_leaves_the_report(critperiod, tmp_path, monkeypatch):

@@ -134,6 +134,17 @@ def test_test_metrics_are_not_looked_at(error_of, tmp_path):
     assert "signal must be one of what was logged, train_loss, got 'test_acc'" in error_of(".", "--signal=test_acc")
 
 
+def test_the_recipe_that_nobody_gave_is_named_beside_what_it_would_save(critperiod, run):
+    folder, _ = run
+    said = critperiod(folder / "csv/version_0")
+    assert "3 views of every sample during the period, 1 view of 70.0% of the samples after it" in said
+    assert "again in the last 12.5% of the remaining epochs" in said
+    given = ["--recipe.during.augmentation_multiplier=2", "--recipe.after.pruning_ratio=0"]
+    said = critperiod(folder / "csv/version_0", *given, "--recipe.annealing_fraction=0.25")
+    assert "2 views of every sample during the period, 1 view of every sample after it" in said
+    assert "in the last 25.0% of" in said
+
+
 def test_a_run_that_switched_says_that_its_later_values_are_of_another_recipe(critperiod, tmp_path, trainer_for):
     callback = CriticalPeriodCallback(rule=AtEpoch(2), recipe=Recipe(annealing_fraction=0))
     trainer_for(callback, logger=CSVLogger(tmp_path, "log", version=0), log_every_n_steps=1).fit(

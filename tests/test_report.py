@@ -10,9 +10,10 @@ from example_record import as_json, record
 from rich.console import Console
 
 from lightning_critperiod.record import load
-from lightning_critperiod.report import caveats, headline, save, savings, table
+from lightning_critperiod.report import caveats, headline, save, savings
 from lightning_critperiod.report.page import page
 from lightning_critperiod.report.plotting import svgs
+from lightning_critperiod.report.summary import print_summary
 from lightning_critperiod.report.words import percent
 
 NAMES = {"report.json", "report.md", "report.html"}
@@ -104,7 +105,7 @@ def test_what_was_not_measured_is_not_saved():
 
 def text_of(run):
     text = io.StringIO()
-    Console(width=200, file=text).print(table(run))
+    print_summary(Console(width=200, file=text), run, None)
     return text.getvalue()
 
 
@@ -120,6 +121,17 @@ def test_the_table_has_every_cost_beside_its_projection_then_the_metrics():
         ["val_acc", "0.7", "", ""],
         ["test_acc", "0.68", "", ""],
     ]
+
+
+def test_a_run_without_a_projection_has_no_columns_of_dashes(tmp_path):
+    run = leave(tmp_path, decision=None, projected=None)
+    lines = [line for line in text_of(run).splitlines() if "│" in line]
+    assert [cell.strip() for cell in lines[0].split("│")[1:-1]] == ["time", "25.0 s"]
+    page = (tmp_path / "report.html").read_text()
+    assert "| time | 25.0 s |\n" in (tmp_path / "report.md").read_text()
+    assert "<dt>Took</dt><dd><b>25.0 s</b>8 of 8 epochs done</dd>" in page
+    assert "not over" not in page
+    assert "projected full recipe" not in page
 
 
 def found(run, text):
@@ -244,8 +256,8 @@ def test_the_baseline_is_called_projected_and_its_interval_the_runs_own(
     own = "within this run"
     assert bool(found(run, own)) == has_interval
     markdown, shown = (tmp_path / "report.md").read_text(), html.unescape((tmp_path / "report.html").read_text())
-    assert markdown.partition("## Before")[0].count(own) == has_interval  # below the table
-    above, _, below = shown.partition("Before believing it")
+    assert markdown.partition("## What to keep")[0].count(own) == has_interval  # below the table
+    above, _, below = shown.partition("What to keep in mind")
     assert above.count(own) == 2 * has_interval  # on top, below the table
     assert below.count(own) == 2 * has_interval  # a bullet, the figure's axis
     assert ("[28.0, 32.0]" in text_of(run)) == has_interval

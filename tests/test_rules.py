@@ -381,6 +381,12 @@ def test_the_clock_of_min_epochs_is_the_largest_epoch_even_if_it_was_not_measure
             10,
             "rose at 38.0 degrees, below 45",
         ),
+        (
+            Slope(window=2, after_rise=False),
+            [0.5, 0.5 - math.tan(math.radians(32.5)) / 9],
+            10,
+            "fell, with an angle of -32.5 degrees, below 45",
+        ),
         (LowOutlier(), [*range(8), 0, -4], 20, "fell to -4, below -3.5 (Q1 - 1.5 IQR of 8 epochs)"),
         (Plateau(2), [3, 0.52, 0.6, 0.7], 9, "did not improve on 0.52 in 2 measurements"),
         (Plateau(1, 0.05, "max", relative=True), [3, 3.1], 9, "did not improve on 3 by more than 5% in 1 measurement"),
@@ -414,8 +420,8 @@ def test_the_verdict_in_words(rule, values, max_epochs, words):
             Slope(window=2),
             [0.0001, 0.0002, 0.0003],
             11,
-            "the signal has not risen steeply so far: at most at 0.1 degrees, and only the end of a rise at 45 ends "
-            "the period",
+            "the signal has not risen steeply so far: its steepest angle was 0.1 degrees, and only the end of a rise "
+            "at 45 ends the period",
         ),
         (Slope(window=2), [0.2, 0.4, 0.6], 11, "the signal still rose at 63.4 degrees"),
         (Slope(window=2, min_epochs=9), [0.2, 0.4, 0.4], 11, f"{Slope(window=2, min_epochs=9)} never fired"),

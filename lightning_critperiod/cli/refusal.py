@@ -1,9 +1,11 @@
 """What the command line says in one line, and what not: an error in the user's own code keeps its traceback."""
 
+import re
 import sys
 import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from difflib import get_close_matches
 
 from jsonargparse import ArgumentError
 
@@ -23,6 +25,10 @@ LIBRARIES |= {
     "tensorboard",
     *sys.stdlib_module_names,
 }
+
+_UNKNOWN_CLASS = re.compile(
+    r'Parser key "((?:[\w.]+\.)?(rule|signal))":.*Expected a dot import path string: (\S+)', re.DOTALL
+)
 
 
 class Refusal(Exception):
@@ -70,5 +76,17 @@ def is_of_the_user(error: BaseException) -> bool:
 
 def one_line(error: BaseException) -> str:
     """What a person needs of an error's text: jsonargparse wraps the cause in what it tried without success."""
+    if found := _UNKNOWN_CLASS.search(str(error)):
+        return _there_is_no(*found.groups())
     lines = [line.strip(" -") for line in str(error).splitlines()]
     return " ".join(line for line in lines if line and not line.startswith(NOISE))
+
+
+def _there_is_no(key: str, kind: str, name: str) -> str:
+    """Which rules or signals there are, where a name is none of them."""
+    import lightning_critperiod as ours
+
+    names = [found for found in ours.__all__ if getattr(ours, found).__module__.startswith(f"{OURS}.{kind}s.")]
+    alike = get_close_matches(name, names, n=1)
+    meant = f". Did you mean {alike[0]}?" if alike else ""
+    return f"--{key}: there is no {kind} {name!r}, only {', '.join(names)}, or the import path of your own{meant}"

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from lightning_critperiod.record import Record, load, write
 from lightning_critperiod.report import command_console, comparison_pages, comparison_table, headline, pages, table
+from lightning_critperiod.report.words import notes
 
 DESCRIPTION = (
     "Draws report.md and report.html of a run again, from its report.json alone. Of several runs it makes one page "
@@ -48,7 +49,7 @@ def report(arguments: Sequence[str]) -> None:
             texts, said = comparison_pages(records, output.name), [comparison_table(records)]
         else:
             (record,) = records.values()
-            texts, said = pages(record, output.name), [headline(record), table(record)]
+            texts, said = pages(record, output.name), [headline(record), table(record), *notes(record)]
     write(texts, output.parent)
     terminal = command_console()
     for part in said:

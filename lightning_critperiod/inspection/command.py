@@ -16,6 +16,7 @@ from lightning_critperiod.inspection.verdict import Plan
 from lightning_critperiod.recipe import Recipe, require_int, require_number
 from lightning_critperiod.record import write
 from lightning_critperiod.report import command_console
+from lightning_critperiod.report.caveats import CAVEATS
 from lightning_critperiod.rules import Rule
 
 DESCRIPTION = (
@@ -38,7 +39,7 @@ def inspect(arguments: Sequence[str]) -> None:
     found = _findings(options)
     terminal = command_console()
     terminal.print(found.table)
-    for heading, sentences in ((GOING_ON, found.going_on), ("Before believing it:", found.notes)):
+    for heading, sentences in ((GOING_ON, found.going_on), (f"{CAVEATS}:", found.notes)):
         if sentences:
             terminal.print("\n".join([heading, *(f"- {sentence}" for sentence in sentences)]), soft_wrap=True)
     if options.output is not None:

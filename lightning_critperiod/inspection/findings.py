@@ -9,9 +9,10 @@ from lightning_critperiod.inspection.coverage import coverage_notes, length_note
 from lightning_critperiod.inspection.logs import TIME
 from lightning_critperiod.inspection.question import Answer
 from lightning_critperiod.inspection.run import Run
-from lightning_critperiod.inspection.verdict import Plan, Verdict, as_record
+from lightning_critperiod.inspection.verdict import Plan, Verdict, as_record, recipe_note
 from lightning_critperiod.inspection.worth import decay_note, seconds_of_epochs, worth_notes
 from lightning_critperiod.report import html
+from lightning_critperiod.report.caveats import CAVEATS
 from lightning_critperiod.report.plotting import as_svg, samples_figure, signal_figure
 from lightning_critperiod.report.words import percent
 
@@ -74,9 +75,9 @@ class Findings:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader must know before believing it."""
+        """What a reader must know to judge it."""
         logs = self.run.logs
-        found = [*logs.notes, *self.answer.notes]
+        found = [*logs.notes, *self.answer.notes, recipe_note(self.plan.recipe)]
         if self.run.max_epochs is None and self.plan.max_epochs == logs.epochs:
             found.append(length_note(logs.logged, logs.epochs))
         found += coverage_notes({verdict.signal: verdict.history for verdict in self.answer.verdicts}, logs.epochs)
@@ -111,7 +112,7 @@ class Findings:
         parts = [f"<h1>{escape(self.title)}</h1>", html.table(head, lines, text=4)]
         if self.going_on:
             parts.append(html.section(GOING_ON, html.bullets(self.going_on)))
-        parts += [html.section("Before believing it", html.bullets(self.notes)), html.figure_grid(self._figures())]
+        parts += [html.section(CAVEATS, html.bullets(self.notes)), html.figure_grid(self._figures())]
         return html.document(self.title, parts)
 
     def _figures(self) -> dict[str, str]:

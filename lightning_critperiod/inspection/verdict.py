@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from lightning_critperiod.detector import filled, replay
 from lightning_critperiod.inspection.modes import Mode
-from lightning_critperiod.recipe import Recipe
+from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.record import Decision, Epoch, Record, Run
+from lightning_critperiod.report.words import percent
 from lightning_critperiod.rules import Forecast, Plateau, Rule
 from lightning_critperiod.signals import OURS
 from lightning_critperiod.timeline import Timeline
@@ -88,6 +89,22 @@ class Plan:
     def drawn(self, end_epoch: int | None) -> float:
         """What the whole run draws where the period ends at that epoch."""
         return drawn(self.recipe, end_epoch, self.max_epochs, self.samples)
+
+
+def recipe_note(recipe: Recipe) -> str:
+    """Which recipe the saving is computed for, and how to give another one."""
+    back = percent(recipe.annealing_fraction)
+    return (
+        f"The recipe that the saving is computed for: {_in_words(recipe.volume_in('during'))} during the period, "
+        f"{_in_words(recipe.after)} after it, and what the period has again in the last {back} of the remaining "
+        "epochs. For another recipe give --recipe.during, --recipe.after or --recipe.annealing_fraction."
+    )
+
+
+def _in_words(volume: Volume) -> str:
+    views = f"{volume.augmentation_multiplier:g} view{'s' * (volume.augmentation_multiplier != 1)}"
+    samples = f"{percent(1 - volume.pruning_ratio)} of the samples" if volume.pruning_ratio else "every sample"
+    return f"{views} of {samples}"
 
 
 def as_record(verdict: Verdict, plan: Plan) -> Record:

@@ -1,13 +1,15 @@
-"""What a reader must know before believing the numbers of a run, each where it applies and nowhere else."""
+"""What a reader must know to judge the numbers of a run, each where it applies and nowhere else."""
 
 from lightning_critperiod.record import Projected, Record
 from lightning_critperiod.report.words import OWN_NOISE, epochs_of
 
+CAVEATS = "What to keep in mind"
+"""Heading of the caveats."""
 OF_THE_PERIOD = "which is that of the critical period"
 
 
 def caveats(record: Record) -> list[str]:
-    """What a reader must know before believing the numbers of this run, one sentence or two each."""
+    """What a reader must know to judge the numbers of this run, one sentence or two each."""
     return [*_of_the_run(record), *_of_the_metrics(record), *_of_the_projection(record), *_of_the_costs(record)]
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from lightning_critperiod.record import Record
 from lightning_critperiod.report.advice import ADVICE, advice
-from lightning_critperiod.report.caveats import caveats
+from lightning_critperiod.report.caveats import CAVEATS, caveats
 from lightning_critperiod.report.facts import CITATION, facts
-from lightning_critperiod.report.table import HEAD, rows
+from lightning_critperiod.report.table import cells
 from lightning_critperiod.report.words import headline, notes
 
 
@@ -19,10 +19,11 @@ def markdown(record: Record) -> str:
     Returns:
         Its text.
     """
-    parts = ["# What this training cost", headline(record), markdown_table(HEAD, rows(record)), *notes(record)]
+    head, *rows = cells(record)
+    parts = ["# What this training cost", headline(record), markdown_table(head, rows), *notes(record)]
     if found := advice(record):
         parts += [f"## {ADVICE}", bullets(one.text for one in found)]
-    parts += ["## Before believing it", bullets(caveats(record))]
+    parts += [f"## {CAVEATS}", bullets(caveats(record))]
     for heading, entries in facts(record).items():
         parts += [f"## {heading}", bullets(f"{name}: {value}" for name, value in entries.items())]
     if record.config:

@@ -5,12 +5,12 @@ from html import escape
 
 from lightning_critperiod.record import Record
 from lightning_critperiod.report.advice import ADVICE, advice
-from lightning_critperiod.report.caveats import caveats
+from lightning_critperiod.report.caveats import CAVEATS, caveats
 from lightning_critperiod.report.facts import CITATION, facts
 from lightning_critperiod.report.html import bullets, document, figure_grid, section, table
 from lightning_critperiod.report.savings import savings, time_saving
-from lightning_critperiod.report.table import HEAD, rows
-from lightning_critperiod.report.words import epochs_of, metric, notes, percent, plural, sentences, switched_at
+from lightning_critperiod.report.table import cells
+from lightning_critperiod.report.words import amount, epochs_of, metric, notes, percent, plural, sentences, switched_at
 
 
 def page(record: Record, figures: Mapping[str, str]) -> str:
@@ -23,15 +23,15 @@ def page(record: Record, figures: Mapping[str, str]) -> str:
     Returns:
         The page.
     """
-    said = sentences(record)
+    said, (head, *rows) = sentences(record), cells(record)
     parts = [
         f"<h1>{escape(said[0])}</h1>",
         *(f"<p>{escape(text)}</p>" for text in said[1:]),
         _numbers(record),
-        table(HEAD, rows(record)),
+        table(head, rows),
         *(f'<p class="note">{escape(text)}</p>' for text in notes(record)),
         *([section(ADVICE, bullets(one.text for one in advice(record)))] if advice(record) else []),
-        section("Before believing it", bullets(caveats(record))),
+        section(CAVEATS, bullets(caveats(record))),
         figure_grid(figures),
         *(section(heading, _facts(entries)) for heading, entries in facts(record).items()),
     ]
@@ -42,11 +42,19 @@ def page(record: Record, figures: Mapping[str, str]) -> str:
 
 
 def _numbers(record: Record) -> str:
-    """The three numbers on top: saved, kept, decided at."""
-    saved = ("Saved", *_saved(record)) if record.observed is None else ("Would have saved", *_would_save(record))
-    entries = [saved, ("Kept", *_kept(record)), ("Decided at", *_decided(record))]
+    """The numbers on top: saved, kept, decided at; of a run without a decision what it took and reached."""
+    if record.decision is None:
+        entries = [("Took", *_took(record)), ("Reached", *_kept(record))]
+    else:
+        saved = ("Saved", *_saved(record)) if record.observed is None else ("Would have saved", *_would_save(record))
+        entries = [saved, ("Kept", *_kept(record)), ("Decided at", *_decided(record))]
     cells = (f"<div><dt>{name}</dt><dd><b>{escape(big)}</b>{escape(small)}</dd></div>" for name, big, small in entries)
     return f'<dl class="numbers">{"".join(cells)}</dl>'
+
+
+def _took(record: Record) -> tuple[str, str]:
+    seconds = None if record.measured is None else record.measured.seconds
+    return amount("seconds", seconds), f"{epochs_of(record.run)} done"
 
 
 def _saved(record: Record) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lightning_critperiod.record import Record
 from lightning_critperiod.report import html
-from lightning_critperiod.report.caveats import read_validation
+from lightning_critperiod.report.caveats import CAVEATS, read_validation
 from lightning_critperiod.report.markdown import bullets, markdown_table
 from lightning_critperiod.report.savings import savings
 from lightning_critperiod.report.words import amount, headline, metric, percent, switched_at
@@ -149,13 +149,13 @@ def comparison_pages(records: Records, stem: str) -> dict[str, str]:
     markdown = [
         f"# {TITLE}",
         markdown_table(head, lines),
-        *("## Before believing it", bullets(notes(records))),
+        *(f"## {CAVEATS}", bullets(notes(records))),
         *("## Decisions", bullets(said)),
     ]
     parts = [
         f"<h1>{escape(TITLE)}</h1>",
         html.table(head, lines, text=2),
-        html.section("Before believing it", html.bullets(notes(records))),
+        html.section(CAVEATS, html.bullets(notes(records))),
         html.section("Decisions", html.bullets(said)),
     ]
     return {f"{stem}.md": "\n\n".join(markdown) + "\n", f"{stem}.html": html.document(TITLE, parts)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lightning_critperiod.record import Record
 from lightning_critperiod.report import html
 from lightning_critperiod.report.advice import ADVICE, advice
-from lightning_critperiod.report.table import HEAD, rows, table
+from lightning_critperiod.report.table import cells, table
 from lightning_critperiod.report.words import headline, notes
 
 if TYPE_CHECKING:
@@ -54,7 +54,10 @@ def print_summary(terminal: "Console", record: Record, folder: Path | None) -> N
         folder: Where its report lies, if anywhere.
     """
     terminal.print(headline(record), markup=False)
-    terminal.print(table(record))
+    if len(cells(record)) > 1:
+        terminal.print(table(record))
+    for text in notes(record):
+        terminal.print(text, markup=False)
     for one in advice(record)[:MOST]:
         terminal.print(f"{ADVICE}: {one.text}", markup=False, soft_wrap=True)
     if folder is not None:
@@ -71,7 +74,8 @@ def as_html(record: Record, folder: Path | None) -> str:
     Returns:
         Elements for the output of a notebook's cell.
     """
-    parts = [f"<p><b>{escape(headline(record))}</b></p>", html.table(HEAD, rows(record))]
+    head, *rows = cells(record)
+    parts = [f"<p><b>{escape(headline(record))}</b></p>", html.table(head, rows)]
     parts += [f"<p>{escape(text)}</p>" for text in notes(record)]
     parts += [f"<p>{ADVICE}: {escape(one.text)}</p>" for one in advice(record)[:MOST]]
     if folder is not None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from lightning_critperiod.record import Record
 from lightning_critperiod.report.savings import savings
-from lightning_critperiod.report.words import NAMES, amount, epochs_of, metric, notes, percent, projected_amount
+from lightning_critperiod.report.words import NAMES, amount, epochs_of, metric, percent, projected_amount
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -12,15 +12,22 @@ if TYPE_CHECKING:
 HEAD = ("", "measured", "projected full recipe", "saved")
 
 
-def rows(record: Record) -> list[tuple[str, str, str, str]]:
-    """Name, measured, projected full recipe, saved: first the costs, then the metrics.
+def cells(record: Record) -> list[tuple[str, ...]]:
+    """Header and rows: name, measured, projected full recipe, saved; first the costs, then the metrics.
+
+    A run without a projection, as one without ``CriticalPeriodCallback``, has no columns for it.
 
     Args:
-        record: Of a run.
+        record: A run's record.
 
     Returns:
         The cells as text.
     """
+    columns = 2 if record.projected is None else len(HEAD)
+    return [row[:columns] for row in (HEAD, *_rows(record))]
+
+
+def _rows(record: Record) -> list[tuple[str, str, str, str]]:
     currency = "" if record.measured is None else record.measured.currency
     costs = [
         (
@@ -39,7 +46,7 @@ def table(record: Record) -> "Table":
     """What a run measured, beside the projected full recipe, for a terminal.
 
     Args:
-        record: Of a run.
+        record: A run's record.
 
     Returns:
         A table for ``rich.console.Console().print``.
@@ -47,12 +54,13 @@ def table(record: Record) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    result = Table(title=epochs_of(record.run), caption="\n".join(notes(record)) or None, caption_justify="left")
-    result.add_column(HEAD[0])
-    for title in HEAD[1:]:
+    result = Table(title=epochs_of(record.run))
+    head, *rows = cells(record)
+    result.add_column(head[0])
+    for title in head[1:]:
         result.add_column(title, justify="right")
     costs = len(savings(record))
-    for index, row in enumerate(rows(record)):
+    for index, row in enumerate(rows):
         # Text, not str: square brackets in the name of a metric are no markup.
         result.add_row(*map(Text, row), end_section=index == costs - 1)
     return result

@@ -91,7 +91,7 @@ class Slope(Rule):
     def why(self, history: History, max_epochs: int | None) -> str:
         """The verdict in words that follow the signal's name."""
         angle = _angle(measured(history)[-self.window :], require_last_epoch(self, max_epochs))
-        return f"rose at {angle:.1f} degrees, below {self.max_angle:g}"
+        return f"{_in_words(angle)}, below {self.max_angle:g}"
 
     def why_not(self, history: History, max_epochs: int | None) -> str:
         """Why there was no verdict: too few values, a rise that went on, or none that was steep."""
@@ -99,12 +99,12 @@ class Slope(Rule):
         if len(points) < self.window or length < 2:
             return f"a verdict takes {self.window} measured epochs, got {len(points)}"
         if self._is_steep(points[-self.window :], length):
-            return f"the signal still rose at {_angle(points[-self.window :], length):.1f} degrees"
+            return f"the signal still {_in_words(_angle(points[-self.window :], length))}"
         if self.after_rise and not self._has_risen([_START, *points], length):
             steepest = max(_angle(part, length) for part in self._windows([_START, *points]))
             return (
-                f"the signal has not risen steeply so far: at most at {steepest:.1f} degrees, and only the end of a "
-                f"rise at {self.max_angle:g} ends the period"
+                f"the signal has not risen steeply so far: its steepest angle was {steepest:.1f} degrees, and only the "
+                f"end of a rise at {self.max_angle:g} ends the period"
             )
         return super().why_not(history, max_epochs)
 
@@ -135,3 +135,7 @@ def _angle(points: Points, max_epochs: int) -> float:
     epochs, values = zip(*points, strict=True)
     per_epoch = linear_regression(epochs, values).slope
     return math.degrees(math.atan(per_epoch * (max_epochs - 1)))
+
+
+def _in_words(angle: float) -> str:
+    return f"rose at {angle:.1f} degrees" if angle >= 0 else f"fell, with an angle of {angle:.1f} degrees"
