@@ -97,9 +97,9 @@ def readme_block():
         *headline(),
         "",
         "![Test accuracy against the epoch of the switch: the earlier, the lower](docs/switch.svg)",
+        "Fashion-MNIST, 3 seeds: every point is a run that switches at that epoch ([docs/oracle.md](docs/oracle.md)).",
         "",
-        "Fashion-MNIST, 3 seeds: every point is a run that switches at that epoch ([docs/oracle.md](docs/oracle.md)). Without pruning,",
-        f"a switch at 0.8 of the run saves {saved} of the samples and changes accuracy by {lost} points ([docs/late.md](docs/late.md)).",
+        f"Without pruning, a switch at 0.8 of the run saves {saved} of the samples and changes accuracy by {lost} points ([docs/late.md](docs/late.md)).",
         "All arms, rules and verdicts: [docs/evidence.md](docs/evidence.md). `make results` makes table and figure.",
         "",
     ])

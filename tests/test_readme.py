@@ -147,3 +147,13 @@ def test_the_citation_has_the_version_of_the_package_and_the_paper():
     assert f'name = "{citation["title"]}"' in project
     assert f'version = "{citation["version"]}"' in project
     assert citation["preferred-citation"]["identifiers"][0]["value"] == "arXiv:2506.15954"
+
+
+def test_a_version_with_unreleased_changes_is_a_development_version():
+    (version,) = re.findall(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    sections = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1:]
+    unreleased, *released = sections
+    assert unreleased.startswith("[Unreleased]")
+    assert version.endswith(".dev0") == ("\n- " in unreleased)
+    assert released
+    assert f"[{version.removesuffix('.dev0')}]" not in "".join(released if version.endswith(".dev0") else [])

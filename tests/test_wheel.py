@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
+from email import message_from_string
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,12 @@ import pytest
 pytest.importorskip("hatchling", reason="hatchling is not installed: it builds the wheel")
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from hatch_build import for_index  # noqa: E402
+
+README = (ROOT / "README.md").read_text()
+LINK = re.compile(r"\]\(([^)]+)\)")
 CONFIGS = sorted(path.relative_to(ROOT / "configs") for path in (ROOT / "configs").rglob("*.yaml"))
 ARMS = sorted(path.name for path in (ROOT / "lightning_critperiod" / "studies" / "compare" / "arms").glob("*.yaml"))
 
@@ -82,6 +90,29 @@ print(*(arm.name for arm in options.arms), options.config[0])
     assert Path(config).is_relative_to(installed)
 
 
+def test_the_description_in_the_wheel_is_the_readme_without_links_that_lead_nowhere(installed):
+    (dist_info,) = installed.glob("*.dist-info")
+    metadata = message_from_string((dist_info / "METADATA").read_text())
+    shown = metadata.get_payload()
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert shown.startswith("# lightning-critperiod")
+    assert LINK.findall(shown) == [link for link in LINK.findall(README) if link.startswith("https:")]
+    assert "![" not in shown
+    words = re.compile(r"[\w%]+")
+    left_out = [word for word in words.findall(README) if word not in set(words.findall(shown))]
+    assert set(left_out) <= set(words.findall(README[README.index("![") :].split("\n\n")[0]))
+
+
+def test_with_the_address_of_the_repository_every_link_and_picture_of_the_description_leads_there():
+    shown = for_index(README, "https://github.com/owner/name/")
+    links = [link for link in LINK.findall(README) if not link.startswith("https:")]
+    raw, blob = ("https://github.com/owner/name/raw/main/", "https://github.com/owner/name/blob/main/")
+    expected = [(raw if link.endswith(".svg") else blob) + link for link in links]
+    assert [link for link in LINK.findall(shown) if "owner/name" in link] == expected
+    assert all((ROOT / link).is_file() for link in links)
+    assert LINK.sub("", shown) == LINK.sub("", README)
+
+
 FIRST_REPORT = """
 import lightning as L
 from lightning.pytorch.demos.boring_classes import BoringDataModule, BoringModel
@@ -107,5 +138,14 @@ def test_the_source_distribution_has_what_builds_and_tests_it_and_no_results(tmp
     (archive,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(archive) as files:
         tops = {name.split("/")[1] for name in files.getnames()}
-    assert {"lightning_critperiod", "tests", "configs", "examples", "pyproject.toml", "README.md", "LICENSE"} <= tops
+    assert {
+        "lightning_critperiod",
+        "tests",
+        "configs",
+        "examples",
+        "pyproject.toml",
+        "hatch_build.py",
+        "README.md",
+        "LICENSE",
+    } <= tops
     assert not tops & {"results", ".ci", "shared"}
