@@ -142,6 +142,12 @@ class Detector:
         seen = filled(self.history, finished)
         return f"critical period not over in {length}: {self.rule.why_not(seen, self.max_epochs)}"
 
+    def progress(self, epoch: int) -> dict[str, float]:
+        """What the rule went by after a 0-based epoch: name -> number; nothing once the period was over."""
+        if not self.judges or (self.end_epoch is not None and epoch >= self.end_epoch):
+            return {}
+        return self.rule.progress(filled(self.history, epoch + 1), self.max_epochs)
+
     @property
     def lines(self) -> Lines:
         """What the signal was compared with when the rule was last asked, for figures; nothing if it never is."""

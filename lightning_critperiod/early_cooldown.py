@@ -20,6 +20,7 @@ from lightning_critperiod.lightning_seam import (
 from lightning_critperiod.recipe import Budget, Cooldown, Recipe
 from lightning_critperiod.rules import Worthwhile
 from lightning_critperiod.signals import MonitoredMetric
+from lightning_critperiod.watching import FallingRate
 
 
 class EarlyCooldown(CriticalPeriodCallback):
@@ -70,6 +71,7 @@ class EarlyCooldown(CriticalPeriodCallback):
         self.average = average
         self.final_weights = ""
         self._averaging: Any = None
+        self._rate: FallingRate | None = None
 
     @override
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
@@ -90,6 +92,8 @@ class EarlyCooldown(CriticalPeriodCallback):
                 "give it validation data and a validation_step."
             )
         super().on_train_start(trainer, pl_module)
+        if self.cooldown_epoch is None:
+            self._rate = FallingRate(trainer)
 
     @override
     def on_sanity_check_end(self, trainer: Any, pl_module: Any) -> None:
@@ -103,6 +107,9 @@ class EarlyCooldown(CriticalPeriodCallback):
     @override
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         super().on_train_epoch_end(trainer, pl_module)
+        if self.cooldown_epoch is None and self._rate is not None:
+            with self._watch.safely("looking at the learning rate"):
+                self._rate.look(trainer)
         if finished_epochs(trainer) - 1 == self.last_epoch:  # now: the checkpoints of this epoch are saved after it
             self._choose(trainer)
 

@@ -26,7 +26,7 @@ ARROWS = {
     "data": {"lightning_seam", "recipe"},
     "datamodules": {"changes", "data", "lightning_seam", "recipe"},
     "detector": {"rules"},
-    "early_cooldown": {"callback", "changes", "lightning_seam", "recipe", "rules", "signals"},
+    "early_cooldown": {"callback", "changes", "lightning_seam", "recipe", "rules", "signals", "watching"},
     "from_config": set(),
     "inspection": {"detector", "from_config", "recipe", "record", "report", "rules", "signals", "timeline"},
     "lazy_names": set(),

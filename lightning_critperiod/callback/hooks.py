@@ -219,6 +219,7 @@ class CriticalPeriodCallback(RunState):
                 with self._watch.safely("deciding about the cooldown"):
                     self._cooldown.meter.epoch_ends(trainer, epoch)
                     self._begin_cooldown(trainer, epoch + 1)
+                    self._cooldown.warn_of_no_end(trainer, epoch + 1, self.detector)
         with self._watch.safely("logging"):
             watching.log_epoch(pl_module, self._prefix, self.logged(epoch))
 

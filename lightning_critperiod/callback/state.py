@@ -141,6 +141,7 @@ class RunState(Callback):
             "augmentation_multiplier": volume.augmentation_multiplier,
             "pruning_ratio": volume.pruning_ratio,
             "over": self.end_epoch is not None,
+            **self.detector.progress(epoch),
             **({} if self.guard is None else {"taken_back": self.back_epoch is not None}),
             **self.settings.get(epoch, {}),
         }

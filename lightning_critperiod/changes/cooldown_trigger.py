@@ -10,6 +10,7 @@ from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 
 from lightning_critperiod.changes.budget_meter import BudgetMeter
 from lightning_critperiod.changes.cooldown import CooldownChange
+from lightning_critperiod.detector import Detector
 from lightning_critperiod.lightning_seam import optimizer_steps
 
 CHECKPOINT = "before_cooldown.ckpt"
@@ -113,6 +114,31 @@ class CooldownTrigger:
         when = f"begins after epoch {finished - 1}" if finished else "begins at once"
         self.change.begin(finished, start.epochs, f"cooldown of {epochs} {when}: {start.why}")
         rank_zero_info(self.change.reason)
+
+    def warn_of_no_end(self, trainer: Any, finished: int, detector: Detector) -> None:
+        """Warn, after 1, 2, 4, 8, ... epochs, in a run that nothing can end because its rule has no values (any more).
+
+        Args:
+            trainer: Of the run.
+            finished: Number of epochs that are over.
+            detector: Has the rule and the values.
+        """
+        ends = self._planned is not None or trainer.max_steps != -1 or self.meter.limits
+        others = self.change.start_epoch is not None or trainer.early_stopping_callback
+        if ends or others or not detector.rule.reads_signal:
+            return
+        last = max((epoch for epoch, value in detector.history.items() if math.isfinite(value)), default=-1)
+        without = finished - 1 - last
+        is_usual = without < (trainer.check_val_every_n_epoch or 1) or 2 * without <= finished
+        if is_usual or finished & (finished - 1):
+            return
+        since = f"since epoch {last}" if last >= 0 else "so far"
+        rank_zero_warn(
+            f"Nothing ends this run: it has max_epochs=-1, and its rule has had no finite value of {detector.name} "
+            f"{since}, in {without} epoch{'s' * (without != 1)}. To let it cool down and end, create the file "
+            f"{self._folder.absolute() / REQUEST}. Log the metric, or give max_epochs or a Budget, before you start it "
+            "again."
+        )
 
     def finish(self, trainer: Any, finished: int) -> None:
         """Training ends after ``finished`` epochs: say it if that is before the end of a cooldown."""

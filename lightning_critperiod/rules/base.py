@@ -15,7 +15,8 @@ class Rule(ABC):
     ``max_epochs`` is the planned number of epochs, or None in a run without a last epoch, ``Trainer(max_epochs=-1)``.
     Only a rule whose ``open_ended`` is True is asked in such a run; any other is refused before training starts.
 
-    Write your own as a frozen dataclass; ``why``, ``lines`` and ``course`` are for those who read the report:
+    Write your own as a frozen dataclass; ``why``, ``lines``, ``course`` and
+    ``progress`` are for those who read the report and the log:
 
     >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True)
@@ -62,6 +63,10 @@ class Rule(ABC):
 
     def course(self, history: History, max_epochs: int | None) -> Lines:
         """What the rule went by after every epoch, for a figure of its own; by default nothing."""
+        return {}
+
+    def progress(self, history: History, max_epochs: int | None) -> dict[str, float]:
+        """What the rule goes by now, to be logged after every epoch: name -> number; by default nothing."""
         return {}
 
     def check_run(self, max_epochs: int | None) -> None:

@@ -71,6 +71,14 @@ class Patient(Rule):
         """Those of the other rule."""
         return self.rule.lines(history, max_epochs)
 
+    def course(self, history: History, max_epochs: int | None) -> Lines:
+        """That of the other rule."""
+        return self.rule.course(history, max_epochs)
+
+    def progress(self, history: History, max_epochs: int | None) -> dict[str, float]:
+        """That of the other rule."""
+        return self.rule.progress(history, max_epochs)
+
     def check_run(self, max_epochs: int | None) -> None:
         """Refuse a run that the other rule can't work in."""
         self.rule.check_run(max_epochs)

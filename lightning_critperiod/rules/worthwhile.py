@@ -106,6 +106,13 @@ class Worthwhile(Rule):
             "worth going on": [(found[i][0], self.min_gain) for i in (0, -1)],
         }
 
+    def progress(self, history: History, max_epochs: int | None) -> dict[str, float]:
+        """What the last doubling brought, and the most that may be to come: the rule fires below ``min_gain``."""
+        found = outlook(history, self.mode)
+        return (
+            {} if found is None else {"last_doubling": found.gain, "at_most_to_come": found.to_come(self._end(found))}
+        )
+
     def _end(self, found: Outlook) -> int:
         return max(self.horizon or 2 * found.now, found.now)
 
