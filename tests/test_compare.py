@@ -23,7 +23,7 @@ from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.studies.compare.arm_jobs import ArmJobs
 from lightning_critperiod.studies.compare.compare_options import ALL, parse
 from lightning_critperiod.studies.compare.comparison_pages import redraw
-from lightning_critperiod.studies.compare.comparison_table import main_cells
+from lightning_critperiod.studies.compare.comparison_table import main_cells, markdown
 from lightning_critperiod.studies.compare.conclusions import conclusions
 from lightning_critperiod.studies.compare.pareto import pareto_figure, pareto_front
 from lightning_critperiod.studies.compare.shipped_arms import find, make, shipped
@@ -438,6 +438,42 @@ def test_the_findings_say_that_the_saving_comes_from_fewer_steps_where_ours_does
     text = " ".join(conclusions(summarize(arms, records, ACCURACY, 0.5)))
     assert "statistically indistinguishable from short" in text
     assert "comes from fewer steps" in text
+
+
+def without_switch(run):
+    decision = dataclasses.replace(run.record.decision, end_epoch=None)
+    return dataclasses.replace(run, record=dataclasses.replace(run.record, decision=decision))
+
+
+def test_the_findings_say_that_ours_never_switched():
+    study = Results(Path(__file__).parents[1] / "results" / "digits")
+    arms = find(["ours", "full"])
+    full, ours = study.runs("full"), study.runs("ours")
+    for stayed, said in (
+        (5, "ours never switched: its rule fired in none of 5 seeds"),
+        (2, "In 2 of 5 seeds ours did"),
+    ):
+        some = {s: without_switch(run) if i < stayed else run for i, (s, run) in enumerate(ours.items())}
+        text = " ".join(conclusions(summarize(arms, {"full": full, "ours": some}, ACCURACY, 0.5)))
+        assert said in text
+    text = " ".join(conclusions(summarize(arms, {"full": full, "ours": ours}, ACCURACY, 0.5)))
+    assert "switched:" not in text
+    assert "did not switch" not in text
+
+
+@pytest.mark.parametrize(("name", "tells"), [("digits", False), ("cifar10", True)])
+def test_the_table_has_seconds_only_where_they_differ_by_more_than_the_noise_over_the_seeds(name, tells):
+    from scipy.stats import ttest_rel
+
+    study = Results(Path(__file__).parents[1] / "results" / name)
+    arms = find(["ours", "full"])
+    records = {arm.name: study.runs(arm.name) for arm in arms}
+    ours, full = ([run.epoch_seconds for _, run in sorted(records[arm].items())] for arm in ("ours", "full"))
+    assert (ttest_rel(ours, full).pvalue < 0.05) == tells
+    summary = summarize(arms, records, ACCURACY, 0.5)
+    assert ("seconds" in main_cells(summary)[0]) == tells
+    assert ("Wall-clock time is left out" in markdown(summary, "", [])) == (not tells)
+    assert "seconds" not in main_cells(summarize(arms, {n: {0: r[0]} for n, r in records.items()}, ACCURACY, 0.5))[0]
 
 
 def test_one_seed_is_not_called_indistinguishable(everything):

@@ -35,7 +35,7 @@ class Row:
         values: Seed -> the metric on the test set, as it is written.
         samples: Mean over seeds of the samples drawn.
         passes: The same in passes over the training data; None if no run says how long one is.
-        seconds: Mean over seeds of the wall-clock time of all epochs; the detector is in.
+        times: Seed -> wall-clock seconds of all epochs, with the detector.
         switches: Seed -> first epoch after the critical period, where there was one.
         last_rate: Mean over seeds of the last learning rate over the highest one.
         against: Reference -> difference to it.
@@ -52,7 +52,7 @@ class Row:
     values: dict[int, float]
     samples: float
     passes: float | None
-    seconds: float
+    times: dict[int, float]
     switches: dict[int, int]
     last_rate: float
     against: dict[str, Paired]
@@ -66,6 +66,11 @@ class Row:
     def mean(self) -> float:
         """Of the values."""
         return statistics.fmean(self.values.values())
+
+    @property
+    def seconds(self) -> float:
+        """Mean of the times."""
+        return statistics.fmean(self.times.values())
 
     @property
     def interval(self) -> Interval | None:
@@ -104,6 +109,14 @@ class Summary:
         if self.steps_differ and row.flops is not None:
             return row.flops
         return row.samples if row.passes is None else row.passes
+
+    @property
+    def time_tells(self) -> bool:
+        """Whether ours took less or more time than full by more than the noise over the seeds, or time is a budget."""
+        ours, full = self.row("ours"), self.row("full")
+        difference = paired(ours.times, full.times) if ours and full else None
+        tells = difference is not None and difference.t is not None and not difference.t[0] <= 0 <= difference.t[1]
+        return tells or any(row.budget == "seconds" for row in self.rows)
 
     @property
     def best_first(self) -> list[Row]:
@@ -194,7 +207,7 @@ def _row(arm: Arm, runs: Mapping[int, StudyRun], values: Mapping[str, dict[int, 
         values=own,
         samples=samples,
         passes=samples / n if n else None,
-        seconds=statistics.fmean(run.epoch_seconds for run in runs.values()),
+        times={seed: run.epoch_seconds for seed, run in runs.items()},
         switches={seed: end for seed, run in runs.items() if (end := _switch(run))},
         last_rate=statistics.fmean(_last_rate(run) for run in runs.values()),
         against={name: difference for name, difference in found.items() if difference is not None},

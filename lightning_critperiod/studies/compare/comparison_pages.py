@@ -71,7 +71,10 @@ def _seeds(summary: Summary) -> list[int]:
 
 
 def _plain(summary: Summary) -> dict[str, Any]:
-    rows = [{**dataclasses.asdict(row), "mean": row.mean, "interval": row.interval} for row in summary.rows]
+    rows = [
+        {**dataclasses.asdict(row), "seconds": row.seconds, "mean": row.mean, "interval": row.interval}
+        for row in summary.rows
+    ]
     metric = summary.metric
     return {
         "metric": metric.name,

@@ -11,14 +11,20 @@ from lightning_critperiod.studies.statistics import Paired
 from lightning_critperiod.studies.study_run import StudyRun
 
 _FLOPS = "FLOPs are those of the training steps: of matrix products, convolutions and attention, forward and backward. "
+_SECONDS = (
+    "Seconds are the wall-clock time of one run's epochs with its detector; whatever else the machine did meanwhile is "
+    "in them. "
+)
+_NO_SECONDS = (
+    "Wall-clock time is left out: over these seeds its noise is larger than the difference between ours and full. "
+)
 
 
 def main_cells(summary: Summary) -> Cells:
     """Header and one line an arm, the best first: what it cost, what it kept."""
-    counted = _counted(summary)
-    flops = ("FLOPs",) if counted else ()
-    head = ("arm", "passes", "samples", *flops, "seconds", "switch", summary.metric.label)
-    lines = [_main_line(row, summary.metric, counted) for row in summary.best_first]
+    costs = [*(["FLOPs"] if _counted(summary) else []), *(["seconds"] if summary.time_tells else [])]
+    head = ("arm", "passes", "samples", *costs, "switch", summary.metric.label)
+    lines = [_main_line(row, summary.metric, costs) for row in summary.best_first]
     return [(*head, "against full", "verdict", "against ours"), *lines]
 
 
@@ -26,14 +32,14 @@ def _counted(summary: Summary) -> bool:
     return any(row.flops is not None for row in summary.rows)
 
 
-def _main_line(row: Row, metric: Metric, counted: bool) -> tuple[str, ...]:
+def _main_line(row: Row, metric: Metric, costs: list[str]) -> tuple[str, ...]:
+    said = {"FLOPs": amount("flops", row.flops), "seconds": f"{row.seconds:.1f}"}
     to_full, to_ours = (metric.difference(row.against.get(name)) for name in REFERENCES)
     return (
         row.arm,
         passes_text(row.passes),
         f"{row.samples:,.0f}",
-        *((amount("flops", row.flops),) if counted else ()),
-        f"{row.seconds:.1f}",
+        *(said[cost] for cost in costs),
         _switches(row),
         metric.mean(row.mean, row.interval),
         to_full,
@@ -89,8 +95,7 @@ def markdown(summary: Summary, title: str, runs: Iterable[StudyRun]) -> str:
         as_markdown(main_cells(summary)),
         f"`{summary.metric.name}`: {summary.metric.reading}. Means over seeds, in brackets 95% t-intervals; "
         "differences are paired by seed. A pass is one pass over the training data. "
-        f"{_FLOPS if _counted(summary) else ''}Seconds are the wall-clock time of "
-        "one run's epochs with its detector; whatever else the machine did meanwhile is in them. A switch is the first "
+        f"{_FLOPS if _counted(summary) else ''}{_SECONDS if summary.time_tells else _NO_SECONDS}A switch is the first "
         "epoch after the critical period.",
     ]
     for reference in REFERENCES:

@@ -1,5 +1,6 @@
 """What a comparison says, in sentences."""
 
+from lightning_critperiod.report.words import plural
 from lightning_critperiod.studies.metric import Metric
 from lightning_critperiod.studies.rows import Row, Summary
 from lightning_critperiod.studies.statistics import Paired
@@ -21,11 +22,24 @@ def conclusions(summary: Summary) -> list[str]:
 
 def _about(ours: Row, summary: Summary) -> list[str]:
     return [
+        *_without_a_switch(ours),
         *_against_full(ours, summary),
         *_cheaper_still(ours, summary),
         *_at_equal_cost(summary),
         *_against_placebo(ours, summary),
     ]
+
+
+def _without_a_switch(ours: Row) -> list[str]:
+    stayed = len(ours.values) - len(ours.switches)
+    if not stayed:
+        return []
+    if not ours.switches:
+        return [
+            f"ours never switched: its rule fired in none of {plural(stayed, 'seed')}, so ours is the full recipe, and "
+            "this comparison says nothing about a switch. Train longer, or take another rule or signal."
+        ]
+    return [f"In {stayed} of {plural(len(ours.values), 'seed')} ours did not switch: there it is the full recipe."]
 
 
 def _against_full(ours: Row, summary: Summary) -> list[str]:

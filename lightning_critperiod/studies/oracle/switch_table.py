@@ -15,7 +15,7 @@ NOT_INDEPENDENT = (
 
 def switch_cells(sweep: Sweep) -> Cells:
     """Header and one line a switch epoch, the full recipe last."""
-    head = ("switch at epoch", "passes", "saved", "seconds", "extra time", sweep.metric.label, "against full", "seeds")
+    head = ("switch at epoch", "passes", "saved", "extra time", sweep.metric.label, "against full", "seeds")
     at_rule = [] if sweep.at_rule is None else [sweep.at_rule]
     points = [*sweep.switches, *at_rule, sweep.full]
     return [head, *(_switch_line(point, cheapest(sweep), sweep.metric) for point in points)]
@@ -32,7 +32,6 @@ def _switch_line(point: Point, least: float, metric: Metric) -> tuple[str, ...]:
         name,
         passes_text(point.row.passes),
         f"{point.saved:.0%}",
-        f"{point.row.seconds:.1f}",
         f"{point.usual_seconds / least - 1:+.0%}",
         metric.mean(point.row.mean, point.row.interval),
         metric.difference(point.to_full),
@@ -119,10 +118,9 @@ def markdown(sweep: Sweep) -> str:
         as_markdown(switch_cells(sweep)),
         f"The config's own recipe without annealing, in runs of {sweep.max_epochs} epochs; an epoch is the first one "
         f"after the switch. `{sweep.metric.name}`: {sweep.metric.reading}. Means over seeds, in brackets 95% "
-        "t-intervals; differences are paired by seed. Passes over the data, seconds and samples are those of whole "
-        "runs, the shared beginning included. Seconds are wall-clock time of the epochs, whatever else the machine did "
-        "meanwhile, and every run pays for the detector, the full one too. Extra time is against the cheapest "
-        "switch, had every epoch taken the median of all epochs of its volume in all runs.",
+        "t-intervals; differences are paired by seed. Passes over the data and samples are those of whole runs, the "
+        "shared beginning included. Extra time is against the cheapest switch, had every epoch taken the median of all "
+        "epochs of its volume in all runs, with the detector, which the full run has too.",
     ]
     for place, points in sweep.annealed.items():
         parts += [
