@@ -92,6 +92,8 @@ class Model(TinyModel):
 
 
 CODE = [(page, code) for page in sorted((DOCS / "how-to").glob("*.md")) for code in blocks("python", page)]
+SCRIPTS = [code for _, code in CODE if "__main__" in code]
+CODE = [(page, code) for page, code in CODE if code not in SCRIPTS]
 
 
 @pytest.mark.parametrize(("page", "code"), CODE, ids=[f"{page.stem}-{i}" for i, (page, _) in enumerate(CODE)])
@@ -106,6 +108,19 @@ def test_the_python_of_a_how_to_runs(page, code, tmp_path, monkeypatch, trainer_
             trainer_for(names["callback"]).fit(Model(), Declares(multiplier=1))
     callback = names.get("callback") or names["trainer"].callbacks[0]
     assert callback.volumes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", SCRIPTS)
+def test_a_script_of_a_how_to_runs_on_two_processes_and_leaves_a_report(code, tmp_path):
+    file = tmp_path / "train.py"
+    file.write_text(code.replace("devices=2", 'devices=2, accelerator="cpu"'))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "ignore", file]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert "critical period not over in 8 epochs" in done.stdout
+    assert len(list(tmp_path.rglob("report.html"))) == 1
 
 
 def test_every_target_of_the_hydra_config_is_ours_and_takes_its_arguments():

@@ -318,6 +318,30 @@ def test_a_tensor_made_of_others_counts_as_these(tmp_path):
     assert count(tmp_path, module, inputs(9, 4, n=2, batch_size=2)) == [2 * 7 * 4 * 3 * 2] * 2
 
 
+@pytest.fixture
+def mesh():
+    """One rank of a process group, as FSDP2 has them."""
+    from torch.distributed import HashStore, destroy_process_group, init_device_mesh, init_process_group
+
+    init_process_group("gloo", store=HashStore(), rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    destroy_process_group()
+
+
+@pytest.mark.filterwarnings("ignore:FSDP2-wrapped module")  # of torch, about the sum of the outputs
+def test_the_state_of_adam_could_not_be_made_for_sharded_weights(tmp_path, mesh):
+    """FSDP2 asks for the shapes of new tensors by computing with tensors that hold nothing: the training ended there."""
+    from torch.distributed.fsdp import fully_shard
+
+    class Sharded(Module):
+        def configure_optimizers(self):
+            return torch.optim.AdamW(self.parameters())
+
+    module = Sharded(nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3)))
+    fully_shard(module.net, mesh=mesh)
+    assert count(tmp_path, module, inputs(8, 4)) == [8 * (2 * 2 * 4 * 8 + 3 * 2 * 8 * 3)] * 2
+
+
 class Repeats(nn.Module):
     """One layer, computed several times: 2 x 2 x 4 x 2 FLOPs a sample each time."""
 
