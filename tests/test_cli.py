@@ -57,6 +57,7 @@ def test_fit_trains_on_the_digits_and_leaves_a_run_folder(critperiod, tmp_path, 
     assert out.count("samples drawn") == 1
     for word in ("Critical period over after epoch 0", "measured", "projected full recipe", "kWh", "USD", "test_acc"):
         assert word in out
+    assert "Assumed, because not given: the grid of USA for CO2 and 0.17 USD per kWh for money." in out
 
 
 BAD = {
