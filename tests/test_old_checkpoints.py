@@ -9,6 +9,9 @@ from conftest import TinyData, TinyModel, make_trainer
 
 from lightning_critperiod import AtEpoch, CostMonitor, CriticalPeriodCallback, Recipe, Volume
 
+# The oldest Lightning that is tested warns of it.
+pytestmark = pytest.mark.filterwarnings("ignore:The loaded checkpoint was produced with Lightning")
+
 KEPT = Path(__file__).parent / "data" / "version_2.ckpt"
 """After epoch 2 of 6 of the run of ``callbacks()``; write it again, under the next number, when the state changes."""
 

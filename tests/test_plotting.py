@@ -123,10 +123,10 @@ def test_the_bars_are_the_samples_and_the_phases_are_named():
 
 def shades(panel):
     """(left, right) of every shaded part."""
-    from matplotlib.patches import Rectangle
-
-    spans = [patch for patch in panel.patches if isinstance(patch, Rectangle) and patch.get_zorder() == 0]
-    return [(span.get_x(), span.get_x() + span.get_width()) for span in spans]
+    spans = [patch for patch in panel.patches if patch.get_zorder() == 0]
+    # A polygon in matplotlib 3.8, a rectangle today.
+    across = [span.get_path().transformed(span.get_patch_transform()).vertices[:, 0] for span in spans]
+    return [(x.min(), x.max()) for x in across]
 
 
 def in_phases(phases):

@@ -4,6 +4,7 @@ import statistics
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import lightning.pytorch as L
@@ -403,6 +404,7 @@ def test_a_run_that_no_rule_can_judge_had_a_warning_of_ours_for_its_reason_and_n
     assert not load(tmp_path).decision.lines
 
 
+@pytest.mark.skipif(version("matplotlib").startswith("3.8."), reason="matplotlib 3.8 draws half a character as a box")
 def test_pages_that_cannot_be_drawn_cost_neither_the_training_nor_the_record(tmp_path):
     class Odd(Net):
         def validation_step(self, batch, batch_idx):

@@ -245,7 +245,7 @@ class CriticalPeriodCallback(RunState):
             self._driver.undo()
         self._driver = None
         self._overrides.undo()
-        self._watch.call("teardown")
+        self._watch.teardown()
 
     def _volume_now(self, trainer: Any) -> Volume:
         for callback in trainer.callbacks:

@@ -133,6 +133,12 @@ class Watch:
                 with self.safely(f"measuring {signal.name}"):
                     getattr(signal, hook)(*arguments)
 
+    def teardown(self) -> None:
+        """Let the signals give up what they hold. Not timed: a monitor has stopped measuring by then."""
+        for signal in self._signals:
+            with self.safely(f"tidying up after {signal.name}"):
+                signal.teardown()
+
     def measure(self, trainer: Any, pl_module: Any, epoch: int) -> None:
         """Measure at the end of a 0-based epoch. Every rank calls it."""
         self.measured = epoch
