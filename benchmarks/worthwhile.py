@@ -1,4 +1,4 @@
-"""How often `Worthwhile` and `Forecast` are wrong on real curves, and how late: strangers' finished runs and our own.
+"""How often `Worthwhile` and `Forecast` are wrong on real curves, and how late: finished public runs and our own.
 
 python benchmarks/worthwhile.py                writes docs/worthwhile.md from the curves in results/; trains nothing
 python benchmarks/worthwhile.py development    the same without the half that confirms
@@ -99,7 +99,7 @@ def price(curves: list[Curve]) -> str:
     fired = sum(outcome.epoch is not None for outcome in doubling)
     return (
         "The price of few false alarms is delay. With the end of the run as its horizon `Worthwhile` saves\n"
-        f"{saved[0]:.0%} of the epochs of strangers' runs, of {possible[0]:.0%} that were possible, and {saved[1]:.0%} of "
+        f"{saved[0]:.0%} of the epochs of public runs, of {possible[0]:.0%} that were possible, and {saved[1]:.0%} of "
         f"{possible[1]:.0%} on averaged weights.\nWithout a horizon it asks for a whole doubling that brings less than "
         f"`min_gain`: {fired} of {len(doubling)}\nof the averaged curves reach that before they end.\n"
     )
@@ -114,7 +114,7 @@ PAGE = """# Is going on worth it?
 Made by `python benchmarks/worthwhile.py` from the curves in `results/`; do not edit. A rule is asked after every epoch
 of a recorded curve, as a run would ask it. Then the rest of the curve says whether it was right.
 
-- The curves: 44 metrics of 33 strangers' repositories (`results/worthwhile/curves.json` has the numbers with repository,
+- The curves: 44 metrics of 33 public repositories (`results/worthwhile/curves.json` has the numbers with repository,
   path and commit; most of these repositories state no licence,
   so only the measured numbers of a column were taken); the runs that our own studies recorded; and 12 runs at a constant learning rate whose metric was taken of the
   raw and of the averaged weights (`benchmarks/worthwhile_trunks.py`). Repositories were picked by their names. Left out
@@ -137,11 +137,11 @@ of a recorded curve, as a run would ask it. Then the rest of the curve says whet
 
 For `min_gain` 2%, on the half that confirms:
 
-1. `Worthwhile` with the end of the run as its horizon has false alarms on at most 15% of strangers' curves.
+1. `Worthwhile` with the end of the run as its horizon has false alarms on at most 15% of public curves.
 2. On the metric of averaged weights at a constant rate it has false alarms on at most 10% of the curves, and saves at
    least a third of what is possible.
-3. On strangers' curves it has fewer false alarms than the naive doubling rule and than `Plateau` of patience 3 and 10.
-4. `Forecast` is wrong on at most 20% of strangers' curves, and at most half as often as the exponential that it was
+3. On public curves it has fewer false alarms than the naive doubling rule and than `Plateau` of patience 3 and 10.
+4. `Forecast` is wrong on at most 20% of public curves, and at most half as often as the exponential that it was
    before.
 
 {claims}
@@ -158,7 +158,7 @@ HALF = """## {title}
 ### False alarms of `Worthwhile`, horizon the end of the run
 
 {alarms}
-### By kind of strangers' runs, `Worthwhile`, horizon the end of the run, `min_gain` 2%
+### By kind of public runs, `Worthwhile`, horizon the end of the run, `min_gain` 2%
 
 {kinds}
 {tables}"""

@@ -1,6 +1,6 @@
 """The curves of the study of `Worthwhile`, and what is true of them: how much was still to come at an epoch.
 
-Strangers' finished runs (results/worthwhile/curves.json: numbers of public logs, with repository, path and commit), the
+Finished public runs (results/worthwhile/curves.json: numbers of public logs, with repository, path and commit), the
 runs that our studies recorded, and those of worthwhile_trunks.py. Development and confirmation share no repository
 and no data set.
 """
@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-STRANGERS, SCHEDULED = "strangers' runs", "ours, scheduled rate"
+STRANGERS, SCHEDULED = "public runs", "ours, scheduled rate"
 RAW, AVERAGED = "ours, constant rate, raw", "ours, constant rate, averaged"
 GROUPS = (STRANGERS, SCHEDULED, RAW, AVERAGED)
 MODES: dict[str, Literal["min", "max"]] = {"val_loss": "min", "val_acc": "max"}

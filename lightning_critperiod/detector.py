@@ -31,7 +31,7 @@ def ask(rule: Rule, history: History, finished: int, max_epochs: int | None) -> 
     """Ask a rule after ``finished`` epochs.
 
     Args:
-        rule: Is asked.
+        rule: The rule that is asked.
         history: 0-based epoch -> value; epochs may be missing.
         finished: Number of epochs that are over.
         max_epochs: Planned number of epochs; None for a run without a last epoch.
@@ -47,7 +47,7 @@ def replay(rule: Rule, history: History, max_epochs: int | None) -> Decision:
     """Ask a rule as a run does: before the first epoch, then after every one until it fires.
 
     Args:
-        rule: Is asked.
+        rule: The rule that is asked.
         history: 0-based epoch -> value of the whole run; epochs may be missing.
         max_epochs: Planned number of epochs; None for a run without a last epoch.
 

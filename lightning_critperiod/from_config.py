@@ -9,7 +9,7 @@ def instantiate(parser: ArgumentParser, parsed: Namespace) -> Any:
     """What was parsed, with the objects that its ``class_path`` and ``init_args`` stand for.
 
     Args:
-        parser: That parsed it.
+        parser: The parser that parsed it.
         parsed: What it returned.
 
     Returns:

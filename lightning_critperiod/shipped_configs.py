@@ -42,7 +42,7 @@ def with_files(arguments: Sequence[str]) -> list[str]:
     """A command line in which the names of shipped configs are their files.
 
     Args:
-        arguments: Of a command of LightningCLI; ``--config NAME``, ``--config=NAME``, ``-c NAME`` are looked at.
+        arguments: Those of a command of LightningCLI; ``--config NAME``, ``--config=NAME``, ``-c NAME`` are looked at.
 
     Returns:
         The arguments; what is a config itself, as text, stays as it is.

@@ -112,7 +112,7 @@ def test_what_a_docstring_says_of_false_alarms_stands_in_its_very_cells_of_the_c
         (Worthwhile, "`Worthwhile`, horizon the end of the run", LATE),
     ],
 )
-def test_what_a_docstring_says_of_strangers_runs_stands_on_the_page_of_the_study(rule, row, sentence):
+def test_what_a_docstring_says_of_public_runs_stands_on_the_page_of_the_study(rule, row, sentence):
     half = (ROOT / "docs" / "worthwhile.md").read_text().split("## The half for confirmation")[1]
     table = half.split("### Every rule, `min_gain` 2%")[1].split("Ours,")[0]
     (cells,) = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith(f"| {row}")]

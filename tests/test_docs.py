@@ -16,6 +16,7 @@ import yaml
 from conftest import Declares, TinyModel
 
 import lightning_critperiod
+from lightning_critperiod import CostMonitor, CriticalPeriodCallback, MonitoredMetric, Slope
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -149,3 +150,18 @@ def test_the_site_builds_without_a_warning(tmp_path):
     built = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(copy)})
     assert built.returncode == 0, built.stderr
     assert (tmp_path / "html" / "gallery.html").is_file()
+
+
+@pytest.mark.parametrize("make", [CriticalPeriodCallback, lambda: CriticalPeriodCallback(rule=Slope()), CostMonitor])
+def test_two_callbacks_that_are_alike_are_refused_with_the_words_of_the_page_on_troubles(trainer_for, make):
+    page = (DOCS / "how-to" / "troubleshooting.md").read_text()
+    with pytest.raises(RuntimeError, match=f"one stateful callback of type `{type(make()).__name__}`") as error:
+        trainer_for(make(), make())
+    assert str(error.value).partition(" of type")[0] in page
+
+
+def test_two_callbacks_that_the_docstring_allows_are_taken(trainer_for):
+    observer = CriticalPeriodCallback(rule=Slope.published(), observe_only=True)
+    assert trainer_for(CriticalPeriodCallback(), observer)
+    assert trainer_for(CriticalPeriodCallback(), CriticalPeriodCallback(rule=Slope()))
+    assert trainer_for(CriticalPeriodCallback(), CriticalPeriodCallback(signal=MonitoredMetric("a"), rule=Slope()))

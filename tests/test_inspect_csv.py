@@ -1,4 +1,4 @@
-"""CSV files of strangers' runs: every layout that a logger, a spreadsheet or Weights & Biases writes."""
+"""CSV files of public runs: every layout that a logger, a spreadsheet or Weights & Biases writes."""
 
 import math
 

@@ -18,7 +18,7 @@ def study(monkeypatch):
     return worthwhile
 
 
-def test_every_strangers_curve_has_its_source_and_no_repository_is_in_both_halves():
+def test_every_public_curve_has_its_source_and_no_repository_is_in_both_halves():
     curves = json.loads(CURVES.read_text())
     roles = {(curve["repo"], curve["role"]) for curve in curves}
     assert len(curves) >= 25
@@ -48,13 +48,13 @@ def test_what_was_to_come_is_counted_by_the_best_so_far_of_a_mean(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["WORTHWHILE", "FORECAST"])
-def test_the_rows_of_strangers_runs_on_the_page_are_what_the_curves_say(study, name):
+def test_the_rows_of_public_runs_on_the_page_are_what_the_curves_say(study, name):
     rule = getattr(study, name)
     for role in ("confirmation", "development"):
         curves = [curve for curve in study.load(role) if curve.group == study.STRANGERS]
         row = study.row(rule, [study.judge(rule, curve, 0.02) for curve in curves])
         half = (ROOT / "docs" / "worthwhile.md").read_text().split(f"## The half for {role}")[1]
-        table = half.split("### Every rule, `min_gain` 2%")[1].split("Strangers' runs:")[1].split("Ours,")[0]
+        table = half.split("### Every rule, `min_gain` 2%")[1].split("Public runs:")[1].split("Ours,")[0]
         assert f"| {' | '.join(row)} |" in table.splitlines()
 
 

@@ -35,6 +35,9 @@ class CriticalPeriodCallback(RunState):
     says what it would have saved, and changes nothing. Give a rule or a recipe to let it act. Without a ``during`` of
     its own the recipe's full volume is the one that the datamodule declares, or the user's loader as it is.
 
+    Of several in one Trainer one acts and the others observe; observers differ in signal or rule. Two that are alike
+    are refused by Lightning when the Trainer is made: "more than one stateful callback".
+
     Source: Fukase et al. 2025, arXiv 2506.15954.
 
     Args:

@@ -71,7 +71,7 @@ class CooldownTrigger:
         """Training starts, with whatever state was restored.
 
         Args:
-            trainer: Of the run.
+            trainer: The trainer of the run.
             planned: Number of epochs; None for a run without a last epoch.
         """
         self._planned = planned
@@ -82,7 +82,7 @@ class CooldownTrigger:
         """Decide after ``finished`` epochs. Every rank calls it; rank 0 decides.
 
         Args:
-            trainer: Of the run.
+            trainer: The trainer of the run.
             finished: Number of epochs that are over.
             fired: Whether the rule has said that the period is over.
             batches: Length of an epoch of the cooldown; infinite where it is not known.
@@ -119,7 +119,7 @@ class CooldownTrigger:
         """Warn, after 1, 2, 4, 8, ... epochs, in a run that nothing can end because its rule has no values (any more).
 
         Args:
-            trainer: Of the run.
+            trainer: The trainer of the run.
             finished: Number of epochs that are over.
             detector: Has the rule and the values.
         """

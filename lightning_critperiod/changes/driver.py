@@ -76,7 +76,7 @@ class Driver:
 
         Args:
             pl_module: The module that is trained.
-            seed: Of the draws of the session that this one continues.
+            seed: The seed of the draws of the session that this one continues.
             drawn: Epoch -> the volume that it drew in that session.
             learned: See ``TrainLoaders.learned``.
         """

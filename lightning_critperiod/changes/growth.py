@@ -27,7 +27,7 @@ class Growth:
 
     Args:
         at: Fractions of the run, ascending; None is none.
-        rule: Is asked; None is none.
+        rule: The rule that is asked; None is none.
     """
 
     def __init__(self, at: Sequence[float] | None, rule: Rule | None) -> None:

@@ -70,9 +70,9 @@ class VolumeChange(Change):
         """Take back, before ``apply``, what the session had that this one continues.
 
         Args:
-            seed: Of its draws.
+            seed: The seed of its draws.
             drawn: Epoch -> the volume that it drew.
-            learned: Of its loaders; see ``TrainLoaders.learned``.
+            learned: What its loaders have shown; see ``TrainLoaders.learned``.
         """
         self.draws.seed = self.draws.seed if seed is None else seed
         self.draws.own = self.draws.own or any(volume != Volume() for volume in drawn.values())

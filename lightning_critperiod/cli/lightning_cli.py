@@ -27,7 +27,7 @@ class CritperiodCLI(ChoosingCLI):
     the weights that training ended with.
 
     Args:
-        args: Of the command line; None is the process's own.
+        args: The words of the command line; None is the process's own.
         run: Whether to run a subcommand. Without, ``args`` have none: the config is parsed and made into objects.
         report: Whether ``fit`` leaves its report and says what it cost; the record is collected all the same.
     """

@@ -20,10 +20,10 @@ class EpochCosts:
     Args:
         epoch: 0-based epoch.
         samples: Samples really drawn, on all ranks together; None if they were not counted.
-        flops: Of the training steps, on all ranks together; None if they were not counted.
+        flops: The FLOPs of the training steps, on all ranks together; None if they were not counted.
         batches: Training batches of one rank.
         seconds: Phase -> s.
-        learning_rate: Of the first parameter group, at the last step.
+        learning_rate: The learning rate of the first parameter group, at the last step.
         metrics: What was logged in this epoch, by name; a value that is not finite is None.
     """
 

@@ -18,7 +18,7 @@ class PacedEpoch:
         drawn: What it drew: samples, or batches where samples are not counted.
         wanted: What it would have drawn with the recipe in question.
         seconds: Where its time went -> s.
-        flops: Of its training steps; None if they were not counted.
+        flops: The FLOPs of its training steps; None if they were not counted.
         same_steps: Whether a step was what it would have been with that recipe, not a cheaper one.
         is_reference: Whether the pace is taken from it.
     """
@@ -46,7 +46,7 @@ class Projection:
         low: Lower end of the 95% interval of the total in s; None if there is no spread to take it from.
         high: Its upper end.
         epochs: How many of the run's epochs were projected; the others count as they were measured.
-        flops: Of the training steps; None if they were not counted.
+        flops: The FLOPs of the training steps; None if they were not counted.
     """
 
     drawn: int
@@ -76,7 +76,7 @@ def project(measured: Mapping[str, float], epochs: Sequence[PacedEpoch], left_ou
 
     Args:
         measured: Where the time of the whole run went -> s.
-        epochs: Of the run.
+        epochs: The epochs of the run.
         left_out: Planned epochs that the run did without.
 
     Returns:

@@ -15,7 +15,7 @@ def summed(trainer: Any, samples: float, flops: float, energy: Energy | None) ->
     Args:
         trainer: For its strategy.
         samples: What this rank drew; NaN if that is not known.
-        flops: Of this rank's training steps; NaN if they are not known.
+        flops: The FLOPs of this rank's training steps; NaN if they are not known.
         energy: What this node's meter says; ``Energy()`` on a rank without a meter, None if it failed.
 
     Returns:

@@ -21,7 +21,7 @@ class Session:
         ledger: What is charged so far.
         epoch: The 0-based epoch that is charged; None before the first one.
         flops: Counts those of the training steps of this rank.
-        meter: Of this node's energy; None on a rank without one, before ``begin`` and after ``end``.
+        meter: The meter of this node's energy; None on a rank without one, before ``begin`` and after ``end``.
     """
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ def batches_at(loader: Any, volume: Volume | None) -> int | None:
 
     Args:
         loader: One of ours, from ``at_volume``.
-        volume: Of the epoch; None is the user's loader as it is.
+        volume: The volume of the epoch; None is the user's loader as it is.
 
     Returns:
         The number, or None where the loader has no length.

@@ -106,8 +106,8 @@ def random_moves(numbers: NDArray[np.float64], height: int, width: int, flip: bo
 
     Args:
         numbers: Uniform in [0, 1), float64 [n, 4].
-        height: Of the images, in pixels.
-        width: Of the images, in pixels.
+        height: The height of the images, in pixels.
+        width: The width of the images, in pixels.
         flip: Whether images are mirrored at all.
 
     Returns:
@@ -125,7 +125,7 @@ def moved(images: Tensor, moves: Moves) -> Tensor:
 
     Args:
         images: uint8 tensor [n, channels, height, width].
-        moves: Of n images.
+        moves: The moves of n images.
 
     Returns:
         uint8 tensor [n, channels, height, width].

@@ -24,7 +24,7 @@ def draw(labels: Tensor, samples: int, seed: int) -> tuple[Tensor, Tensor]:
     Args:
         labels: Classes, int64 tensor [n].
         samples: How many to draw, at most n.
-        seed: Of the draw; the global random state is neither read nor changed.
+        seed: The seed of the draw; the global random state is neither read nor changed.
 
     Returns:
         Indices drawn, int64 tensor [samples], and the other indices, both in random order.

@@ -14,7 +14,7 @@ class Normalise:
     """Float images of uint8 images: (image / 255 - mean) / standard deviation, by channel.
 
     Args:
-        mean: Of each channel, for images in [0, 1].
+        mean: The mean of each channel, for images in [0, 1].
         std: Standard deviation of each channel.
     """
 

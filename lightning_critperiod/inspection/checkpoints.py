@@ -24,8 +24,8 @@ class _Saved:
     """A checkpoint that can be used.
 
     Args:
-        file: That it is in.
-        epoch: In which it was saved.
+        file: The file that it is in.
+        epoch: The epoch in which it was saved.
         step: Optimizer steps until then.
         batches: Training batches until then, which is what loggers call step; None if it does not say.
         shapes: Name and shape of every weight matrix (a weight with ndim > 1): what tells one model from another.
@@ -51,7 +51,7 @@ def read_checkpoints(files: Sequence[Path], logs: Logs) -> None:
     Only weights are loaded, no pickled code is run. A file that cannot be used is left out, with a note.
 
     Args:
-        files: Of them.
+        files: Their files.
         logs: To add to. Checkpoints that do not fit a log that was read are of another run.
 
     Raises:

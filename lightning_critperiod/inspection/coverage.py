@@ -13,7 +13,7 @@ def coverage(history: History, epochs: int) -> str:
 
     Args:
         history: Epoch -> value.
-        epochs: That were logged in the run.
+        epochs: The epochs that were logged in the run.
 
     Returns:
         How many values there are, at which distance, and where they begin and end.

@@ -13,7 +13,7 @@ class Entry:
     Args:
         values: Name -> value.
         epoch: 0-based epoch that was logged beside them; None if there was none.
-        step: That was logged beside them, if any: of training as a rule, but a user may have put any number there.
+        step: The step logged beside them, if any: of training as a rule, but it may be any number.
         time: When they were logged, in seconds since any moment; None if the log does not say.
     """
 
@@ -29,7 +29,7 @@ def without_evaluations(entries: Sequence[Entry]) -> Sequence[Entry]:
     Lightning logs it as one epoch more, or, from a new Trainer, as epoch 0 at step 0.
 
     Args:
-        entries: That have an epoch, without those of test data.
+        entries: The entries that have an epoch, without those of test data.
 
     Returns:
         The entries up to the end of training.

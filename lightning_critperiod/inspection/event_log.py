@@ -116,7 +116,7 @@ def _entries(calls: Sequence[_Call], prefix: str) -> Iterator[Entry]:
 
     Args:
         calls: In the order in which they were written.
-        prefix: Of every name.
+        prefix: The prefix of every name.
 
     Yields:
         What was written in a call of Lightning's, or past it.

@@ -24,9 +24,9 @@ class Findings:
     """What an inspection found.
 
     Args:
-        name: Of the run, as the user gave it.
-        run: That was looked at.
-        answer: Of the rules.
+        name: The name of the run, as the user gave it.
+        run: The run that was looked at.
+        answer: The answer of the rules.
         plan: What would have been drawn.
         price_per_hour: Price of the machine per hour; None if not given.
     """

@@ -32,7 +32,7 @@ class Logs:
         """Add a log's entries, in the order in which they were logged.
 
         Args:
-            source: Of them.
+            source: The source of them.
             entries: With or without epochs.
             missing: What to say where none has an epoch.
 

@@ -85,8 +85,8 @@ def find_direction(
     """The direction of a metric, by the best source there is.
 
     Args:
-        name: Of the metric.
-        given: By the user.
+        name: The name of the metric.
+        given: What the user gave.
         of_rule: The mode of the rule that the user gave, if he gave one.
         of_run: What the run itself monitored, with its modes.
         alone: Whether it is the only metric that is looked at.
@@ -108,8 +108,8 @@ def modes_of_run(folder: Path, checkpoints: Sequence[Path]) -> dict[str, Mode]:
     """What a run's callbacks monitored: from its configuration, or from what they left in a checkpoint.
 
     Args:
-        folder: Of the log.
-        checkpoints: Of the run.
+        folder: The folder of the log.
+        checkpoints: The checkpoints of the run.
 
     Returns:
         Name of a metric -> mode.

@@ -20,10 +20,10 @@ class Run:
     """What is known of a run.
 
     Args:
-        logs: Of it.
+        logs: Its logs.
         max_epochs: The planned number of epochs; None if not known.
         samples: n, what the user's own loader draws in an epoch; None likewise.
-        full_volume: Of its first epoch, if CriticalPeriodCallback logged it.
+        full_volume: The full volume of its first epoch, if CriticalPeriodCallback logged it.
         changed: The first epoch that was trained at another volume, None if there is none.
         modes: Directions of the metrics that its own callbacks monitored.
         seconds: Epoch -> how long it took, if CostMonitor measured it.

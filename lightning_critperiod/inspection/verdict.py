@@ -20,7 +20,7 @@ class Verdict:
 
     Args:
         signal: Its name.
-        rule: That was asked.
+        rule: The rule that was asked.
         history: Epoch -> value that it was asked about.
         end_epoch: The first epoch after the period; None if the rule never fired.
         why: In words that follow the signal's name.
@@ -77,7 +77,7 @@ class Plan:
     """What a run would draw.
 
     Args:
-        recipe: That would have been followed.
+        recipe: The recipe that would have been followed.
         max_epochs: Length of the run.
         samples: n; None counts in passes over the data.
     """

@@ -35,7 +35,7 @@ class Worth:
     """Whether it was worth it to go on, by one metric.
 
     Args:
-        verdict: Of ``Worthwhile``; None where the metric never got better, so that there is nothing to measure by.
+        verdict: The verdict of ``Worthwhile``; None where the metric never got better: nothing to measure by.
         metric: Its name.
         gained: What the run gained, in units of the metric; up is better.
         rest: Of that, what the epochs after the verdict brought; 0 without a verdict.
@@ -55,8 +55,8 @@ def worth(metric: str, history: History, mode: Mode, epochs: int, min_gain: floa
     Args:
         metric: Its name.
         history: Epoch -> value.
-        mode: Of the metric.
-        epochs: Of the run.
+        mode: The mode of the metric.
+        epochs: The epochs of the run.
         min_gain: The least gain that is worth going on for; None is 2% of what the whole run gained.
 
     Returns:
@@ -95,7 +95,7 @@ def seconds_of_epochs(times: Mapping[int, float], epochs: int) -> dict[int, floa
     Args:
         times: Epoch -> moment in seconds. Epochs between two of them share the time; a break between two sessions, and
             an epoch of which nothing is known, counts as an epoch of the usual length.
-        epochs: Of the run.
+        epochs: The epochs of the run.
 
     Returns:
         Epoch -> seconds; nothing where the log does not say it.
@@ -129,8 +129,8 @@ def worth_notes(
     """What was found by each metric; those that say the same are named together.
 
     Args:
-        worths: By metric.
-        epochs: Of the run.
+        worths: The worth by metric.
+        epochs: The epochs of the run.
         seconds: Epoch -> how long it took; empty if that is not known.
         price_per_hour: Price of the machine per hour; None if not given.
 

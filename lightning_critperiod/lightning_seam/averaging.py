@@ -99,7 +99,7 @@ def evaluate_quietly(trainer: Any, *callbacks: Any) -> dict[str, float]:
     """One more validation, which no logger and no callback sees but the progress bar.
 
     Args:
-        trainer: That fits. Its ``callback_metrics`` are afterwards what they were before.
+        trainer: The trainer that fits. Its ``callback_metrics`` are afterwards what they were before.
         callbacks: Those that see it, too.
 
     Returns:

@@ -17,8 +17,8 @@ def hand_on_stops(overrides: Overrides, trainer: Any, stops: Callable[[str], Non
     A metric that is not finite, that has diverged or has reached its threshold ends the run as before.
 
     Args:
-        overrides: That take it back.
-        trainer: Of the run.
+        overrides: The overrides that take it back.
+        trainer: The trainer of the run.
         stops: Called on every rank with the name of the hook.
     """
     for callback in trainer.callbacks:

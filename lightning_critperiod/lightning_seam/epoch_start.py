@@ -15,7 +15,7 @@ class EpochStart:
     in between. It does that first of all in an epoch, by ``setup_data``, which is where this is called.
 
     Args:
-        trainer: That fits.
+        trainer: The trainer that fits.
         before: Called with the 0-based epoch that starts, before Lightning sets its loaders up again, if it does.
         after: Called when the loaders of the epoch are there.
 

@@ -34,7 +34,7 @@ def check_privates(trainer: Any) -> None:
     What can be missing has a fallback where it is used: ``how_length_is_told``, ``how_obtained``.
 
     Args:
-        trainer: Of the run.
+        trainer: The trainer of the run.
 
     Raises:
         RuntimeError: An attribute is missing.

@@ -60,7 +60,7 @@ def send_back(trainer: Any, sender: Receiver) -> None:
     after ``fit``: the launcher asks once training is over, and the process then ends.
 
     Args:
-        trainer: In the process that trains.
+        trainer: The trainer in the process that trains.
         sender: Its callback.
     """
     launcher = trainer.strategy.launcher

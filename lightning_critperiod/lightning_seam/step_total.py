@@ -10,7 +10,7 @@ class StepTotal:
     The attribute is a property of the class, so the instance gets a class of its own until ``undo``.
 
     Args:
-        trainer: Of the run.
+        trainer: The trainer of the run.
 
     Attributes:
         value: What the Trainer says; None is what Lightning says.

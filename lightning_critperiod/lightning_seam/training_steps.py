@@ -14,7 +14,7 @@ def around_training_steps(trainer: Any, around: Callable[..., Any]) -> Overrides
     automatic and in manual optimization. The hooks at the start and the end of a batch are not in it.
 
     Args:
-        trainer: That fits.
+        trainer: The trainer that fits.
         around: Calls ``step(*arguments)`` once and returns what it returns.
 
     Returns:

@@ -20,7 +20,7 @@ class SomeValidations:
     last one did that was not.
 
     Args:
-        trainer: That fits.
+        trainer: The trainer that fits.
         is_due: Asked whenever Lightning is about to validate.
     """
 

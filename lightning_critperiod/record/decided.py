@@ -20,7 +20,7 @@ def decided(callback: CriticalPeriodCallback, run: Run) -> Decision:
     """The decision of a callback.
 
     Args:
-        callback: That drives or observes.
+        callback: The callback that drives or observes.
         run: Whose epochs it is about.
 
     Returns:

@@ -29,7 +29,7 @@ class Span:
     """Epochs that follow each other in one phase.
 
     Args:
-        phase: Of all of them.
+        phase: The phase of all of them.
         first: First 0-based epoch.
         last: Last one.
     """

@@ -52,7 +52,7 @@ class Epoch:
         batches: Training batches of one rank.
         seconds: Where the time went -> s, see ``costs.PHASES``.
         flops: Floating-point operations of its training steps; None if they were not counted.
-        learning_rate: Of the first parameter group, at the last step.
+        learning_rate: The learning rate of the first parameter group, at the last step.
         metrics: What was logged, by name; None where the value is not finite.
         signal: What the signal of the decision was; None if it was not measured.
         phase: "during" the critical period, "after" it, "annealing" or "cooldown"; None without a callback.

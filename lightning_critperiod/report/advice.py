@@ -35,8 +35,8 @@ class Spent:
     """What one kind of work took of a run.
 
     Args:
-        seconds: Of it.
-        total: Of the run, without what happens once before the first epoch.
+        seconds: What it took, in s.
+        total: The total of the run, without what happens once before the first epoch.
     """
 
     seconds: float
@@ -55,7 +55,7 @@ def advice(record: Record) -> list[Advice]:
     """What to change, the largest saving first; nothing where there is nothing to gain.
 
     Args:
-        record: Of a run.
+        record: The record of a run.
 
     Returns:
         The advice; none for a run whose costs were not measured.

@@ -33,8 +33,8 @@ def log_report(record: Record, loggers: Iterable[Any], step: int) -> None:
     artifacts, ``critical_period/report.html`` and so on.
 
     Args:
-        record: Of the run.
-        loggers: Of the trainer; those of other kinds are left alone.
+        record: The record of the run.
+        loggers: The loggers of the trainer; those of other kinds are left alone.
         step: The optimizer step it is about.
     """
     _send(record, loggers, step, {"TensorBoardLogger": _text, "WandbLogger": _panel, "MLFlowLogger": _files})
@@ -44,8 +44,8 @@ def log_figures(record: Record, loggers: Iterable[Any], step: int) -> None:
     """The figures of the report as images, ``critical_period/<caption>``; on MLflow as artifacts of that name.
 
     Args:
-        record: Of the run.
-        loggers: Of the trainer; those of other kinds are left alone.
+        record: The record of the run.
+        loggers: The loggers of the trainer; those of other kinds are left alone.
         step: The optimizer step they are about.
     """
     kinds = {"TensorBoardLogger": _figures, "WandbLogger": _images, "MLFlowLogger": _image_files}

@@ -14,7 +14,7 @@ def markdown(record: Record) -> str:
     """The report of a run as one Markdown page.
 
     Args:
-        record: Of a run.
+        record: The record of a run.
 
     Returns:
         Its text.

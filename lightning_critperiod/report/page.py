@@ -17,7 +17,7 @@ def page(record: Record, figures: Mapping[str, str]) -> str:
     """The report of a run as an HTML page.
 
     Args:
-        record: Of a run.
+        record: The record of a run.
         figures: Caption -> SVG element, as ``plotting.svgs`` draws them.
 
     Returns:

@@ -41,7 +41,7 @@ class RunRecorder(Callback):
 
     Attributes:
         record: What was collected last, None before.
-        folder: Of the run; None before ``fit``.
+        folder: The folder of the run; None before ``fit``.
 
     Raises:
         TypeError: ``write`` or ``show`` is no bool.

@@ -12,8 +12,8 @@ def pages(record: Record, stem: str = "report") -> dict[str, str]:
     """File name -> text of the pages that are drawn from a record.
 
     Args:
-        record: Of a run.
-        stem: Of the file names.
+        record: The record of a run.
+        stem: The stem of the file names.
 
     Returns:
         ``<stem>.md`` and ``<stem>.html``.
@@ -25,7 +25,7 @@ def save(record: Record, folder: str | os.PathLike[str]) -> None:
     """Write ``report.json``, ``report.md`` and ``report.html`` into a run's folder, all of them or none.
 
     Args:
-        record: Of a run.
+        record: The record of a run.
         folder: Is made if it is not there.
     """
     write({"report.json": as_json(record.to_json()), **pages(record)}, folder)

@@ -52,7 +52,7 @@ def savings(record: Record) -> dict[str, Saving]:
     """Quantity -> its saving against the projected full recipe.
 
     Args:
-        record: Of a run.
+        record: The record of a run.
 
     Returns:
         ``seconds``, ``energy_kwh``, ``co2_kg``, ``money``, ``samples`` and, where they were counted, ``flops``; nothing

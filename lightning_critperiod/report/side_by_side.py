@@ -140,7 +140,7 @@ def comparison_pages(records: Records, stem: str) -> dict[str, str]:
 
     Args:
         records: Name of the run -> its record.
-        stem: Of the file names.
+        stem: The stem of the file names.
 
     Returns:
         ``<stem>.md`` and ``<stem>.html``.

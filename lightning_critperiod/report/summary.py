@@ -22,7 +22,7 @@ def display(record: Record, folder: Path | None) -> None:
     """Show the summary where the run was started: on the terminal, or as HTML below the cell of a notebook.
 
     Args:
-        record: Of the run.
+        record: The record of the run.
         folder: Where its report lies, if anywhere.
     """
     if in_notebook():
@@ -49,8 +49,8 @@ def print_summary(terminal: "Console", record: Record, folder: Path | None) -> N
     """Print the summary.
 
     Args:
-        terminal: Of rich.
-        record: Of the run.
+        terminal: A console of rich.
+        record: The record of the run.
         folder: Where its report lies, if anywhere.
     """
     terminal.print(headline(record), markup=False)
@@ -68,7 +68,7 @@ def as_html(record: Record, folder: Path | None) -> str:
     """The summary as HTML.
 
     Args:
-        record: Of the run.
+        record: The record of the run.
         folder: Where its report lies, if anywhere.
 
     Returns:

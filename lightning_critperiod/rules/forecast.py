@@ -27,7 +27,7 @@ class Forecast(Rule):
 
     False alarms (docs/calibration.md, 100 epochs): 0% of the runs on a steady fall with noise of 10% of it, 14% when
     that is correlated from epoch to epoch (AR(1), 0.9); 0% on a power law with noise of 1%, and 0% of the ends missed.
-    It fires on 39% of flat signals with correlated noise. On strangers' finished runs (docs/worthwhile.md, the half
+    It fires on 39% of flat signals with correlated noise. On finished public runs (docs/worthwhile.md, the half
     that confirms, 2%) 4% false alarms.
 
     Args:

@@ -29,7 +29,7 @@ def verdicts(rule: Rule, history: History, max_epochs: int | None) -> Iterator[b
     history each time. Wherever a rule fires, it said so itself.
 
     Args:
-        rule: Is asked.
+        rule: The rule that is asked.
         history: 0-based epoch -> value of the whole run; epochs may be missing.
         max_epochs: Planned number of epochs; None for a run without a last epoch.
 

@@ -29,7 +29,7 @@ class Worthwhile(Rule):
 
     False alarms (docs/calibration.md, 100 epochs): 0% of the runs on a steady fall with noise of 10% of it, 31% when
     that is correlated from epoch to epoch (AR(1), 0.9); 0% on a power law with noise of 1%, and 56% of the ends missed.
-    On strangers' finished runs (docs/worthwhile.md, the half that confirms, 2% of the whole gain, the horizon their
+    On finished public runs (docs/worthwhile.md, the half that confirms, 2% of the whole gain, the horizon their
     end) 4% false alarms; it is late and saves 4% of the epochs, of 32% that were possible.
 
     Args:

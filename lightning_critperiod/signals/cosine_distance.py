@@ -22,8 +22,8 @@ def cosine_distance(initial: Tensor, current: Tensor) -> float:
     live on different devices.
 
     Args:
-        initial: Of any shape.
-        current: Of the same shape.
+        initial: The initial weights, of any shape.
+        current: The present weights, of the same shape.
 
     Returns:
         In [0, 2]; NaN where there is no angle, because one of them is all zero (or not finite).

@@ -22,8 +22,8 @@ def cuda_distance(initial: Tensor, current: Tensor) -> Tensor:
     result, so nothing cancels. Initial weights in the host's memory cross the bus once, a piece at a time.
 
     Args:
-        initial: Of any shape.
-        current: Of the same shape.
+        initial: The initial weights, of any shape.
+        current: The present weights, of the same shape.
 
     Returns:
         float64 scalar on the device of ``current``, in [0, 2]; NaN where there is no angle, because one of them is all

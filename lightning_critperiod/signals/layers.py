@@ -51,7 +51,7 @@ def layers(module: nn.Module) -> dict[str, Layer]:
     without a shape yet (lazy layers) do not.
 
     Args:
-        module: Of any kind.
+        module: A module of any kind.
 
     Returns:
         Name -> layer, in the order of the parameters; the names are free of wrappers of compilation and sharding.

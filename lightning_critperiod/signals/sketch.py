@@ -25,7 +25,7 @@ class Sketch:
     al., arXiv 0902.2206 (2009).
 
     Args:
-        shape: Of the layer.
+        shape: The shape of the layer.
         sums: float32 [size], NaN for weights that are all zero.
     """
 

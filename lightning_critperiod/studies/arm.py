@@ -14,7 +14,7 @@ class Arm:
     Args:
         name: Unique in its study.
         overrides: What it changes in the config, as read from YAML. A value ``$name`` stands for a quantity.
-        description: In words.
+        description: What it does, in words.
         equal_cost: Whether it costs as much as the arm ``ours``.
         budget: In what: "samples", "flops" or "seconds".
     """

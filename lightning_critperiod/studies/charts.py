@@ -20,8 +20,8 @@ def points(
         panel: To draw in.
         x: Where the points are.
         values: Mean and interval of each.
-        color: Of points and line.
-        width: Of the line.
+        color: The colour of points and line.
+        width: The width of the line.
     """
     ends = [interval or (mean, mean) for mean, interval in values]
     y = [mean for mean, _ in values]

@@ -30,7 +30,7 @@ class Config:
     """What a study needs to know of its config.
 
     Args:
-        name: Of the last file.
+        name: The name of the last file.
         sources: The files as read from YAML, to tell it from another one.
         text: All of it in one, defaults included.
         notes: What differs from what ``fit`` would do with it.

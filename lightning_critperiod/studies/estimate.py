@@ -14,7 +14,7 @@ def seconds_left(jobs: Jobs, results: Results, left: Sequence[Run], workers: int
 
     Args:
         jobs: Says what a run is expected to draw.
-        results: Has the finished runs.
+        results: Where the finished runs are.
         left: The other ones.
         workers: Runs at a time.
 

@@ -22,11 +22,11 @@ class Job:
     Args:
         config: The config of the study as YAML.
         arm: Name of the arm.
-        seed: Of the run.
-        overrides: Of the arm, as it writes them.
+        seed: The seed of the run.
+        overrides: The overrides of the arm, as it writes them.
         filled: The same with every quantity filled in.
         here: What else it changes in the config on this machine; no record tells of it.
-        checkpoint: Of a run with the same seed, to go on from; None begins at the beginning.
+        checkpoint: The checkpoint of a run with the same seed, to go on from; None begins at the beginning.
     """
 
     config: str

@@ -29,7 +29,7 @@ class Jobs(ABC):
     """Makes the jobs of a study. In every seed one arm goes first, which others follow.
 
     Attributes:
-        config: Of the study.
+        config: The config of the study.
         arms: All of them.
         seeds: All of them.
     """

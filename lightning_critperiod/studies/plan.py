@@ -92,8 +92,8 @@ def recipe_of(plan: Plan, overrides: dict[str, Any]) -> Recipe:
     """The volumes of an arm.
 
     Args:
-        plan: Of the config.
-        overrides: Of ``critical_period`` in the arm, filled.
+        plan: The plan of the config.
+        overrides: The overrides of ``critical_period`` in the arm, filled.
 
     Returns:
         The config's recipe with what the arm changes in it.

@@ -30,7 +30,7 @@ class OnRay(Executor):
     """Runs on a Ray cluster, one core each; Ray begins a run again whose worker died.
 
     Args:
-        address: Of the cluster, as ``ray.init`` takes it: "auto", "local", or "ray://host:port".
+        address: The address of the cluster, as ``ray.init`` takes it: "auto", "local", or "ray://host:port".
 
     Raises:
         ValueError: Ray is not installed.

@@ -15,7 +15,7 @@ class Results:
     """Finished runs by arm and seed: ``<arm>/seed-<seed>.json``.
 
     Args:
-        folder: Of the study; made with the first file.
+        folder: The folder of the study; made with the first file.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -30,7 +30,7 @@ class Row:
 
     Args:
         arm: Its name.
-        description: In words.
+        description: What it does, in words.
         equal_cost: Whether it cost as much as ours.
         values: Seed -> the metric on the test set, as it is written.
         samples: Mean over seeds of the samples drawn.
@@ -83,8 +83,8 @@ class Summary:
     """All arms.
 
     Args:
-        metric: That decides.
-        margin: Of non-inferiority, in the metric's unit; None makes no verdict.
+        metric: The metric that decides.
+        margin: The margin of non-inferiority, in the metric's unit; None makes no verdict.
         rows: One an arm.
         lost: Arm -> seeds in which the metric is no finite number: they are in no row.
     """
@@ -145,7 +145,7 @@ def summarize(arms: Sequence[Arm], studied: Studied, metric: Metric, margin: flo
     Args:
         arms: In the order of the rows; those without a record are left out.
         studied: The finished runs.
-        metric: That decides.
+        metric: The metric that decides.
         margin: In the metric's unit; None makes no verdict.
 
     Returns:

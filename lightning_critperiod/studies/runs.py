@@ -34,7 +34,7 @@ class Runs:
     Args:
         jobs: Says what a run is to do.
         results: Where finished runs go and are found.
-        metric: That decides; a run that does not log it ends the study.
+        metric: The metric that decides; a run that does not log it ends the study.
         cli: Runs ``fit``.
         console: Where progress is shown.
 

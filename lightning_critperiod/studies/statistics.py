@@ -20,7 +20,7 @@ class Paired:
 
     Args:
         seeds: How many both arms have.
-        mean: Of the differences.
+        mean: The mean of the differences.
         sd: Their standard deviation; None with one seed.
         t: 95% interval of the mean by Student's t; None with one seed.
         bootstrap: 95% interval of the mean by the percentile bootstrap; None with one seed.
@@ -96,7 +96,7 @@ def verdict(difference: Paired, margin: float) -> Verdict:
     """Whether an arm is as good as the reference but for ``margin``.
 
     Args:
-        difference: Of the arm to the reference, turned so that a value above 0 is better.
+        difference: The difference of the arm to the reference, turned so that a value above 0 is better.
         margin: Above 0, in the same unit, stated beforehand.
 
     Returns:
@@ -118,7 +118,7 @@ def seeds_needed(sd: float, margin: float) -> int:
     The least n with (t(0.975, n - 1) + t(0.8, n - 1)) sd / sqrt(n) <= margin.
 
     Args:
-        sd: Of the paired differences.
+        sd: The standard deviation of the paired differences.
         margin: Above 0, in the same unit.
 
     Returns:

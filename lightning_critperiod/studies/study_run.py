@@ -17,10 +17,10 @@ class StudyRun:
     """A finished run.
 
     Args:
-        record: Of the run.
+        record: The record of the run.
         arm: Name of its arm.
-        seed: Of the run.
-        overrides: Of the arm, as it writes them.
+        seed: The seed of the run.
+        overrides: The overrides of the arm, as it writes them.
         filled: The same with every quantity filled in.
         rates: The learning rates of all its steps.
         resumed: Whether it went on from a checkpoint of another run.
@@ -86,7 +86,7 @@ def load_run(path: Path) -> StudyRun:
     """Read a finished run.
 
     Args:
-        path: Of its file.
+        path: The path of its file.
 
     Returns:
         The run.

@@ -17,7 +17,7 @@ class Trunks:
     """The checkpoints of a study, which are kept as long as a run may need them.
 
     Args:
-        results: Of the study; the checkpoints are beside the records.
+        results: The results of the study; the checkpoints are beside the records.
         active: Whether there are any: otherwise every run begins at the beginning.
     """
 
@@ -30,8 +30,8 @@ class Trunks:
         """What a run changes in its config to be a trunk.
 
         Args:
-            arm: Of the run.
-            seed: Of the run.
+            arm: The arm of the run.
+            seed: The seed of the run.
             epochs: At whose beginning its state is kept.
             rule: The state is kept at which this rule fires, too.
             at_changes: The states are kept in which its recipe changes, too.
@@ -48,8 +48,8 @@ class Trunks:
         """What a run needs that goes on from a trunk.
 
         Args:
-            arm: Of the trunk.
-            seed: Of both.
+            arm: The arm of the trunk.
+            seed: The seed of both.
             epoch: As many epochs as they have in common.
 
         Returns:

@@ -24,7 +24,7 @@ class FallingRate:
     """Warns once, at the start or as soon as it is seen, that the learning rate of a run does not stay constant.
 
     Args:
-        trainer: Of the run, before the first batch.
+        trainer: The trainer of the run, before the first batch.
     """
 
     def __init__(self, trainer: Any) -> None:

@@ -14,7 +14,7 @@ def log_epoch(pl_module: Any, prefix: str, values: Mapping[str, object]) -> None
 
     Args:
         pl_module: The module that logs.
-        prefix: Of every name, such as "critical_period/".
+        prefix: The prefix of every name, such as "critical_period/".
         values: Name -> value; a bool counts as 0 or 1, and what is no number is not logged.
     """
     for name, value in values.items():

@@ -20,8 +20,8 @@ class Watch:
     """Measures, and decides when the period is over and whether the changes are taken back.
 
     Args:
-        signal: Is measured.
-        rule: Is asked about it.
+        signal: The signal that is measured.
+        rule: The rule that is asked about it.
         guard: What takes the changes back; None is nothing.
 
     Attributes:
@@ -105,8 +105,8 @@ class Watch:
         """Training starts: here a signal may refuse it, if the run depends on it; else it is not measured.
 
         Args:
-            trainer: Of the run.
-            pl_module: That is trained.
+            trainer: The trainer of the run.
+            pl_module: The module that is trained.
             acts: Whether the decision changes the run.
         """
         self._silent = []

@@ -36,7 +36,7 @@ def costs_figure(record: Record) -> "Figure | None":
     """Seconds by phase, measured above the projected full recipe with its 95% interval.
 
     Args:
-        record: Of a run.
+        record: The record of a run.
 
     Returns:
         None if nothing was measured.

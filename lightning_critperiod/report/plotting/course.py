@@ -30,7 +30,7 @@ def course_figure(record: Record) -> "Figure | None":
     """What the rule went by after every epoch, ``Rule.course``.
 
     Args:
-        record: Of a run.
+        record: The record of a run.
 
     Returns:
         None if the rule says nothing of it.
@@ -48,7 +48,7 @@ def budget_figure(record: Record) -> "Figure | None":
     """The part of each limit of the budget that was spent after every epoch.
 
     Args:
-        record: Of a run.
+        record: The record of a run.
 
     Returns:
         None if the run had no budget.

@@ -19,7 +19,7 @@ def figures(record: Record) -> "dict[str, Figure]":
     """Caption -> figure, in reading order; what the record has no data for is left out.
 
     Args:
-        record: Of a run.
+        record: The record of a run.
 
     Returns:
         matplotlib figures without any global state, to be saved or shown.
@@ -40,7 +40,7 @@ def svgs(record: Record) -> dict[str, str]:
     """Caption -> the figure as an SVG element, for the page of a report.
 
     Args:
-        record: Of a run.
+        record: The record of a run.
 
     Returns:
         The same captions in the same order as ``figures``.

@@ -14,7 +14,7 @@ def learning_rate_figure(record: Record) -> "Figure | None":
     """The learning rate of the last step of each epoch.
 
     Args:
-        record: Of a run.
+        record: The record of a run.
 
     Returns:
         None if none was seen.

@@ -25,7 +25,7 @@ def metrics_figures(record: Record) -> "dict[str, Figure]":
     validation metric is that of the average.
 
     Args:
-        record: Of a run.
+        record: The record of a run.
 
     Returns:
         Name of the metric -> figure; a metric without a single value is left out.

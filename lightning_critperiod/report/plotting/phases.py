@@ -29,7 +29,7 @@ def shade_phases(panel: "Axes", epochs: Sequence[Epoch], borders: Sequence[float
 
     Args:
         panel: With its curves; it gets room for the names on top.
-        epochs: That are drawn.
+        epochs: The epochs that are drawn.
         borders: Where they begin and end on the x-axis.
     """
     numbered = groupby(enumerate(epochs), key=lambda pair: pair[1].phase)

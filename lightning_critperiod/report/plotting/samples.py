@@ -19,7 +19,7 @@ def samples_figure(record: Record) -> "Figure | None":
     """Samples drawn in each epoch, batches where samples were not counted; below them FLOPs, if steps differ in them.
 
     Args:
-        record: Of a run.
+        record: The record of a run.
 
     Returns:
         None if nothing was drawn.

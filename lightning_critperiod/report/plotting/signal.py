@@ -26,7 +26,7 @@ def signal_figure(record: Record) -> "Figure | None":
     What the rule compared with when it fired, or last, is drawn too: ``Rule.lines``, as the record holds them.
 
     Args:
-        record: Of a run.
+        record: The record of a run.
 
     Returns:
         None if no epoch has a value.

@@ -22,7 +22,7 @@ class Replayed(Signal):
     """Values that were measured elsewhere; shuffled ones are a placebo.
 
     Args:
-        values: Of the epochs in their order; later epochs have none.
+        values: The values of the epochs in their order; later epochs have none.
     """
 
     name = "replayed"

@@ -15,7 +15,7 @@ class RecordRates(Callback):
     """Notes the learning rates that each optimizer step of a fit was taken with.
 
     Attributes:
-        rates: Of all steps so far.
+        rates: The rates of all steps so far.
     """
 
     def __init__(self) -> None:

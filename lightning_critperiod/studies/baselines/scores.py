@@ -14,7 +14,7 @@ class Scores:
     Args:
         n: Samples.
         pruning_ratio: r, the part of the samples with a score below the mean that an epoch leaves out.
-        seed: Of the choice; the global random state is neither read nor changed.
+        seed: The seed of the choice; the global random state is neither read nor changed.
 
     Attributes:
         scores: float32 tensor [n], equal for all before the first loss.

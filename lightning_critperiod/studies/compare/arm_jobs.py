@@ -30,7 +30,7 @@ class ArmJobs(Jobs):
     ``full`` in nothing but where it switches goes on from a checkpoint of that run.
 
     Args:
-        config: Of the comparison.
+        config: The config of the comparison.
         arms: All of them.
         seeds: All of them.
         trunks: Where the checkpoints are.

@@ -24,7 +24,7 @@ class CompareOptions(StudyOptions):
 
     Args:
         arms: To be compared.
-        margin: Of non-inferiority against the arm ``full``, in the unit of the metric, if one was given.
+        margin: The margin of non-inferiority against the arm ``full``, in the unit of the metric, if one was given.
     """
 
     arms: list[Arm]

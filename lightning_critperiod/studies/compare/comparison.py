@@ -70,7 +70,7 @@ def prepare(options: CompareOptions, cli: Cli) -> Comparison:
     """Check everything that can be checked before the first run.
 
     Args:
-        options: Of the command line.
+        options: The options of the command line.
         cli: Parses and runs configs.
 
     Returns:

@@ -25,9 +25,9 @@ def draw(arms: Sequence[Arm], studied: Studied, metric: Metric, margin: float | 
     Args:
         arms: In the order of the rows.
         studied: The finished runs.
-        metric: That decides.
-        margin: Of non-inferiority, in the metric's unit.
-        folder: Of the comparison.
+        metric: The metric that decides.
+        margin: The margin of non-inferiority, in the metric's unit.
+        folder: The folder of the comparison.
 
     Returns:
         What they say.
@@ -55,7 +55,7 @@ def redraw(folder: Path) -> None:
     """Make the tables and the figure of a comparison again from its records; trains nothing.
 
     Args:
-        folder: Of a comparison that has been drawn before.
+        folder: The folder of a comparison that has been drawn before.
     """
     known = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     results = Results(folder)

@@ -82,8 +82,8 @@ def markdown(summary: Summary, title: str, runs: Iterable[StudyRun]) -> str:
     """All tables, the conclusions, and what they rest on.
 
     Args:
-        summary: Of the comparison.
-        title: Of the page.
+        summary: The summary of the comparison.
+        title: The title of the page.
         runs: All of them, for hardware and versions.
 
     Returns:

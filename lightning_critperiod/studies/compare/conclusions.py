@@ -10,7 +10,7 @@ def conclusions(summary: Summary) -> list[str]:
     """The result, first against the full recipe, then against the arms of equal cost, then what to mind.
 
     Args:
-        summary: Of the comparison.
+        summary: The summary of the comparison.
 
     Returns:
         One sentence or two each.

@@ -25,7 +25,7 @@ def pareto_figure(summary: Summary) -> "Figure":
     """The mean of the metric of every arm against what it cost, with 95% t-intervals and the Pareto front.
 
     Args:
-        summary: Of the comparison; it says what the cost is in.
+        summary: The summary of the comparison; it says what the cost is in.
 
     Returns:
         A matplotlib figure without any global state.

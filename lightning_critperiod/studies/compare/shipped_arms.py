@@ -24,9 +24,9 @@ def make(name: str, overrides: dict[str, Any], description: str) -> Arm:
     """An arm of a comparison.
 
     Args:
-        name: Of the arm; behind an "@" what its budget is in, if that is not samples.
-        overrides: Of the config; quantities by ``$name``.
-        description: In words.
+        name: The name of the arm; behind an "@" what its budget is in, if that is not samples.
+        overrides: The overrides of the config; quantities by ``$name``.
+        description: What it does, in words.
 
     Returns:
         The arm.

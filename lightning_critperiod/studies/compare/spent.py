@@ -51,8 +51,8 @@ def spent(run: StudyRun, full: StudyRun | None = None, budget: str = "samples") 
     validation and detector; the FLOPs are those of the training steps.
 
     Args:
-        run: Of the arm ``ours``.
-        full: Of the arm ``full`` with the same seed; a budget in samples does without.
+        run: The run of the arm ``ours``.
+        full: The run of the arm ``full`` with the same seed; a budget in samples does without.
         budget: One of ``BUDGETS``.
 
     Returns:

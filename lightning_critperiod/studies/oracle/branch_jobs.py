@@ -47,7 +47,7 @@ class BranchJobs(Jobs):
     after the trunk was finished, it begins at the beginning: that is the same run, only longer.
 
     Args:
-        config: Of the oracle.
+        config: The config of the oracle.
         arms: All of them.
         seeds: All of them.
         trunks: Where the checkpoints are.

@@ -62,7 +62,7 @@ def prepare(options: OracleOptions, cli: Cli) -> Oracle:
     """Check everything that can be checked before the first run.
 
     Args:
-        options: Of the command line.
+        options: The options of the command line.
         cli: Parses and runs configs.
 
     Returns:

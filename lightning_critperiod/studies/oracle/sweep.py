@@ -24,7 +24,7 @@ class Point:
 
     Args:
         row: The metric, samples, passes and seconds, and the paired difference to the full recipe.
-        epoch: Of the switch; ``RULE`` where the rule fires, None for the full recipe to the end.
+        epoch: The epoch of the switch; ``RULE`` where the rule fires, None for the full recipe to the end.
         annealing: The fraction.
         usual_seconds: Mean over seeds of what the epochs of a whole run would have taken, had each taken the median of
             all epochs of its volume in all runs.
@@ -50,8 +50,8 @@ class Sweep:
     """A whole study.
 
     Args:
-        name: Of the config.
-        max_epochs: Of a run.
+        name: The name of the config.
+        max_epochs: The number of epochs of a run.
         rule: The config's own, in words.
         choices: Seed -> the first epoch after the period by that rule, asked on the full run; None if there is none.
         summary: The rows of the points.
@@ -116,7 +116,7 @@ def load(folder: Path) -> Sweep:
     """Read a study from its folder.
 
     Args:
-        folder: Of an oracle; some runs may still be missing, but not the full recipe of every seed.
+        folder: The folder of an oracle; some runs may still be missing, but not the full recipe of every seed.
 
     Returns:
         The study, without training anything.

@@ -13,7 +13,7 @@ def redraw(folder: Path) -> Sweep:
     """Make table.md, figure1.svg and, where fractions were trained, figure2.svg from the records; trains nothing.
 
     Args:
-        folder: Of an oracle.
+        folder: The folder of an oracle.
 
     Returns:
         What they show.

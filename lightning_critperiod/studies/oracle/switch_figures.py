@@ -21,7 +21,7 @@ def figure1(sweep: Sweep) -> "Figure":
     """The metric when the switch comes at each epoch, and the extra time; below it the paired difference to full.
 
     Args:
-        sweep: Of an oracle.
+        sweep: The sweep of an oracle.
 
     Returns:
         A matplotlib figure without any global state.
@@ -105,7 +105,7 @@ def figure2(sweep: Sweep) -> "Figure | None":
     """Change of the metric against the annealing fraction, paired with no annealing.
 
     Args:
-        sweep: Of an oracle.
+        sweep: The sweep of an oracle.
 
     Returns:
         None if no fraction was trained.

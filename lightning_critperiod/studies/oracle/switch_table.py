@@ -43,8 +43,8 @@ def annealing_cells(points: Sequence[Point], metric: Metric) -> Cells:
     """Header and one line a fraction.
 
     Args:
-        points: Of one place of the switch, no annealing first.
-        metric: That decides.
+        points: The points of one place of the switch, no annealing first.
+        metric: The metric that decides.
 
     Returns:
         The cells.

@@ -71,7 +71,7 @@ def grid(epochs: Sequence[int], annealing: Sequence[float], at: int | None) -> l
     """All arms of a study, each once, the full recipe first.
 
     Args:
-        epochs: Of the switch, without annealing.
+        epochs: The epochs of the switch, without annealing.
         annealing: Fractions; none is what they are compared with, so that it is always there.
         at: Where they switch; None is where the rule fires.
 
