@@ -1,7 +1,7 @@
 """What gradient confusion costs: the Gram matrix against its floor, and a measurement against an epoch. One thread.
 
     python benchmarks/gradient_signals.py gram     98 gradients x 660,000: Gram matrix, its product alone, pair by pair
-    python benchmarks/gradient_signals.py epoch    8 probe batches against an epoch of ResNet-20 (50,000 samples)
+    python benchmarks/gradient_signals.py epoch    a measurement against an epoch of ResNet-20 (--depth), 50,000 samples
     python benchmarks/gradient_signals.py approximation    confusion on training's own gradients against the exact one
 
 The candidates take turns, and CPU seconds are counted, so that a busy machine matters less; medians are shown. Images are
@@ -23,7 +23,7 @@ from scoring import end_epoch, table
 from threadpoolctl import threadpool_limits
 from torch import nn
 from torch.optim import SGD
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import ConcatDataset, DataLoader, TensorDataset
 
 from lightning_critperiod.datamodules import Digits, ImageDataModule
 from lightning_critperiod.models import CifarResNet, ImageClassifier
@@ -85,22 +85,28 @@ def gram():
 
 
 class InTurns(L.Callback):
-    """After every ``probe_batches`` training batches one measurement; the seconds of each apart."""
+    """After every 8 training batches one measurement of each signal, in turning order; the seconds of each apart."""
 
-    def __init__(self, signal):
-        self.signal, self.batches, self.measurements = signal, [], []
+    def __init__(self, signals):
+        self.signals, self.batches, self.measurements = signals, [], {name: [] for name in signals}
 
     def on_train_start(self, trainer, pl_module):
-        self.signal.on_train_start(trainer, pl_module)
+        for signal in self.signals.values():
+            signal.on_train_start(trainer, pl_module)
         self.start = time.process_time()
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        self.signal.on_train_batch_start(trainer, pl_module, batch, batch_idx)
+        before = time.process_time()
+        for signal in self.signals.values():
+            signal.on_train_batch_start(trainer, pl_module, batch, batch_idx)
+        self.start += time.process_time() - before
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         self.batches.append(time.process_time() - self.start)
-        if (batch_idx + 1) % self.signal.probe_batches == 0:
-            self.measurements.append(seconds(self.signal.measure, trainer, pl_module))
+        if (batch_idx + 1) % 8 == 0:
+            turns = list(self.signals)[:: (-1) ** (batch_idx // 8)]
+            for name in turns:
+                self.measurements[name].append(seconds(self.signals[name].measure, trainer, pl_module))
         self.start = time.process_time()
 
 
@@ -110,36 +116,39 @@ class Augmented(ImageDataModule):
     mean = std = (0.5, 0.5, 0.5)
 
     def load(self, train):
-        labels = torch.arange(BATCHES * BATCH * 2) % 10
+        labels = torch.arange(SAMPLES * 6 // 5) % 10
         return TensorDataset(torch.randint(256, (len(labels), 3, 32, 32), dtype=torch.uint8), labels), labels
 
 
 def ready():
     n = BATCHES * BATCH
-    return DataLoader(TensorDataset(torch.randn(n, 3, 32, 32), torch.arange(n) % 10), batch_size=BATCH)
+    few = TensorDataset(torch.randn(n, 3, 32, 32), torch.arange(n) % 10)
+    return DataLoader(ConcatDataset([few] * (SAMPLES // n + 1)), batch_size=BATCH)
 
 
-def epoch():
-    print(f"ResNet-20, {SAMPLES:,} samples, batch {BATCH}: {BATCHES} batches timed and scaled, 1 thread")
+def epoch(depth):
+    steps = -(-SAMPLES // BATCH)
+    print(
+        f"ResNet-{depth}, an epoch of {steps} batches of {BATCH}; {BATCHES} of them timed, torch {torch.__version__}, 1 thread"
+    )
     print("| signal | data | CPU s a batch | CPU s a measurement | share of an epoch |\n|---|---|---|---|---|")
-    for signal in (GradientConfusion(), GradientPredictiveness()):
-        for name, data in (
-            ("ready in memory", ready()),
-            ("augmented in the same thread", Augmented(BATCH, 1.0, 0.0, None, 0, 0)),
-        ):
-            turns = InTurns(signal)
-            signal.reset()
-            trainer = L.Trainer(
-                max_epochs=1,
-                limit_train_batches=BATCHES,
-                limit_val_batches=0,
-                callbacks=[turns],
-                **QUIET,
-            )
-            trainer.fit(ImageClassifier(CifarResNet(20)), data)
-            batch, measurement = statistics.median(turns.batches[8:]), statistics.median(turns.measurements)
-            share = measurement / (batch * SAMPLES / BATCH)
-            print(f"| {signal.name} | {name} | {batch:.3f} | {measurement:.3f} | {share:.2%} |")
+    for data_name, make in (
+        ("ready in memory", ready),
+        ("augmented in the same thread", lambda: Augmented(BATCH, 1.0, 0.0, None, 0, 0)),
+    ):
+        turns = InTurns({
+            "GradientConfusion()": GradientConfusion(),
+            "GradientConfusion(8)": GradientConfusion(8),
+            "GradientPredictiveness()": GradientPredictiveness(),
+        })
+        trainer = L.Trainer(
+            max_steps=BATCHES, limit_train_batches=steps, limit_val_batches=0, callbacks=[turns], **QUIET
+        )
+        trainer.fit(ImageClassifier(CifarResNet(depth)), make())
+        batch = statistics.median(turns.batches[8:])
+        for name, times in turns.measurements.items():
+            shares = [t / (batch * steps) for t in times]
+            print(f"| {name} | {data_name} | {batch:.3f} | {statistics.median(times):.3f} | {spread(shares, '.2%')} |")
 
 
 class OtherBatches(GradientConfusion):
@@ -201,8 +210,8 @@ NORMS = {"BatchNorm": nn.BatchNorm2d, "GroupNorm": partial(nn.GroupNorm, 4)}
 def trained(norm, seed):
     L.seed_everything(seed, verbose=False)
     both = SideBySide({
-        "GradientConfusion": GradientConfusion(),
-        "the same on 8 other batches": OtherBatches(),
+        "GradientConfusion": GradientConfusion(8),
+        "the same on 8 other batches": OtherBatches(8),
         "TrainingGradientConfusion": TrainingGradientConfusion(),
     })
     trainer = L.Trainer(max_epochs=EPOCHS, limit_val_batches=0, callbacks=[both], **QUIET)
@@ -248,6 +257,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["gram", "epoch", "approximation"])
     warnings.filterwarnings("ignore")
+    parser.add_argument("--depth", type=int, default=20)
+    options = parser.parse_args()
     torch.set_num_threads(1)
     with threadpool_limits(1):  # NumPy's
-        {"gram": gram, "epoch": epoch, "approximation": approximation}[parser.parse_args().what]()
+        {"gram": gram, "epoch": partial(epoch, options.depth), "approximation": approximation}[options.what]()

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from test_signals import Forward, Net, fit, loader, resumes, trainer
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
 
 from lightning_critperiod.signals import GradientConfusion, GradientPredictiveness, gradient_cosines
@@ -165,6 +165,39 @@ def test_an_epoch_with_fewer_batches_is_measured_on_those_it_has():
     signal = GradientConfusion(probe_batches=50)
     fit(signal)
     assert len(signal.state_dict()["batches"]) == len(loader()) == 4
+
+
+@pytest.mark.parametrize(("batches", "probes"), [(3, 2), (250, 2), (399, 3), (900, 8)])
+@BOTH
+def test_by_default_one_percent_of_the_first_epochs_batches_are_probed_from_2_to_8(kind, batches, probes):
+    signal = kind()
+    data = DataLoader(TensorDataset(torch.randn(batches, 4), torch.arange(batches) % 2))
+    trainer(Forward(signal), max_epochs=1).fit(Small(), data)
+    assert len(signal.state_dict()["batches"]) == probes
+
+
+def test_by_default_8_batches_are_probed_where_the_length_of_an_epoch_is_unknown():
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter(TensorDataset(torch.randn(20, 4), torch.arange(20) % 2))
+
+    signal = GradientConfusion()
+    trainer(Forward(signal), max_epochs=1).fit(Small(), DataLoader(Stream()))
+    assert len(signal.state_dict()["batches"]) == 8
+
+
+class Small(L.LightningModule):
+    """The cheapest network that has a gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(4, 2)
+
+    def training_step(self, batch):
+        return nn.functional.cross_entropy(self.net(batch[0]), batch[1])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.05)
 
 
 def test_probe_batches_are_the_first_ones_as_they_came():
@@ -400,11 +433,11 @@ def test_batches_that_no_checkpoint_can_hold_are_refused_before_the_first_step(k
 @pytest.mark.parametrize(
     ("arguments", "error", "match"),
     [
-        ({"probe_batches": 1}, ValueError, "probe_batches must be a number from 2"),
-        ({"probe_batches": 2.5}, TypeError, "probe_batches must be a whole number"),
-        ({"probe_batches": True}, TypeError, "probe_batches must be a number"),
-        ({"every_n_epochs": 0}, ValueError, "every_n_epochs must be a number from 1"),
-        ({"every_n_epochs": "2"}, TypeError, "every_n_epochs must be a number"),
+        ({"probe_batches": 1}, ValueError, "probe_batches must be an int from 2 up, got 1"),
+        ({"probe_batches": 2.5}, TypeError, "probe_batches must be an int from 2 up, got 2.5"),
+        ({"probe_batches": True}, TypeError, "probe_batches must be an int from 2 up, got True"),
+        ({"every_n_epochs": 0}, ValueError, "every_n_epochs must be an int from 1 up, got 0"),
+        ({"every_n_epochs": "2"}, TypeError, "every_n_epochs must be an int from 1 up, got '2'"),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments, error, match):

@@ -17,13 +17,13 @@ class GradientPredictiveness(ProbeSignal):
     value = mean over i of cos(g_i(previous), g_i(now)); there is none at the first measurement, and at the first one
     after layers were added, thawed or removed. The gradients
     are those of ``GradientConfusion``, at the same cost. The previous gradients are kept in host memory and
-    in the checkpoint, which grows by ``probe_batches`` times the size of the weight matrices in float32: lower
-    ``probe_batches`` for a large model.
+    in the checkpoint, which grows by the number of probe batches times the size of the weight matrices in float32:
+    lower ``probe_batches`` for a large model.
 
     Source: Fukase et al., arXiv 2506.15954 (2025), after Chen et al. (2023). No rule for it was published.
 
     Args:
-        probe_batches: How many batches the mean is over, at least 1.
+        probe_batches: How many batches the mean is over, at least 1. None: as for ``GradientConfusion``.
         every_n_epochs: Measure after epochs n, 2 n, ... of training.
 
     Raises:
@@ -35,7 +35,7 @@ class GradientPredictiveness(ProbeSignal):
     own_rule = Forecast(mode="max")
     mode = "max"
 
-    def __init__(self, probe_batches: int = 8, every_n_epochs: int = 1) -> None:
+    def __init__(self, probe_batches: int | None = None, every_n_epochs: int = 1) -> None:
         super().__init__(probe_batches, every_n_epochs)
         self._previous: list[Tensor] = []
 

@@ -9,10 +9,15 @@ from typing import Any
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_critperiod.recipe import require_number
+from lightning_critperiod.recipe import require_int
 from lightning_critperiod.signals.base import Signal
 from lightning_critperiod.signals.gradients import batch_gradient, kernel_refusal, module_twin, trainable_kernels
 from lightning_critperiod.signals.layers import has_lazy_parameter
+
+MOST, FEWEST = 8, 2
+"""Probe batches where their number is not given."""
+BATCHES_A_PROBE = 100
+"""Batches of an epoch for each of them: a gradient takes about as long as a training step, so they are one percent."""
 
 
 class ProbeSignal(Signal):
@@ -25,18 +30,15 @@ class ProbeSignal(Signal):
 
     fewest = 1
 
-    def __init__(self, probe_batches: int = 8, every_n_epochs: int = 1) -> None:
-        for name, value, low in (
-            ("probe_batches", probe_batches, self.fewest),
-            ("every_n_epochs", every_n_epochs, 1),
-        ):
-            require_number(name, value, low=low)
-            if not isinstance(value, int):
-                raise TypeError(f"{name} must be a whole number, got {value!r}")
+    def __init__(self, probe_batches: int | None = None, every_n_epochs: int = 1) -> None:
+        if probe_batches is not None:
+            require_int("probe_batches", probe_batches, low=self.fewest)
+        require_int("every_n_epochs", every_n_epochs, low=1)
         self.probe_batches = probe_batches
         self.every_n_epochs = every_n_epochs
         self._batches: list[Any] = []
         self._complete = False
+        self._wanted = 0
 
     @abstractmethod
     def value(self, trainer: Any, pl_module: Any) -> float | None:
@@ -55,10 +57,11 @@ class ProbeSignal(Signal):
             refusal = f"needs {self.fewest} batches in an epoch, got {trainer.num_training_batches}"
         if refusal:
             raise ValueError(f"{type(self).__name__} {refusal}; use another signal, such as LayerRotation.")
+        self._wanted = self.probe_batches or _one_percent(trainer.num_training_batches)
 
     @override
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        if self._complete or len(self._batches) >= self.probe_batches:
+        if self._complete or len(self._batches) >= self._wanted:
             return
         try:
             self._batches.append(_map_tensors(batch, lambda tensor: tensor.detach().to("cpu", copy=True)))
@@ -95,6 +98,11 @@ class ProbeSignal(Signal):
         """[d]: the flat gradient of a probe batch at the weights as they are."""
         batch = _map_tensors(self._batches[index], lambda tensor: tensor.to(pl_module.device))
         return batch_gradient(trainer, pl_module, batch, index)
+
+
+def _one_percent(batches: float) -> int:
+    """As many probe batches as one percent of an epoch has, from 2 to 8; 8 where its length is unknown (inf)."""
+    return max(FEWEST, int(min(batches, MOST * BATCHES_A_PROBE)) // BATCHES_A_PROBE)
 
 
 def _refusal(trainer: Any, pl_module: Any) -> str | None:
