@@ -99,41 +99,37 @@ class Counts(ImageClassifier):
 
 
 @cache
-def flops(name: str, size: int) -> float:
+def flops(setup: Setup, size: int) -> float:
     """Floating-point operations of a training step, forward and backward, by image."""
-    setup = SETUPS[name]
     network = CifarResNet(setup.depth, setup.classes, setup.channels)
     with FlopCounterMode(display=False) as counter:
         network(torch.zeros(BATCH, setup.channels, size, size)).sum().backward()
     return counter.get_total_flops() / BATCH
 
 
-def spent(name: str, images: dict[int, int]) -> float:
-    return sum(flops(name, int(size)) * n for size, n in images.items())
+def spent(setup: Setup, images: dict[int, int]) -> float:
+    return sum(flops(setup, int(size)) * n for size, n in images.items())
 
 
-def planned(name: str, passes: int) -> float:
+def planned(setup: Setup, passes: int) -> float:
     """What growing at fixed fractions costs."""
-    setup = SETUPS[name]
     starts = [0, *(int(part * passes) for part in AT), passes]
     return sum(
-        flops(name, size) * setup.images * (end - start)
+        flops(setup, size) * setup.images * (end - start)
         for size, start, end in zip(setup.sizes, starts, starts[1:], strict=False)
     )
 
 
-def stretched(name: str) -> int:
+def stretched(setup: Setup) -> int:
     """The most passes that growing at fixed fractions affords at the cost of all passes at full size."""
-    setup = SETUPS[name]
-    budget = flops(name, setup.sizes[-1]) * setup.images * PASSES
-    return max(passes for passes in range(PASSES, 4 * PASSES) if planned(name, passes) <= budget)
+    budget = flops(setup, setup.sizes[-1]) * setup.images * PASSES
+    return max(passes for passes in range(PASSES, 4 * PASSES) if planned(setup, passes) <= budget)
 
 
-def steps(name: str, budget: float) -> int:
+def steps(setup: Setup, budget: float, batch: int = BATCH) -> int:
     """Steps at full size for so many operations."""
-    setup = SETUPS[name]
-    per_pass = -(-setup.images // BATCH)
-    return round(budget / (flops(name, setup.sizes[-1]) * setup.images) * per_pass)
+    per_pass = -(-setup.images // batch)
+    return round(budget / (flops(setup, setup.sizes[-1]) * setup.images) * per_pass)
 
 
 def change(name: str, arm: str, seed: int) -> GrowingImages | None:
@@ -155,12 +151,13 @@ ARMS = ("full", "grown", "short", "grown by rule", "short as the rule", "reverse
 
 def length(name: str, arm: str, seed: int, results: dict[str, Any]) -> dict[str, int]:
     """The Trainer's arguments that say how long the run is."""
+    setup = SETUPS[name]
     if arm == "stretched":
-        return {"max_epochs": stretched(name)}
+        return {"max_epochs": stretched(setup)}
     if arm == "short":
-        return {"max_epochs": PASSES, "max_steps": steps(name, planned(name, PASSES))}
+        return {"max_epochs": PASSES, "max_steps": steps(setup, planned(setup, PASSES))}
     if arm == "short as the rule":
-        return {"max_epochs": PASSES, "max_steps": steps(name, results["grown by rule"]["flops"])}
+        return {"max_epochs": PASSES, "max_steps": steps(setup, results["grown by rule"]["flops"])}
     return {"max_epochs": PASSES}
 
 
@@ -176,7 +173,6 @@ def fit(
     callbacks: list[Any],
     schedule: Any,
     peak: float = PEAK,
-    views: int = 1,
     **arguments: Any,
 ) -> dict[str, Any]:
     """Train once; the accuracy is that of the final weights on test images that nothing else has seen.
@@ -188,7 +184,6 @@ def fit(
         callbacks: Of the Trainer.
         schedule: Of the learning rate, step by step.
         peak: Of the learning rate.
-        views: Of each image in an epoch.
         arguments: For the Trainer.
     """
     warnings.filterwarnings("ignore")
@@ -201,7 +196,7 @@ def fit(
         schedule,
         lr_interval="step",
     )
-    datamodule = setup.data(folder, BATCH, views, train_samples=setup.images, num_workers=0, seed=seed)
+    datamodule = setup.data(folder, BATCH, train_samples=setup.images, num_workers=0, seed=seed)
     trainer = L.Trainer(
         accelerator="cpu",
         devices=1,
@@ -221,7 +216,7 @@ def fit(
         "setup": name,
         "seed": seed,
         "test_acc": trainer.test(module, datamodule, verbose=False)[0]["test_acc"],
-        "flops": spent(name, module.images),
+        "flops": spent(setup, module.images),
         "cpu_seconds": round(seconds, 1),
         "steps": trainer.global_step,
         "images": {str(size): n for size, n in sorted(module.images.items())},

@@ -1,110 +1,137 @@
-"""Everything together against the paper's full recipe and against fixed schedules of the same arithmetic; no page yet.
+"""Everything together against the paper's full recipe and against fixed schedules of the same arithmetic.
 
-    python benchmarks/headline.py DATA                        seeds 0 to 9, seed by seed; runs that are in results/headline are kept
-    python benchmarks/headline.py DATA --seeds 100 101 102    the development seeds
+    python benchmarks/headline.py pack DATA        puts the images that are used into DATA/headline
+    python benchmarks/headline.py develop DATA     the seed on which the settings were chosen
+    python benchmarks/headline.py run DATA --jobs 16       seeds 0 to 9; runs that are there are kept
+    python benchmarks/headline.py judge            writes docs/headline.md from the runs, trains nothing
 
-Data, network and cost are those of `growing.py`. The claims, for every data set with ten seeds:
-
-1. `together` has at least 60% fewer operations than `full recipe`, and the whole 95% interval of its difference in test
-   accuracy is above -0.2 points; on at least one data set the interval is above 0.
-2. `together` is above the better of `short` and `grown`, fixed schedules of the same operations: the interval above 0.
+DATA holds the data sets as torchvision stores them: cifar-10-batches-py, cifar-100-python, FashionMNIST. It trains on the
+GPU if there is one; all jobs share it.
 """
 
 import argparse
 import json
+import logging
+import multiprocessing
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
-from growing_arms import AT, BATCH, PEAK, SETUPS, VALIDATION, cosine, fit, planned, steps
-from lightning.pytorch.callbacks import EMAWeightAveraging
-from torch.optim.lr_scheduler import LinearLR
+from growing_arms import planned
+from headline_arms import ARMS, CANDIDATES, DEVELOPED, DEVELOPMENT, EPOCHS, SETUPS, VIEWS, run
+from headline_page import page
+from torchvision import datasets
 
-from lightning_critperiod import (
-    Cooldown,
-    CriticalPeriodCallback,
-    GrowingImages,
-    MonitoredMetric,
-    Never,
-    Plateau,
-    Recipe,
-    Volume,
-)
 from lightning_critperiod.record import as_json, write
 
-RESULTS = Path(__file__).resolve().parents[1] / "results" / "headline"
-EPOCHS, VIEWS = 30, 3
-ARMS = ("full recipe", "together", "short", "grown")
-"""In the order of the runs; the last two have the operations of `together`."""
-DATA = [name for name in SETUPS if name.endswith("ResNet-8")]
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "results" / "headline"
+PAGE = ROOT / "docs" / "headline.md"
+SEEDS = range(10)
+POOL = {"Fashion-MNIST": (10_000, 5_000), "CIFAR-10": (7_500, 5_000), "CIFAR-100": (10_000, 2_000)}
+"""How many of the first training and test images are used."""
+SOURCES = {"Fashion-MNIST": "FashionMNIST", "CIFAR-10": "CIFAR10", "CIFAR-100": "CIFAR100"}
 
 
-def averaged():
-    return EMAWeightAveraging(decay=0.998)
+def pack(data):
+    target = data / "headline"
+    target.mkdir(exist_ok=True)
+    for name, sizes in POOL.items():
+        arrays = {}
+        for part, n in zip(("train", "test"), sizes, strict=True):
+            found = getattr(datasets, SOURCES[name])(data, train=part == "train")
+            arrays[part] = np.asarray(found.data)[:n]
+            arrays[f"{part}_labels"] = np.asarray(found.targets)[:n].astype(np.uint8)
+        np.savez(target / f"{name}.npz", **arrays)
 
 
-def constant(name):
-    """One pass of warm-up."""
-    return partial(LinearLR, start_factor=0.02, total_iters=SETUPS[name].images // BATCH)
+def quiet():
+    """Of a process that trains."""
+    torch.set_num_threads(1)
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def together(name):
-    """Averaged signal, low resolution first, three views until the cooldown, which a plateau at full size begins."""
-    grows = GrowingImages(SETUPS[name].sizes, rule=Plateau(patience=1, mode="max", min_epochs=0))
-    recipe = Recipe(after=Volume(), annealing_fraction=0, changes=[grows], cooldown=Cooldown(fraction=0.25))
-    return CriticalPeriodCallback(MonitoredMetric("val_acc"), Plateau(patience=3, mode="max"), recipe)
+def train(path, **arguments):
+    """One run, unless its record is there."""
+    if not path.is_file():
+        write({path.name: as_json(run(**arguments))}, path.parent)
+    found = json.loads(path.read_text())
+    print(path.stem, f"{found['test_acc']:.4f}", f"{found['flops']:.3g}", flush=True)
+    return found
 
 
-def passes(name, budget):
-    """The most passes that growing at fixed fractions affords."""
-    return max(n for n in range(1, 2 * VIEWS * EPOCHS) if planned(name, n) <= budget)
+def record(results, name, arm, seed, **more):
+    other = "".join(f" {word} {value}" for word, value in more.items())
+    return results / f"{name} {arm} {seed}{other}.json".replace(", ", "_").replace(" ", "_")
 
 
-def run(name, arm, seed, data, done):
-    """One arm; `done` has those of the same seed before it."""
-    if arm == "together":
-        callbacks = [averaged(), together(name)]
-        validated = VALIDATION // BATCH
-        found = fit(
-            name, seed, data, callbacks, constant(name), views=VIEWS, max_epochs=EPOCHS, limit_val_batches=validated
-        )
-    elif arm == "grown":
-        growing = Recipe(after=Volume(), annealing_fraction=0, changes=[GrowingImages(SETUPS[name].sizes, at=AT)])
-        callbacks = [averaged(), CriticalPeriodCallback(rule=Never(), recipe=growing)]
-        length = {"max_epochs": passes(name, done["together"]["flops"])}
-        found = fit(name, seed, data, callbacks, cosine(PEAK), limit_val_batches=0, **length)
-    else:
-        length = {"max_steps": steps(name, done["together"]["flops"])} if arm == "short" else {}
-        found = fit(
-            name,
-            seed,
-            data,
-            [averaged()],
-            cosine(PEAK),
-            views=VIEWS,
-            max_epochs=EPOCHS,
-            limit_val_batches=0,
-            **length,
-        )
-    return {"arm": arm, **found}
+def followers(results, data, name, seed, budget):
+    """The arms that have the operations of `together`."""
+    for arm in ("grown", "short"):
+        yield partial(train, record(results, name, arm, seed), name=name, arm=arm, seed=seed, data=data, budget=budget)
+
+
+def run_all(executor, data, results, seeds):
+    """`together` first, for others wait for it; the shortest runs come last, so that no process is idle for long."""
+    first: dict[Future, tuple] = {}
+    for arm in ("together", "full recipe"):
+        for name in sorted(SETUPS, key=lambda name: -SETUPS[name].images):
+            for seed in seeds:
+                arguments = {"name": name, "arm": arm, "seed": seed, "data": data}
+                future = executor.submit(train, record(results, name, arm, seed), **arguments)
+                first[future] = (name, seed, arm)
+    later = []
+    while first:
+        for future in wait(first, return_when=FIRST_COMPLETED).done:
+            name, seed, arm = first.pop(future)
+            if arm == "together":
+                later += [executor.submit(f) for f in followers(results, data, name, seed, future.result()["flops"])]
+    for future in later:
+        future.result()
+
+
+def develop(executor, data, results, peaks=(0.1, 0.2)):
+    """Every candidate and every baseline at two peaks of the learning rate, on one seed."""
+    futures = []
+    for name in DEVELOPED:
+        budget = planned(SETUPS[name], 2 * VIEWS * EPOCHS // 3)
+        for peak in peaks:
+            arms = [(arm, {}) for arm in ARMS if arm != "together"]
+            arms += [("together", {"candidate": candidate}) for candidate in CANDIDATES]
+            for arm, more in arms:
+                path = record(results, name, arm, DEVELOPMENT, peak=peak, **more)
+                arguments = {"name": name, "arm": arm, "seed": DEVELOPMENT, "data": data, "peak": peak, **more}
+                futures.append(executor.submit(train, path, budget=budget, **arguments))
+    for future in futures:
+        future.result()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--setups", nargs="+", choices=DATA, default=DATA)
-    parser.add_argument("--seeds", nargs="+", type=int, default=range(10))
+    parser.add_argument("what", choices=("pack", "develop", "run", "judge"))
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that train at the same time")
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
+    parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    for seed in args.seeds:
-        for name in args.setups:
-            done = {}
-            for arm in ARMS:
-                path = RESULTS / f"{name} {arm} {seed}.json".replace(", ", "_").replace(" ", "_")
-                if not path.is_file():
-                    write({path.name: as_json(run(name, arm, seed, args.data, done))}, RESULTS)
-                done[arm] = json.loads(path.read_text())
-                print(name, arm, seed, f"{done[arm]['test_acc']:.4f}", done[arm]["cpu_seconds"], flush=True)
+    if args.what == "judge":
+        found = [json.loads(path.read_text()) for path in sorted(args.results.glob("*.json"))]
+        write({PAGE.name: page(found)}, PAGE.parent)
+        return
+    if args.data is None:
+        parser.error(f"{args.what} needs the folder of the data")
+    if args.what == "pack":
+        pack(args.data)
+        return
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(args.jobs, spawned, quiet) as executor:
+        if args.what == "develop":
+            develop(executor, args.data / "headline", args.results)
+        else:
+            run_all(executor, args.data / "headline", args.results, args.seeds)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,174 @@
+"""The page of the headline study: its claims, what its records say of them, and the tables."""
+
+from statistics import fmean, stdev
+from typing import Any
+
+from growing_arms import AT
+from growing_page import Found, Values, points, shown, verdict
+from headline_arms import ARMS, BATCH, CANDIDATES, CHOSEN, DEVELOPED, DEVELOPMENT, EPOCHS, PEAKS, SETUPS, VIEWS, WINDOW
+from scoring import table
+
+from lightning_critperiod.studies.statistics import Paired, paired
+
+MARGIN, FEWER = 0.2, 0.6
+
+
+def confirmation(found: list[Found], setup: str) -> Values:
+    """Arm -> seed -> run."""
+    runs = [run for run in found if run["setup"] == setup and run["seed"] < DEVELOPMENT]
+    return {arm: {run["seed"]: run for run in runs if run["arm"] == arm} for arm in ARMS}
+
+
+def difference(values: Values, other: str) -> Paired | None:
+    return paired(points(values["together"]), points(values[other]))
+
+
+def cost(values: Values, arm: str) -> float:
+    """Operations in parts of those of the full recipe."""
+    full = next(iter(values["full recipe"].values()))["flops"]
+    return fmean(run["flops"] for run in values[arm].values()) / full
+
+
+def judged(setup: str, values: Values) -> list[list[str]]:
+    """The lines of the claims' table that a set-up has."""
+    fewer = 1 - cost(values, "together")
+    against, fixed = difference(values, "full recipe"), max(("short", "grown"), key=lambda arm: mean(values, arm))
+    schedule = difference(values, fixed)
+    assert against is not None
+    assert schedule is not None
+    return [
+        [
+            f"1: no loss, {fewer:.0%} fewer operations",
+            setup,
+            str(against.seeds),
+            shown(against),
+            verdict(against, -MARGIN, cheap=fewer >= FEWER),
+        ],
+        ["1: above the full recipe on one data set", setup, str(against.seeds), shown(against), verdict(against, 0.0)],
+        [
+            f"2: above the better fixed schedule, `{fixed}`",
+            setup,
+            str(schedule.seeds),
+            shown(schedule),
+            verdict(schedule, 0.0),
+        ],
+    ]
+
+
+def mean(values: Values, arm: str) -> float:
+    return fmean(points(values[arm]).values())
+
+
+def row(values: Values, arm: str) -> list[str]:
+    accuracies = list(points(values[arm]).values())
+    spread = f" ± {stdev(accuracies):.1f}" if len(accuracies) > 1 else ""
+    return [
+        arm,
+        str(len(accuracies)),
+        f"{cost(values, arm):.0%}",
+        f"{fmean(run['steps'] for run in values[arm].values()):,.0f}",
+        f"{fmean(accuracies):.1f}{spread}",
+        "" if arm == "together" else shown(difference(values, arm)),
+    ]
+
+
+def one_setup(setup: str, values: Values) -> str:
+    head = ["arm", "seeds", "operations", "steps", "test accuracy %", "together less it, points"]
+    of = SETUPS[setup]
+    return (
+        f"## {setup}\n\n{of.images:,} training images, sizes {', '.join(map(str, of.sizes))} px.\n\n"
+        f"{table(head, [row(values, arm) for arm in ARMS])}"
+    )
+
+
+def development(found: list[Found]) -> str:
+    runs = [run for run in found if run["seed"] >= DEVELOPMENT]
+    full = {run["setup"]: run["flops"] for run in runs if run["arm"] == "full recipe"}
+    rows = []
+    for setting in sorted({(run["arm"], run["candidate"], run["peak"]) for run in runs}):
+        same = {r["setup"]: r for r in runs if (r["arm"], r["candidate"], r["peak"]) == setting}
+        arm, candidate, peak = setting
+        cells = [
+            f"{100 * same[name]['test_acc']:.1f} at {same[name]['flops'] / full[name]:.0%}" if name in same else ""
+            for name in DEVELOPED
+        ]
+        average = f"{fmean(100 * run['test_acc'] for run in same.values()):.1f}"
+        chosen = "yes" if peak == PEAKS[arm] and candidate in {"", CHOSEN} else ""
+        rows.append([f"{arm} {f'({candidate})' if candidate else ''}".strip(), f"{peak:g}", *cells, average, chosen])
+    return table(["arm", "peak", *DEVELOPED, "mean", "chosen"], rows)
+
+
+PAGE = """# Everything together, against the paper's full recipe
+
+Made by `python benchmarks/headline.py judge` from the runs in `results/headline`; do not edit.
+`python benchmarks/headline.py run DATA --jobs N` makes the runs that are missing.
+
+The paper's full recipe draws {views} augmented views of every sample in every epoch and decays the learning rate with a
+cosine. Everything that held in our other studies, together, is set against it, and against schedules of known length that
+cost as much as that.
+
+- Data: Fashion-MNIST, CIFAR-10 and CIFAR-100, of each the first images; a fifth of the training images is for validation,
+  training draws {images} of the others for each seed. The datamodules' own augmentation. ResNet-20, batches of {batch}, SGD
+  with Nesterov momentum 0.9 and weight decay 5e-4, one pass of warm-up.
+- Every arm is tested with averaged weights (`EMAWeightAveraging(decay={window})`), on test images that nothing else sees.
+- Cost: floating-point operations of the training steps, forward and backward, by torch's counter. Validation is not counted.
+- `full recipe`: {views} views, {epochs} epochs, full size, cosine to zero.
+- `together`: {views} views, {together}. Low resolution first, a constant learning rate, then a cooldown to zero over the last fifth.
+- `short`: the full recipe in as many steps as `together` pays for. `grown`: as many passes as it pays for, of images that grow
+  at {at} of the run, under a cosine.
+- The runs shared the device ({device}, torch {torch}) with others, so no seconds are shown.
+
+## Claims
+
+Written down and committed before the first run of the seeds 0 to 9. Ten seeds a data set; Student's t over paired differences.
+
+1. `together` has at least 60% fewer operations than `full recipe`, and the whole 95% interval of its difference in test
+   accuracy is above -0.2 points on every data set; on at least one the interval is above 0.
+2. `together` is above the better of `short` and `grown`, fixed schedules of the same operations: the interval above 0.
+
+"Not shown" is an interval that leaves both open; "refuted" is one that excludes the claim.
+
+{claims}
+{sets}
+## Development
+
+Seed {development_seed} of {developed}, before the confirmation runs: accuracy %, and operations in parts of those of the full recipe. For each arm
+the peak of the learning rate, and for `together` the recipe, with the best mean over the two data sets among those that have at least 60%
+fewer operations.
+
+{development}
+{candidates}
+"""
+
+
+def candidates() -> str:
+    return "\n".join(f"- `{name}`: `{candidate}`" for name, candidate in CANDIDATES.items())
+
+
+def page(found: list[Found]) -> str:
+    sets = {name: values for name in SETUPS if all((values := confirmation(found, name)).values())}
+    rows = [line for name, values in sets.items() for line in judged(name, values)]
+    some: dict[str, Any] = found[0] if found else {"device": "-", "torch": "-"}
+    chosen = CANDIDATES[CHOSEN]
+    grows = (
+        f"sizes that grow at {AT[0]} and {AT[1]}" if chosen.grows is None else f"sizes that grow by `{chosen.grows}`"
+    )
+    return PAGE.format(
+        views=VIEWS,
+        epochs=EPOCHS,
+        batch=BATCH,
+        window=WINDOW,
+        at=" and ".join(map(str, AT)),
+        images=" or ".join(f"{n:,}" for n in sorted({setup.images for setup in SETUPS.values()})),
+        together=f"at most {chosen.epochs} epochs, {grows}, ended by `{chosen.ends}`",
+        device=some["device"],
+        torch=some["torch"],
+        claims=table(
+            ["claim", "data set", "seeds", "difference in points [95%]", "verdict"], sorted(rows, key=lambda r: r[0][0])
+        ),
+        sets="\n".join(one_setup(name, values) for name, values in sets.items()),
+        development_seed=DEVELOPMENT,
+        developed=" and ".join(DEVELOPED),
+        development=development(found),
+        candidates=candidates(),
+    )
