@@ -60,7 +60,7 @@ def _options(arguments: Sequence[str]) -> Any:
     parser.add_argument("--max_epochs", type=int | None, default=None, help=what)
     what = "Gain that is worth going on for, in units of the metric; by default 2% of what the run gained."
     parser.add_argument("--min_gain", type=float | None, default=None, help=what)
-    what = "Price of the machine per hour: if the log has times, what the epochs cost that were not worth it is shown."
+    what = "Price of the machine per hour: with it, the epochs that were not worth it are priced, if the log has times."
     parser.add_argument("--price_per_hour", type=float | None, default=None, help=what)
     what = "Number of training samples; by default passes over the data are counted."
     parser.add_argument("--samples", type=int | None, default=None, help=what)

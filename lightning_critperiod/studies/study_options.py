@@ -21,7 +21,7 @@ class StudyOptions:
 
     Args:
         config: The layers of the config.
-        seeds: Seeds an arm.
+        seeds: The number of seeds of each arm.
         metric: Name of the test metric that decides.
         mode: Which direction of it is better, if that was said.
         source: Whether runs with the same beginning train it only once.
@@ -61,7 +61,7 @@ def study_parser(command: str, description: str, seeds: int, results: str) -> Ar
     add = parser.add_argument
     layers = "The config, as for fit: a file, or the name of a shipped one; of several layers the last gives the name."
     add("-c", "--config", action="extend", nargs="+", required=True, help=layers)
-    first = "Seeds an arm: the config's seed_everything (0 where it has no number) and the numbers that follow."
+    first = "Number of seeds of each arm: the config's seed_everything (0 where it has none) and those that follow it."
     add("--seeds", type=int, default=seeds, help=first)
     add("--metric", default="test_acc", help="The test metric that decides, as it is logged.")
     known = "by default as the config's ModelCheckpoint or EarlyStopping on the same metric says, or the metric's name."
