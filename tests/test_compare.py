@@ -323,6 +323,31 @@ def test_a_killed_comparison_goes_on_with_the_runs_that_are_left(tmp_path, monke
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_ends_a_comparison_with_its_workers_keeps_what_is_finished_and_says_so(tmp_path, workers):
+    results = tmp_path / "results"
+    arguments = ["--config", str(written(tmp_path)), "--arms", "k1,ours", "--seeds", "20", "--results", str(results)]
+    paths = os.pathsep.join(str(Path(__file__).parents[level]) for level in (0, 1))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lightning_critperiod", "compare", *arguments, "--workers", workers],
+        env={**os.environ, "PYTHONPATH": paths},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while process.poll() is None and len(list(results.glob("blobs/*/seed-*.json"))) < 2:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    said, _ = process.communicate(timeout=60)
+    kept = len(list(results.glob("blobs/*/seed-*.json")))
+    assert process.returncode == 130
+    assert f"Stopped: {kept} of 40 runs are kept." in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [(), ("--ray", "local")], ids=["processes", "ray"])
 def test_a_run_whose_worker_is_killed_is_run_again_and_counted_once(everything, tmp_path, monkeypatch, where):
     if where:

@@ -25,12 +25,14 @@ critperiod COMMAND --help explains its options. To see it work: critperiod fit -
 
 
 def main() -> None:
-    """Run the command line. Bad input is one line on standard error and exit status 2."""
+    """Run the command line. Bad input is one line on standard error and exit status 2; Ctrl-C is status 130."""
     try:
         status = _run(sys.argv[1:])
     except Refusal as refusal:
         sys.stderr.write(f"critperiod: error: {refusal}\n")
         status = 2
+    except KeyboardInterrupt:
+        status = 130  # of a program that Ctrl-C ended
     if status is not None:
         sys.exit(status)
 

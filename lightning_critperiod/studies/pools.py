@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +25,17 @@ class InProcess(Executor):
         except Exception as error:
             future.set_exception(error)
         return future
+
+
+class InProcesses(ProcessPoolExecutor):
+    """Runs in processes beside this one. If an error or Ctrl-C ends the block that uses it, they end too."""
+
+    @override
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool | None:
+        if kind is not None:
+            for process in multiprocessing.active_children():
+                process.terminate()  # in a training after its current batch, by Lightning
+        return super().__exit__(kind, error, trace)
 
 
 class OnRay(Executor):
@@ -79,10 +91,11 @@ class Pool:
         threads = max(1, (os.cpu_count() or 1) // self.workers)
         # Spawned: a forked process would inherit the threads of torch.
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self.workers, context, initializer=_share_cores, initargs=(threads,))
+        return InProcesses(self.workers, context, initializer=_begin_worker, initargs=(threads,))
 
 
-def _share_cores(threads: int) -> None:
+def _begin_worker(threads: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all of them: the parent ends its workers
     import torch
 
     torch.set_num_threads(threads)

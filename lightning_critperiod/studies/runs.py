@@ -12,7 +12,6 @@ from rich.progress import (
     Progress,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 
 from lightning_critperiod.studies.baselines import NotApplicable
@@ -67,15 +66,33 @@ class Runs:
 
         Args:
             pool: Where they run.
+
+        Raises:
+            KeyboardInterrupt: Somebody has stopped it, and was told what is kept.
         """
         left = [(arm, seed) for arm, seed in self.jobs.all if not self.results.has(arm.name, seed)]
         self._say_how_long(left, pool)
         with self._progress(len(self.jobs.all) - len(left)) as progress:
-            in_vain = 0
-            while left and in_vain <= RETRIES:
-                before, left = len(left), self._train(left, pool, progress)
-                in_vain = in_vain + 1 if len(left) == before else 0
+            try:
+                left = self._retry(left, pool, progress)
+            except (KeyboardInterrupt, SystemExit):  # Lightning makes the second of the first
+                self._say_stopped()
+                raise KeyboardInterrupt from None
         self._fail(left, "its process died repeatedly")
+
+    def _retry(self, left: list[Run], pool: Pool, progress: Progress) -> list[Run]:
+        in_vain = 0
+        while left and in_vain <= RETRIES:
+            before, left = len(left), self._train(left, pool, progress)
+            in_vain = in_vain + 1 if len(left) == before else 0
+        return left
+
+    def _say_stopped(self) -> None:
+        kept = sum(self.results.has(arm.name, seed) for arm, seed in self.jobs.all)
+        self.console.print(
+            f"Stopped: {kept} of {len(self.jobs.all)} runs are kept. The same command goes on with the others.",
+            style="yellow",
+        )
 
     def _say_how_long(self, left: Sequence[Run], pool: Pool) -> None:
         seconds = seconds_left(self.jobs, self.results, left, pool.workers)
@@ -84,10 +101,9 @@ class Runs:
             self.console.print(f"About {duration(seconds)} for the {runs}, {pool.workers} at a time (estimated).")
 
     def _progress(self, done: int) -> Progress:
-        columns = BarColumn(), MofNCompleteColumn(), TextColumn("runs"), TimeElapsedColumn(), TextColumn("left:")
+        columns = BarColumn(), MofNCompleteColumn(), TextColumn("runs"), TimeElapsedColumn()
         progress = Progress(
             *columns,
-            TimeRemainingColumn(),
             console=self.console,
             redirect_stdout=False,  # the runs have theirs redirected
             redirect_stderr=False,
