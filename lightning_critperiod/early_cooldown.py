@@ -41,6 +41,8 @@ class EarlyCooldown(CriticalPeriodCallback):
 
     Attributes:
         final_weights: "averaged" or "raw": what the module has after ``fit``; empty before.
+        final_values: "averaged" and "raw" -> the metric with them when they were compared in the end.
+        final_metrics: What validation logged with the weights that the module has, where these are the raw ones.
 
     Raises:
         TypeError: An argument is of the wrong kind.
@@ -69,16 +71,21 @@ class EarlyCooldown(CriticalPeriodCallback):
         self.min_gain = min_gain
         self.budget = budget
         self.average = average
-        self.final_weights = ""
         self._averaging: Any = None
+        self._forget_choice()
         self._rate: FallingRate | None = None
+
+    def _forget_choice(self) -> None:
+        self.final_weights = ""
+        self.final_values: dict[str, float] = {}
+        self.final_metrics: dict[str, float] = {}
 
     @override
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         if stage == "fit":
             # Nothing but the learning rate changes: the cooldown has the volume that the user's run has.
             self.recipe = replace(self.recipe, after=own_volume(trainer))
-            self.final_weights = ""
+            self._forget_choice()
             self._drop_averaging(trainer)
         super().setup(trainer, pl_module, stage)
         if stage == "fit":
@@ -126,12 +133,15 @@ class EarlyCooldown(CriticalPeriodCallback):
 
     @override
     def found(self) -> dict[str, Any]:
-        return {**super().found(), "final_weights": self.final_weights}
+        choice = {"weights": self.final_weights, "values": self.final_values, "metrics": self.final_metrics}
+        return {**super().found(), "final": choice}
 
     @override
     def receive(self, found: dict[str, Any]) -> None:
         super().receive(found)
-        self.final_weights = found["final_weights"]
+        choice = found["final"]
+        self.final_weights, self.final_values = choice["weights"], choice["values"]
+        self.final_metrics = choice["metrics"]
 
     def _bring_averaging(self, trainer: Any) -> None:
         theirs = [type(callback).__name__ for callback in trainer.callbacks if averages_weights(callback)]
@@ -169,8 +179,10 @@ class EarlyCooldown(CriticalPeriodCallback):
             averaged, raw = trainer.strategy.broadcast((averaged, found.get(self.monitor)))
             if averaged is None or raw is None:
                 return
+            self.final_values = {"averaged": averaged, "raw": raw}
             if (raw - averaged) * (1 if self.mode == "max" else -1) > 0:
                 self.final_weights, self._averaging.keeps_raw = "raw", True
+                self.final_metrics = found
                 trainer.callback_metrics.update({name: torch.tensor(value) for name, value in found.items()})
             values = f"{self.monitor} is {averaged:.4g} averaged, {raw:.4g} raw"
             rank_zero_info(f"The model has the {self.final_weights} weights: {values}.")

@@ -186,6 +186,16 @@ def test_a_metric_of_averaged_weights_is_named_so():
     assert "averaged" not in texts(metrics_figures(record())["val_acc"])
 
 
+def test_the_metric_of_the_raw_weights_is_a_point_at_the_end_of_that_of_the_averaged_ones():
+    values = {"averaged": 0.9, "raw": 0.8}
+    run = record(decision={"signal": "val_acc", "final_weights": "averaged", "final_values": values})
+    drawn = metrics_figures(run)
+    points = [line for line in drawn["val_acc"].axes[0].lines if list(line.get_ydata()) == [0.8]]
+    assert [list(line.get_xdata()) for line in points] == [[1800]]
+    assert {"raw", "averaged"} <= set(texts(drawn["val_acc"]))
+    assert "raw" not in texts(drawn["val_loss"])
+
+
 @pytest.mark.parametrize("name", ["val_$\\frac$", "val_$cost", "val_[red]"])
 def test_the_name_of_a_metric_is_no_formula(name):
     def put(epoch):

@@ -492,9 +492,40 @@ def test_the_report_of_an_early_cooldown_says_with_which_weights_it_ended(tmp_pa
     assert record.run.max_epochs == 60
     assert record.decision.last_epoch == record.run.epochs_done - 1 < 59
     assert record.decision.final_weights == callback.final_weights != ""
-    assert f"The model has the {callback.final_weights} weights." in (tmp_path / "report.md").read_text()
+    averaged, raw = (f"{callback.final_values[weights]:.4g}" for weights in ("averaged", "raw"))
+    said = f"The model has the {callback.final_weights} weights: val_loss was {averaged} averaged, {raw} raw."
+    assert said in (tmp_path / "report.md").read_text()
+    assert record.decision.final_values == callback.final_values
     assert (record.epochs[-1].phase, record.measured.samples) == ("cooldown", record.run.epochs_done * SAMPLES)
     assert {len(line) for line in record.decision.course.values()} == {2, record.decision.end_epoch - 10}
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_the_table_had_the_averaged_metric_of_a_model_that_was_left_with_its_raw_weights(tmp_path, raw):
+    """Its last validation of an epoch sees the averaged weights, the one after it the raw ones."""
+
+    class Prefers(Net):
+        def validation_step(self, batch, batch_idx):
+            epoch = self.trainer.fit_loop.epoch_progress.current.processed
+            sees_raw = torch.equal(self.layer.weight, self.trained) if epoch else False
+            self.log("val_acc", 0.7 if sees_raw == raw else 0.6)
+            self.log("weight", self.layer.weight.sum())
+
+        def on_train_batch_end(self, *_):
+            self.trained = self.layer.weight.detach().clone()
+
+    net, callback = Prefers(), EarlyCooldown("val_acc", mode="max")
+    recorder, _ = run(tmp_path, callback, CostMonitor(), net=net, max_epochs=5)
+    kept = "raw" if raw else "averaged"
+    record = load(tmp_path)
+    assert (callback.final_weights, record.metrics.validation["val_acc"]) == (kept, pytest.approx(0.7))
+    assert record.metrics.validation["weight"] == pytest.approx(net.layer.weight.sum().item(), abs=1e-6)
+    text, page = ((tmp_path / f"report.{kind}").read_text() for kind in ("md", "html"))
+    assert f"| val_acc ({kept} weights) | 0.7 |" in text
+    assert f"val_acc ({kept} weights), one run" in page
+    other = "averaged" if raw else "raw"
+    assert record.decision.final_values == {kept: pytest.approx(0.7), other: pytest.approx(0.6)}
+    assert f"val_acc ({kept} weights)" in shown(recorder)
 
 
 def test_a_step_that_became_cheaper_counts_as_saved_though_as_much_was_drawn(tmp_path):

@@ -46,6 +46,7 @@ def decided(callback: CriticalPeriodCallback, run: Run) -> Decision:
         reason=callback.reason,
         guard_reason="" if callback.guard is None else callback.guard.reason,
         final_weights=callback.final_weights if isinstance(callback, EarlyCooldown) else "",
+        final_values=dict(callback.final_values) if isinstance(callback, EarlyCooldown) else {},
         phases=_phases(callback, run),
     )
 

@@ -63,6 +63,7 @@ class Decision:
         reason: The decision in words.
         guard_reason: Why the guard took the changes back, in words.
         final_weights: "averaged" or "raw": what the module was left with, where it had the choice.
+        final_values: "averaged" and "raw" -> the metric with them, where they were compared.
         phases: The phases of the run from its first epoch to its last, as planned in the end.
     """
 
@@ -85,6 +86,7 @@ class Decision:
     reason: str = ""
     guard_reason: str = ""
     final_weights: str = ""
+    final_values: dict[str, float] = field(default_factory=dict)
     phases: tuple[Span, ...] = ()
 
     @property

@@ -7,6 +7,8 @@ from typing import Any
 
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.costs import CostMeter, EpochCosts
+from lightning_critperiod.costs.logged import finite
+from lightning_critperiod.early_cooldown import EarlyCooldown
 from lightning_critperiod.lightning_seam import planned_epochs
 from lightning_critperiod.record.decided import decided, phase_of
 from lightning_critperiod.record.full_recipe import full_recipe, observed_recipe
@@ -45,11 +47,17 @@ def collect(trainer: Any, status: Status, error: str | None = None, config: str 
         measured=None if monitor is None else _measured(monitor),
         projected=full_recipe(ours[0], monitor, run) if ours and monitor is not None else None,
         observed=observed_recipe(ours[0], monitor, run) if ours and monitor is not None else None,
-        metrics=Metrics({} if monitor is None else dict(monitor.validation_metrics)),
+        metrics=Metrics({} if monitor is None else {**monitor.validation_metrics, **_of_raw_weights(ours)}),
         hardware=hardware(trainer, {} if monitor is None else monitor.hardware),
         versions=versions(),
         config=config,
     )
+
+
+def _of_raw_weights(ours: Sequence[CriticalPeriodCallback]) -> dict[str, float | None]:
+    """What validation logs with the raw weights, where these were kept in place of their average."""
+    found = [callback.final_metrics for callback in ours[:1] if isinstance(callback, EarlyCooldown)]
+    return {name: finite(value) for metrics in found for name, value in metrics.items()}
 
 
 def _run(trainer: Any, max_epochs: int | None) -> Run:

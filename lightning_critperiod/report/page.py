@@ -10,7 +10,17 @@ from lightning_critperiod.report.facts import CITATION, facts
 from lightning_critperiod.report.html import bullets, document, figure_grid, section, table
 from lightning_critperiod.report.savings import savings, time_saving
 from lightning_critperiod.report.table import cells
-from lightning_critperiod.report.words import amount, epochs_of, metric, notes, percent, plural, sentences, switched_at
+from lightning_critperiod.report.words import (
+    amount,
+    epochs_of,
+    metric,
+    notes,
+    percent,
+    plural,
+    sentences,
+    switched_at,
+    with_weights,
+)
 
 
 def page(record: Record, figures: Mapping[str, str]) -> str:
@@ -86,7 +96,8 @@ def _kept(record: Record) -> tuple[str, str]:
         accuracy = next((name for name in metrics if "acc" in name), next(iter(metrics), None))
         name = record.run.monitor if record.run.monitor in metrics else accuracy
         if name is not None:
-            return metric(metrics[name]), f"{name}, one run: its noise between seeds is not known"
+            said = with_weights(record, name) if metrics is record.metrics.validation else name
+            return metric(metrics[name]), f"{said}, one run: its noise between seeds is not known"
     return "-", "no metric was logged"
 
 

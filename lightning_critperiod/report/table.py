@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from lightning_critperiod.record import Record
 from lightning_critperiod.report.savings import savings
-from lightning_critperiod.report.words import NAMES, amount, epochs_of, metric, percent, projected_amount
+from lightning_critperiod.report.words import NAMES, amount, epochs_of, metric, percent, projected_amount, with_weights
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,8 +38,9 @@ def _rows(record: Record) -> list[tuple[str, str, str, str]]:
         )
         for name, saving in savings(record).items()
     ]
-    stages = (record.metrics.validation, record.metrics.test)
-    return costs + [(name, metric(value), "", "") for stage in stages for name, value in stage.items()]
+    validation = [(with_weights(record, name), value) for name, value in record.metrics.validation.items()]
+    logged = [*validation, *record.metrics.test.items()]
+    return costs + [(name, metric(value), "", "") for name, value in logged]
 
 
 def table(record: Record) -> "Table":

@@ -148,8 +148,19 @@ def ended(record: Record) -> str:
 
 
 def _weights(record: Record) -> str:
+    """Which weights the model was left with, and what the metric was with each."""
+    found = record.decision
+    if found is None or not found.final_weights:
+        return ""
+    values = ", ".join(f"{metric(value)} {weights}" for weights, value in found.final_values.items())
+    said = f": {found.signal} was {values}" if values else ""
+    return f"The model has the {found.final_weights} weights{said}."
+
+
+def with_weights(record: Record, name: str) -> str:
+    """The name of a validation metric, with the weights that it is of where the run had the choice."""
     weights = "" if record.decision is None else record.decision.final_weights
-    return f"The model has the {weights} weights." if weights and _is_cooled_down(record) else ""
+    return f"{name} ({weights} weights)" if weights else name
 
 
 def _is_cooled_down(record: Record) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from lightning_critperiod.record import Record
 from lightning_critperiod.report.plotting.phases import by_cost, mark_switch, shade_phases
 from lightning_critperiod.report.plotting.samples import AMOUNT, spent_by
-from lightning_critperiod.report.plotting.style import BLUE, ORANGE, label_ends, name_axes, sheet
+from lightning_critperiod.report.plotting.style import BLUE, ORANGE, VERMILLION, label_ends, name_axes, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ def metrics_figures(record: Record) -> "dict[str, Figure]":
     Where a sample cost more FLOPs in one epoch than in another, FLOPs take the place of the samples.
 
     ``val_acc`` goes with ``train_acc``: the same name but for its first word. Where the weights are averaged, a
-    validation metric is that of the average.
+    validation metric is that of the average; that of the raw weights, to which it was compared, is a point at the end.
 
     Args:
         record: The record of a run.
@@ -43,6 +43,7 @@ def _metric_figure(record: Record, name: str) -> "Figure":
     for panel, (unit, spent) in zip(panels, (spent_by(record.epochs), seconds), strict=True):
         borders = by_cost(spent)
         ends = [end for curve in _curves(record, name) for end in _draw(panel, borders[1:], *curve)]
+        ends += _draw(panel, borders[-1:], "raw", _raw(record, name), VERMILLION)
         name_axes(panel, unit, name)
         panel.xaxis.set_major_formatter(AMOUNT[unit])
         panel.margins(x=0.12)
@@ -58,6 +59,12 @@ def _curves(record: Record, name: str) -> list[tuple[str, Values, str]]:
     averaged = record.decision is not None and record.decision.final_weights
     curves = [(TRAINING, f"{TRAINING}_{rest}", ORANGE), ("averaged" if averaged else first, name, BLUE)]
     return [(label, [epoch.metrics.get(key) for epoch in record.epochs], color) for label, key, color in curves]
+
+
+def _raw(record: Record, name: str) -> Values:
+    """The metric with the raw weights: one value, at the end, where they were compared with the averaged ones."""
+    found = record.decision
+    return [found.final_values.get("raw")] if found is not None and found.signal == name else [None]
 
 
 def _draw(
