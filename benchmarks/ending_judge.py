@@ -36,7 +36,8 @@ class Record:
 
     def __init__(self, found):
         self.found, self.epochs, self.seed = found, found["epochs"], found["seed"]
-        self.setup = f"{found['data']}, {found['samples']} images"
+        by = "" if found["optimizer"] == "SGD" else f", {found['optimizer']}"
+        self.setup = f"{found['data']}, {found['samples']} images{by}"
         self.cooldowns = {int(k): v for k, v in found["cooldowns"].items()}
         self.arms = self._arms()
 
