@@ -87,6 +87,34 @@ def of_rule(name):
     return cells[3].strip(), cells[4].strip()
 
 
+def cell(page, start, column):
+    """A cell of the first row of a page's tables that begins so."""
+    text = (ROOT / "docs" / page).read_text()
+    return next(line for line in text.splitlines() if line.startswith(start)).split(" | ")[column].strip(" |")
+
+
+def ending():
+    """What the study of endings found."""
+    variants = re.findall(r": ([+-][\d.]+) (\[.*?\])", cell("ending.md", "| 1 |", 2))
+    mean, interval = min(variants, key=lambda found: float(found[0]))
+    yield f"`EarlyCooldown(min_gain=0.04)`, ten seeds of five small set-ups: at no more cost it is {mean} {interval} points above the"
+    yield f"best of twelve EarlyStopping variants, and {cell('ending.md', '| 2 |', 2)} above a run that was told its length. To guess"
+    yield "the whole length costs more and keeps more ([docs/ending.md](docs/ending.md))."
+
+
+def growing():
+    """What the study of low resolution first found."""
+    text = (ROOT / "docs" / "growing.md").read_text()
+    rows = [
+        re.search(rf"\| {claim}: grown against .*? \| {setup}, ResNet-8 \| \d+ \| (.*?) \|", text).group(1)
+        for claim in (1, 2)
+        for setup in ("cifar10", "fashion")
+    ]
+    yield f"`GrowingImages`, ten seeds: {rows[0]} points on CIFAR-10 and {rows[1]} on Fashion-MNIST against a shorter run of"
+    yield f"the same operations, but {rows[2]} and {rows[3]} against the full run, which costs twice as much"
+    yield "([docs/growing.md](docs/growing.md))."
+
+
 def readme_block():
     """The README's results, as text."""
     saved, lost = of_rule("AtEpoch at 0.8")
@@ -100,6 +128,11 @@ def readme_block():
         "Fashion-MNIST, 3 seeds: every point is a run that switches at that epoch ([docs/oracle.md](docs/oracle.md)).",
         "",
         f"Without pruning, a switch at 0.8 of the run saves {saved} of the samples and changes accuracy by {lost} points ([docs/late.md](docs/late.md)).",
+        "",
+        *ending(),
+        "",
+        *growing(),
+        "",
         "All arms, rules and verdicts: [docs/evidence.md](docs/evidence.md). `make results` makes table and figure.",
         "",
     ])
