@@ -39,6 +39,7 @@ results: .venv/installed
 	$(BIN)/python benchmarks/guard.py judge
 	$(BIN)/python benchmarks/coverage.py judge
 	$(BIN)/python benchmarks/scale.py judge
+	$(BIN)/python benchmarks/gpu_overhead.py judge
 	$(BIN)/python benchmarks/worthwhile.py
 	$(BIN)/python benchmarks/growing.py judge
 	$(BIN)/python benchmarks/ending.py judge

@@ -169,7 +169,8 @@ Student's t over the paired differences.
 - These are short trainings of a small network: no arm has learned all that it could, so `full` is hard to come near.
 - There is one schedule. Under the cosine the full size comes when the learning rate is low. A constant rate that decays at the full
   size only (a `Cooldown`) was not measured.
-- Operations are not seconds: steps on small images do not keep a processor as busy, see the CPU seconds.
+- Operations are not seconds: steps on small images do not keep a processor as busy, see the CPU seconds, and on a GPU
+  [gpu.md](gpu.md): a small network saves none there.
 - A network that was trained on small images only reads low on whole ones (`small`); most of that is the size, not the network.
 
 ## Development

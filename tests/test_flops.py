@@ -263,8 +263,19 @@ def test_many_shapes_are_estimated(tmp_path):
 
 def test_few_steps_are_counted(tmp_path):
     module = Module(two_layers())
-    count(tmp_path, module, inputs(4, n=8 * 94), max_epochs=3)
-    assert [n for n, counted in enumerate(module.counted, 1) if counted] == [1, 2, 47, 94, 95, 141, 188, 189, 235, 282]
+    count(tmp_path, module, inputs(4, n=8 * 422), max_epochs=3)
+    assert [n for n, counted in enumerate(module.counted, 1) if counted] == [
+        1,
+        2,
+        211,
+        422,
+        423,
+        633,
+        844,
+        845,
+        1055,
+        1266,
+    ]
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])

@@ -18,7 +18,7 @@ from lightning_critperiod.lightning_seam import (
 
 SHAPES = 100
 """A run with more shapes of batches than these is taken to have another one in every step."""
-CHECKED, SAMPLED = 47, 7
+CHECKED, SAMPLED = 211, 7
 """One step in so many is counted to see that nothing has changed, or, where steps differ, to estimate their mean.
 Primes: what happens in every second or fifth step is met as often as it happens."""
 
@@ -35,10 +35,11 @@ class _Steps:
 class StepFlops:
     """Adds up the FLOPs of the training steps of one process, of which a few are counted operation by operation.
 
-    The counted ones are the first of every epoch, the first two with each shape of the batch, and one in 47. The others
-    get the count of a step with the same shapes. If the first of an epoch differs (layers were frozen, say), all shapes
-    are counted again. If steps with the same shapes differ within an epoch, or if there are more than 100 shapes, one
-    step in 7 is counted, and the others count as the mean of these: an estimate.
+    The counted ones are the first of every epoch, the first two with each shape of the batch, and one in 211. They are
+    few, for on a GPU one takes about twice as long. The others get the count of a step with the same shapes. If the
+    first of an epoch differs (layers were frozen, say), all shapes are counted again. If steps with the same shapes
+    differ within an epoch, or if there are more than 100 shapes, one step in 7 is counted, and the others count as the
+    mean of these: an estimate.
 
     Counting changes neither weights, gradients nor the random state. A failure becomes one warning.
 

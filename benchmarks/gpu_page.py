@@ -1,0 +1,93 @@
+"""The page of what the callback and the monitor cost on a GPU, from the records of gpu_overhead.py."""
+
+from statistics import median
+
+from scoring import table
+
+PAGE = """# What it costs on a GPU
+
+Made by `python benchmarks/gpu_overhead.py judge` from `results/gpu`; do not edit. {machine}
+
+Real fits with `CriticalPeriodCallback()`, with `CostMonitor()`, with both, and without. ResNet-18 on 32 px images, batches of
+128, {resnet_steps} steps an epoch; a decoder-only transformer of {weights:.2f} billion weights, batches of 8 sequences of 256
+tokens, {transformer_steps} steps an epoch. The data is on the GPU. Times are medians over epochs and repeats, the first epoch left out, with
+the lowest and the highest. Epochs are very short here: what happens once an epoch weighs much more than in a real one.
+
+{steps}
+The monitor counts the operations of the first step of each epoch and of one in 211 others, which takes two to three times as long as a
+plain step on a GPU. With {resnet_steps} or {transformer_steps} steps an epoch that is most of what it adds to a step. (These runs counted one in 47.)
+
+## One measurement of layer rotation
+
+{weights:.2f} billion weights in {layers} layers, {gib:.1f} GiB of initial weights, once an epoch; milliseconds, in the order of the measurements.
+
+{looks}
+The first measurement with a copy on the GPU brings the copy there. For comparison, what there is to move:
+
+{floors}
+## A step by the size of the images
+
+`python benchmarks/gpu_sizes.py`: parts of the time and of the operations of a step at full size, medians of nine. Smaller images save
+time only where the network keeps the GPU busy; a small one waits for its kernels to be launched at any size.
+
+{sizes}"""
+
+
+def ms(values):
+    return f"{1e3 * median(values):.1f} [{1e3 * min(values):.1f}, {1e3 * max(values):.1f}]"
+
+
+def over(fits, what):
+    return [value for fit in fits for value in fit[what]]
+
+
+def row(record, arm):
+    fits, plain = record["arms"][arm], record["arms"]["without"]
+    added = 1e3 * (median(over(fits, "epoch")) - median(over(plain, "epoch")))
+    return [
+        record["case"],
+        arm,
+        ms(over(fits, "step")),
+        ms(over(fits, "epoch")),
+        "" if arm == "without" else f"{added:+.0f}",
+        f"{median(fit['end'] for fit in fits):.2f}",
+    ]
+
+
+def in_order(times):
+    return [[name, ", ".join(f"{1e3 * value:.0f}" for value in values)] for name, values in times.items()]
+
+
+def by_size(found):
+    rows = []
+    for name, case in found["cases"].items():
+        times = {size: median(values) for size, values in case["seconds"].items()}
+        full = list(times)[-1]
+        for size, seconds in times.items():
+            part, operations = seconds / times[full], case["flops"][size] / case["flops"][full]
+            rows.append([name, str(case["batch"]), size, f"{1e3 * seconds:.1f}", f"{part:.2f}", f"{operations:.2f}"])
+    return table(["network, full size", "batch", "px", "a step, ms", "of the time", "of the operations"], rows)
+
+
+def page(found, sizes):
+    """The whole page.
+
+    Args:
+        sizes: The record of gpu_sizes.py.
+        found: Records, at least one of ResNet-18 and the one of the transformer.
+    """
+    first, large = found[0], next(record for record in found if "looks" in record)
+    head = ["case", "callbacks", "a step, ms", "an epoch, ms", "added to an epoch, ms", "after the last epoch, s"]
+    words = ("card", "torch", "lightning", "python", "threads", "clock")
+    return PAGE.format(
+        machine=", ".join(f"{word}: {first[word]}" for word in words) + ".",
+        resnet_steps=first["steps"],
+        transformer_steps=large["steps"],
+        weights=large["weights"] / 1e9,
+        layers=large["layers"],
+        gib=large["bytes"] / 2**30,
+        steps=table(head, [row(record, arm) for record in found for arm in record["arms"]]),
+        looks=table(["initial weights", "a measurement, ms"], in_order(large["looks"])),
+        sizes=by_size(sizes),
+        floors=table(["", "ms"], in_order(large["floors"])),
+    )
