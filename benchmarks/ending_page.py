@@ -92,7 +92,7 @@ What the other values would have done on the seeds of the verdict (interpolated;
 
 {others}
 Left out to save time: runs with a decayed rate at all seven lengths, of both shapes and from both rates (the
-best of the four at half the length takes their place); 8,000 images (`run --further`).
+best of the four at half the length takes their place); most seeds with 8,000 images.
 """
 
 
@@ -120,7 +120,7 @@ def further(records):
     if len(records) == len(planned(records)):
         return ""
     return (
-        "With the further set-ups among them (500 images with AdamW, at a fiftieth of the rate and a weight decay of 0.01). The\n"
+        "With the further set-ups among them: 8,000 images, and 500 with AdamW at a fiftieth of the rate and a weight decay of 0.01. The\n"
         f"verdict is the one above, over the five set-ups that were planned first:\n\n{verdicts(records)}"
     )
 
