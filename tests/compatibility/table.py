@@ -42,7 +42,11 @@ NOTES = """## What to know beside the table
   callback. From the switch on it repeats the order that it had in this epoch, with the same kept subset.
 - **Several processes** are in `tests/test_distributed.py`: DDP with 2 and 4 ranks on gloo in every launch, two nodes,
   FSDP2.
-- **Not tried**: GPUs and NCCL, FSDP1 (`FSDPStrategy`), DeepSpeed, TPUs.
+- **A cooldown in a run without a last epoch** with both progress bars, under DDP and FSDP2, and resumed from every
+  moment, is in `tests/test_cooldown*.py`.
+- **One GPU** is in `tests/test_gpu.py`: full, half and bfloat16 precision, `torch.compile`, FSDP2 on one card.
+  The tests are skipped where there is none; they last passed on an NVIDIA H200 with torch 2.11.
+- **Not tried**: NCCL between GPUs, FSDP1 (`FSDPStrategy`), DeepSpeed, TPUs.
 """
 
 

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from conftest import make_trainer
 from lightning.pytorch.callbacks import (
     BackboneFinetuning,
     EarlyStopping,
@@ -16,9 +17,11 @@ from lightning.pytorch.callbacks import (
     TQDMProgressBar,
 )
 from lightning.pytorch.loggers import CSVLogger
-from outside import RECIPES, Witness, epochs_of, loaders, rates_of, run, validations_of
+from lightning.pytorch.tuner import Tuner
+from outside import EPOCHS, RECIPES, Witness, epochs_of, loaders, rates_of, run, validations_of
 from test_trainer_arguments import CASES, ROWS
 from torch import nn
+from torch.optim import lr_scheduler
 
 from lightning_critperiod import AtEpoch, Cooldown, CriticalPeriodCallback, MonitoredMetric
 
@@ -112,6 +115,77 @@ def test_accumulation_that_changes_in_it(tmp_path, case):
     model = Rates()
     run(tmp_path, case, model, loaders(), GradientAccumulationScheduler({0: 1, START: 2}), own=callback(case))
     assert_cools_down(model, epochs_of(case), accumulate=2, base=model.taken[START][0])
+
+
+SCHEDULES = {
+    "OneCycleLR": lambda optimizer, steps: lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=1000),
+    "CosineAnnealingLR": lambda optimizer, steps: lr_scheduler.CosineAnnealingLR(optimizer, T_max=100),
+    "LinearLR, a warm-up": lambda optimizer, steps: lr_scheduler.LinearLR(optimizer, start_factor=0.1, total_iters=12),
+}
+
+
+@CASES
+@pytest.mark.filterwarnings("ignore:.*`OneCycleLR` scheduler is using .interval.*")
+@pytest.mark.parametrize("interval", ["step", "epoch"])
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_scheduler_stands_still(tmp_path, case, name, interval):
+    model = Rates(scheduler=SCHEDULES[name], interval=interval)
+    run(tmp_path, case, model, loaders(), own=callback(case))
+    assert_cools_down(model, epochs_of(case), base=model.taken[START][0])
+
+
+@CASES
+def test_reduce_lr_on_plateau_stands_still(tmp_path, case):
+    class Plateau(Rates):
+        def configure_optimizers(self):
+            optimizer = torch.optim.SGD(self.parameters(), lr=0.05)
+            scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, threshold=1.0)
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": "val_loss"}}
+
+    model = Plateau()
+    run(tmp_path, case, model, loaders(), own=callback(case))
+    assert_cools_down(model, epochs_of(case), base=model.taken[START][0])
+
+
+@CASES
+def test_two_optimizers_under_manual_optimization(tmp_path, case):
+    class ByHand(Rates):
+        automatic_optimization = False
+
+        def training_step(self, batch, batch_idx):
+            loss = self.loss(batch)
+            self.log("train_loss", loss)
+            self.manual_backward(loss)
+            for optimizer in self.optimizers():
+                optimizer.step()
+                optimizer.zero_grad()
+
+        def on_train_batch_end(self, *_):
+            """Two optimizers have no one rate to record."""
+
+        def configure_optimizers(self):
+            return [torch.optim.SGD(layer.parameters(), lr=0.05) for layer in (self.net[0], self.net[2])]
+
+    model = ByHand(scheduler=None)
+    trainer = run(tmp_path, case, model, loaders(), own=callback(case))
+    twice = {
+        epoch: [rate for rate in rates for _ in range(2)] for epoch, rates in decayed(epochs_of(case), 0.05).items()
+    }
+    for epoch, rates in twice.items():
+        assert model.taken[epoch] == pytest.approx(rates, rel=1e-9, abs=1e-12)
+    assert [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers] == [0, 0]
+
+
+@CASES
+def test_after_the_learning_rate_finder(tmp_path, case):
+    model, own = Rates(scheduler=None), callback(case)
+    model.lr = 0.05
+    trainer = make_trainer(tmp_path, [own], max_epochs=EPOCHS)
+    Tuner(trainer).lr_find(model, **loaders(), num_training=10, update_attr=False)
+    model.taken.clear()
+    trainer.fit(model, **loaders())
+    for epoch, rates in decayed(epochs_of(case), 0.05).items():
+        assert model.taken[epoch] == pytest.approx(rates, rel=1e-9, abs=1e-12)
 
 
 class Backbone(Rates):
