@@ -38,7 +38,7 @@ class Ran:
 
     def cells(self, name):
         """Of the row of a printed table; Lightning's tables have one value a row."""
-        (row,) = [line for line in self.printed.splitlines() if re.match(rf"│ +{name} +│", line)][:1]
+        (row,) = [line for line in self.printed.splitlines() if re.match(rf"│ +{name}( \(.* weights\))? +│", line)][:1]
         return [cell.strip() for cell in row.strip("│").split("│")[1:]]
 
 
