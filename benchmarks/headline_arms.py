@@ -96,9 +96,9 @@ CANDIDATES = {
     "by rule, ended": Together(30, best_within(3), best_within(1)),
 }
 """For development; the first one has the sizes and the length of an earlier pilot."""
-CHOSEN = "pilot"
+CHOSEN = "pilot"  # until the development runs are there
 PEAKS = {"full recipe": 0.1, "together": 0.1, "short": 0.1, "grown": 0.1}
-"""Arm -> peak of its learning rate, chosen on the development seed."""
+"""Arm -> peak of its learning rate: the pilot's, until the development runs have chosen. No run is there yet."""
 ARMS = tuple(PEAKS)
 """The last two have the operations of `together`."""
 

@@ -99,7 +99,8 @@ def ending():
     mean, interval = min(variants, key=lambda found: float(found[0]))
     yield f"`EarlyCooldown(min_gain=0.04)`, ten seeds of five small set-ups: at no more cost it is {mean} {interval} points above the"
     yield f"best of twelve EarlyStopping variants, and {cell('ending.md', '| 2 |', 2)} above a run that was told its length. To guess"
-    yield "the whole length costs more and keeps more ([docs/ending.md](docs/ending.md))."
+    yield "the whole length costs more and keeps more ([docs/ending.md](docs/ending.md)). The default, `min_gain=0.005`, is for larger"
+    yield "validation sets, and was not studied ([docs/cooldown.md](docs/cooldown.md))."
 
 
 def growing():
@@ -111,7 +112,7 @@ def growing():
         for setup in ("cifar10", "fashion")
     ]
     yield f"`GrowingImages`, ten seeds: {rows[0]} points on CIFAR-10 and {rows[1]} on Fashion-MNIST against a shorter run of"
-    yield f"the same operations, but {rows[2]} and {rows[3]} against the full run, which costs twice as much"
+    yield f"the same operations, but {rows[2]} and {rows[3]} against the full run, which costs about twice as much"
     yield "([docs/growing.md](docs/growing.md))."
 
 
