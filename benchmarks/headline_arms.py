@@ -98,7 +98,7 @@ CANDIDATES = {
 """For development; the first one has the sizes and the length of an earlier pilot."""
 CHOSEN = "pilot"  # until the development runs are there
 PEAKS = {"full recipe": 0.1, "together": 0.1, "short": 0.1, "grown": 0.1}
-"""Arm -> peak of its learning rate: the pilot's, until the development runs have chosen. No run is there yet."""
+"""Arm -> peak of its learning rate: the pilot's, until development runs have chosen. No run is there yet."""
 ARMS = tuple(PEAKS)
 """The last two have the operations of `together`."""
 

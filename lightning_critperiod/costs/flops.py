@@ -36,7 +36,7 @@ class StepFlops:
     """Adds up the FLOPs of the training steps of one process, of which a few are counted operation by operation.
 
     The counted ones are the first of every epoch, the first two with each shape of the batch, and one in 211. They are
-    few, for on a GPU one takes longer than a plain step. The others get the count of a step with the same shapes. If the
+    few, for on a GPU a counted step takes longer. The others get the count of a step with the same shapes. If the
     first of an epoch differs (layers were frozen, say), all shapes are counted again. If steps with the same shapes
     differ within an epoch, or if there are more than 100 shapes, one step in 7 is counted, and the others count as the
     mean of these: an estimate.
