@@ -29,6 +29,9 @@ class Counts(Callback):
     def setup(self, trainer, pl_module, stage):
         self.flops.attach(trainer)
 
+    def on_train_batch_start(self, *_):
+        self.flops.step_begins()
+
     def on_train_epoch_end(self, trainer, pl_module):
         self.epochs.append(self.flops.take())
 

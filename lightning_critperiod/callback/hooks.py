@@ -247,6 +247,8 @@ class CriticalPeriodCallback(RunState):
                 self._learned, self._states = self._driver.learned, self._driver.state
             self._driver.undo()
         self._driver = None
+        if self._cooldown is not None:
+            self._cooldown.meter.pause()
         self._overrides.undo()
         self._watch.teardown()
 

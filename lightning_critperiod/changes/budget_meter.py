@@ -76,6 +76,10 @@ class BudgetMeter:
         if refuses:
             self._check(self._last)
 
+    def pause(self) -> None:
+        """No training runs any more, so the hours stand still."""
+        self._hours_before, self._since = self._hours, None
+
     def validation_begins(self, trainer: Any) -> None:
         """What follows is the price of a validation, whatever the length of the epoch."""
         self._before_validation = self._spent(trainer)
@@ -122,7 +126,9 @@ class BudgetMeter:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take back what ``state`` was."""
-        self._hours_before, self._since = state["hours"], None
+        if self._since is not None:
+            return  # a learning rate finder restores, in the middle of a run, what it was a moment ago
+        self._hours_before = state["hours"]
         self._prices = [Price(**price) for price in state["prices"]]
         # Older checkpoints have none.
         self.course = {name: list(line) for name, line in state.get("course", {}).items()}

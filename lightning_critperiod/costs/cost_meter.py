@@ -1,5 +1,6 @@
 """The callback that measures what a training costs."""
 
+import uuid
 from typing import Any
 
 from typing_extensions import override
@@ -126,6 +127,7 @@ class CostMeter(Callback):
 
     def _forget_session(self) -> None:
         self._session = Session()
+        self._id = uuid.uuid4().hex
         self._logged = LoggedMetrics()
         self._said: int | None = None
         self._safely = Safely("CostMonitor")
@@ -155,6 +157,7 @@ class CostMeter(Callback):
         with self._safely("measuring a batch"):
             # A run that continues in mid-epoch gets no on_train_epoch_start.
             epoch = self._session.enter(finished_epochs(trainer), "data_wait")
+            self._session.flops.step_begins()
             self._said = None  # counted, if what the user says fails
             self._said = self.samples_of(batch)  # now, because a step may empty its batch
             groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
@@ -232,11 +235,13 @@ class CostMeter(Callback):
     def state_dict(self) -> dict[str, Any]:
         if self._session.meter is not None:
             self._session.meter.wait()  # a checkpoint would keep the seconds before it started without their energy
-        return {"version": VERSION, **(self._before + self._session.so_far()).state_dict()}
+        return {"version": VERSION, "session": self._id, **(self._before + self._session.so_far()).state_dict()}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._before = Ledger.from_state(state_dict)
+        # A learning rate or batch size finder gives the run, in its middle, what it was a moment ago.
+        if state_dict.get("session") != self._id:
+            self._before = Ledger.from_state(state_dict)
 
     def found(self) -> dict[str, Any]:
         """What a process that was spawned sends back to the one that called ``fit``."""

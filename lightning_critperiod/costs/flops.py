@@ -56,6 +56,7 @@ class StepFlops:
         self._confirmed: set[Hashable] = set()
         self._epoch: dict[Hashable, _Steps] = {}
         self._number = 0
+        self._expects = False
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_trainer": None, "_overrides": Overrides()}
@@ -64,6 +65,10 @@ class StepFlops:
         """Count the training steps of ``trainer`` until ``detach``."""
         with self._safely("preparing to count FLOPs"):
             self._overrides, self._trainer = around_training_steps(trainer, self.around), trainer
+
+    def step_begins(self) -> None:
+        """A batch of the run comes next. Steps without it do not count: a learning rate or batch size finder's."""
+        self._expects = True
 
     def detach(self) -> None:
         """Count no more. Doing it twice does nothing more."""
@@ -86,7 +91,8 @@ class StepFlops:
 
     def around(self, step: Callable[..., Any], *given: Any, **named: Any) -> Any:
         """Run a step, and count it if that is due."""
-        if self._safely.failed:
+        expected, self._expects = self._expects, False
+        if self._safely.failed or not expected:
             return step(*given, **named)
         key: Hashable = None
         with self._safely("telling the shapes of a batch"):

@@ -12,7 +12,8 @@ class EpochStart:
 
     ``on_train_epoch_end`` would be too early: the hooks after ours still belong to the epoch that ends.
     ``on_train_epoch_start`` would be too late for the callbacks before ours, and Lightning may set its loaders up again
-    in between. It does that first of all in an epoch, by ``setup_data``, which is where this is called.
+    in between. It does that first of all in an epoch, by ``setup_data``, which is where this is called. The epochs in
+    which a learning rate or batch size finder tries something, without the run's callbacks, do not count.
 
     Args:
         trainer: The trainer that fits.
@@ -28,11 +29,13 @@ class EpochStart:
         setup_data = loop.setup_data
         self._overrides = Overrides()
         self.begun: int | None = None
+        of_the_run = list(trainer.callbacks)
 
         @functools.wraps(setup_data)
         def with_callbacks() -> None:
             epoch = int(loop.epoch_progress.current.processed)
-            begins = self.begun is not None and epoch > self.begun
+            is_trial = not any(one is other for one in trainer.callbacks for other in of_the_run)
+            begins = self.begun is not None and epoch > self.begun and not is_trial
             if begins:
                 self.begun = epoch
                 before(epoch)

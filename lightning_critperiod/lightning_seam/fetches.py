@@ -76,6 +76,7 @@ class Fetches:
         self._keep(combined.flattened)
         self._combined, self._kind = combined, type(combined)
         combined.__class__ = self._heard(type(combined))
+        self._listener.iteration_begins()  # this one, which nobody has heard begin
 
     def _heard(self, kind: Any) -> Any:
         def begin(combined: Any) -> Any:
