@@ -73,7 +73,7 @@ def test_what_looks_ahead_shows_from_there_the_most_that_its_words_say_is_to_com
     lines = rule.lines(accuracy, max_epochs=100)
     (start, level), (end, most) = lines["at most to come"]
     assert (start, end) == (29, 59)
-    assert f"at most {most - level:.3g} is to come by epoch 59" in rule.why(accuracy, max_epochs=100)
+    assert f"going on to epoch 59 would bring at most {most - level:.3g}" in rule.why(accuracy, max_epochs=100)
     assert lines["worth going on"] == [(29, pytest.approx(level)), (59, pytest.approx(level + 0.05))]
     (_, level), (last, most) = Forecast(0.5, "max").lines(accuracy, max_epochs=100)["at most to come"]
     gained = level - np.mean([accuracy[e] for e in range(3)])

@@ -395,13 +395,15 @@ def test_the_clock_of_min_epochs_is_the_largest_epoch_even_if_it_was_not_measure
             Worthwhile(0.02, "max"),
             [0.9 - 0.5 / (e + 1) for e in range(30)],
             100,
-            "improved by 0.0159 in the last doubling of the epochs; at most 0.0169 is to come by epoch 59, below 0.02",
+            "improved by 0.0159 in the last doubling of the epochs; going on to epoch 59 would bring at most 0.0169, "
+            "below min_gain=0.02",
         ),
         (
             Worthwhile(0.5, "min", horizon=20),
             [1 + 0.5 * math.log2(e + 1) for e in range(16)],
             None,
-            "got worse by 0.5 in the last doubling of the epochs; nothing is to come by epoch 19, below 0.5",
+            "got worse by 0.5 in the last doubling of the epochs; going on to epoch 19 would bring nothing, "
+            "below min_gain=0.5",
         ),
         (AtEpoch(12), [], 20, "was not used: epoch 12 was set beforehand"),
     ],
@@ -432,8 +434,8 @@ def test_the_verdict_in_words(rule, values, max_epochs, words):
             Worthwhile(0.01, "max"),
             [0.9 - 0.5 / (e + 1) for e in range(30)],
             30,
-            "the metric improved by 0.0159 in the last doubling of the epochs; at most 0.0169 is to come by epoch 59, "
-            "not below 0.01",
+            "the metric improved by 0.0159 in the last doubling of the epochs; going on to epoch 59 would bring "
+            "at most 0.0169, not below min_gain=0.01",
         ),
         (
             Worthwhile(0.01, "max"),

@@ -40,7 +40,7 @@ class Findings:
     @property
     def title(self) -> str:
         """Of table and page."""
-        return f"What {self.name} would have saved"
+        return f"What each rule would have saved in {self.name}"
 
     @property
     def cells(self) -> list[tuple[str, ...]]:

@@ -139,11 +139,19 @@ def _reported(folder: Path, logs: Logs) -> Run:
     if max_epochs is not None and not logs.drop_evaluation(max_epochs):
         logs.notes.append(f"The report of the run says {max_epochs} epochs, but {logs.epochs} were logged.")
         max_epochs = logs.epochs
+    if not logs.rates:
+        logs.rates = _rates(record)
     decision = record.decision
     mode = None if decision is None else as_mode(decision.rule_arguments.get("mode"))
     modes = {} if decision is None or mode is None else {decision.signal: mode}
     seconds = {epoch.epoch: sum(epoch.seconds.values()) for epoch in record.epochs if epoch.seconds}
     return Run(logs, max_epochs, _samples(record), modes=modes, seconds=seconds)
+
+
+def _rates(record: Record) -> dict[str, list[float]]:
+    """What our report has of the learning rate, if anything."""
+    found = [epoch.learning_rate for epoch in record.epochs if epoch.learning_rate is not None]
+    return {"it": found} if found else {}
 
 
 def _samples(record: Record) -> int | None:

@@ -1,4 +1,4 @@
-"""From when on going on was not worth it any more, and what the rest of the run brought and cost."""
+"""Until when going on was worth it, and what the rest of the run brought and cost."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,8 @@ from statistics import median
 
 from lightning_critperiod.inspection.modes import Mode
 from lightning_critperiod.inspection.verdict import Verdict, ask
+from lightning_critperiod.report.advice import UNDECAYED
+from lightning_critperiod.report.words import plain
 from lightning_critperiod.rules import History, Worthwhile
 from lightning_critperiod.rules.outlook import outlook
 
@@ -26,8 +28,8 @@ _BREAK = 10.0
 _UNITS = (("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 """From two of them on."""
 
-_DECAYED = 0.1
-"""A learning rate of a tenth of its highest value has decayed."""
+_SMALL = 0.1
+"""Percent; smaller parts of the highest learning rate are not told apart."""
 
 
 @dataclass(frozen=True)
@@ -35,20 +37,26 @@ class Worth:
     """Whether it was worth it to go on, by one metric.
 
     Args:
-        verdict: The verdict of ``Worthwhile``; None where the metric never got better: nothing to measure by.
         metric: Its name.
         gained: What the run gained, in units of the metric; up is better.
-        rest: Of that, what the epochs after the verdict brought; 0 without a verdict.
+        min_gain: The least gain that is worth going on for.
+        enough: The number of epochs after which no more than that was still to come; None where nothing was gained.
+        rest: What the epochs after it brought.
+        verdict: What ``Worthwhile`` would have said, which does not know what comes; None where nothing was gained.
+        late: What was still to come when it fired.
     """
 
-    verdict: Verdict | None
     metric: str
     gained: float
+    min_gain: float = 0.0
+    enough: int | None = None
     rest: float = 0.0
+    verdict: Verdict | None = None
+    late: float = 0.0
 
 
 def worth(metric: str, history: History, mode: Mode, epochs: int, min_gain: float | None) -> Worth:
-    """Ask ``Worthwhile``, with the end of the run as its horizon.
+    """Look back from the end of the run, and ask ``Worthwhile``, with the end of the run as its horizon.
 
     The level at an epoch is the best so far of the running mean over a twentieth of the run, at least three values.
 
@@ -66,12 +74,13 @@ def worth(metric: str, history: History, mode: Mode, epochs: int, min_gain: floa
     gained = levels[max(levels)] - levels[min(levels)] if levels else 0.0
     least = float(f"{_PART * gained:.2g}") if min_gain is None else min_gain
     if not gained > 0 or not math.isfinite(least):
-        return Worth(None, metric, gained)
+        return Worth(metric, gained)
+    to_come = {epoch: levels[max(levels)] - level for epoch, level in levels.items()}
+    enough = next(epoch for epoch, rest in to_come.items() if rest <= least)
     verdict = ask(metric, Worthwhile(least, mode, horizon=epochs), history, epochs)
-    if verdict.end_epoch is None:
-        return Worth(verdict, metric, gained)
-    then = levels[max(epoch for epoch in levels if epoch < verdict.end_epoch)]
-    return Worth(verdict, metric, gained, levels[max(levels)] - then)
+    end = verdict.end_epoch
+    late = 0.0 if end is None else to_come[max(epoch for epoch in levels if epoch < end)]
+    return Worth(metric, gained, least, enough + 1, to_come[enough], verdict, late)
 
 
 def _levels(history: History, mode: Mode) -> dict[int, float]:
@@ -114,13 +123,28 @@ def seconds_of_epochs(times: Mapping[int, float], epochs: int) -> dict[int, floa
 
 def decay_note(rates: Mapping[str, Sequence[float]]) -> str:
     """Whether the learning rate had decayed at the end, in a sentence."""
-    ends = {name: values[-1] / max(values) for name, values in rates.items() if max(values, default=0.0) > 0}
-    if not ends:
-        return "No learning rate was logged: whether it had decayed at the end is not known."
-    said = [f"{name} was {100 * end:.3g}% of its highest value at the end" for name, end in ends.items()]
-    if max(ends.values()) <= _DECAYED:
-        return f"The learning rate had decayed: {', '.join(said)}. What the last epochs brought is partly that decay."
-    return f"The learning rate had not decayed: {', '.join(said)}. Such a run has had no cooldown."
+    found = {name: values for name, values in rates.items() if max(values, default=0.0) > 0}
+    if not found:
+        return "No learning rate was logged, so it is not known whether it had decayed at the end."
+    said = ", ".join(f"{name} was {_last(values)}" for name, values in found.items())
+    if all(_expected_end(values) <= UNDECAYED * max(values) for values in found.values()):
+        return f"The learning rate had decayed: {said}. Part of what the last epochs brought is due to that."
+    return f"The learning rate had not decayed: {said}. A decay to zero usually makes the model better at no more cost."
+
+
+def _is_falling(values: Sequence[float]) -> bool:
+    return len(values) > 2 and values[-3] > values[-2] > values[-1]
+
+
+def _expected_end(values: Sequence[float]) -> float:
+    """The rate at the end of the run: LearningRateMonitor logs that at the start of each epoch, which still falls."""
+    return 2 * values[-1] - values[-2] if _is_falling(values) else values[-1]
+
+
+def _last(values: Sequence[float]) -> str:
+    part = 100 * values[-1] / max(values)
+    shown = f"{part:.3g}%" if part >= _SMALL or not part else f"less than {_SMALL}%"
+    return f"{shown} of its highest value when last logged{', and falling' if _is_falling(values) else ''}"
 
 
 def worth_notes(
@@ -137,27 +161,40 @@ def worth_notes(
     Returns:
         Sentences.
     """
-    alike: dict[str, list[str]] = {}
-    said = []
-    for found in worths:
-        if found.verdict is not None and found.verdict.end_epoch is not None:
-            end = found.verdict.end_epoch
-            cost = _cost(end, epochs, seconds, price_per_hour)
-            said.append(
-                f"Going on was no longer worth it after epoch {end - 1} by {found.metric}: it {found.verdict.why}. The "
-                f"other {epochs - end} of {epochs} epochs brought {found.rest:.2g} of {found.gained:.2g}{cost}."
-            )
-        else:
-            alike.setdefault(_why_not(found), []).append(found.metric)
-    return said + [f"{why}: {', '.join(names)}." for why, names in alike.items()]
+    nothing = [found.metric for found in worths if found.enough is None]
+    said = [
+        f"{_looking_back(found, found.enough, _cost(found.enough, epochs, seconds, price_per_hour), epochs)} "
+        f"{_by_rule(found)}"
+        for found in worths
+        if found.enough is not None
+    ]
+    why = "Not known when going on was no longer worth it, as the level at the end is no better than at first"
+    return said + ([f"{why}: {', '.join(nothing)}."] if nothing else [])
 
 
-def _why_not(found: Worth) -> str:
-    if found.verdict is None:
-        return "Not known when going on was no longer worth it: the level at the end is no better than at first, by"
-    if outlook(found.verdict.history, "min") is None:
-        return "The run is too short, or was measured too rarely, to tell when going on was no longer worth it, by"
-    return "As far as the noise allows to tell, going on was worth it to the end, by"
+def _looking_back(found: Worth, enough: int, cost: str, epochs: int) -> str:
+    """What the whole curve shows."""
+    gain = f"min_gain={found.min_gain:g}"
+    if enough == epochs:
+        return f"By {found.metric}, going on was worth it to the end: the last epochs brought more than {gain}."
+    return (
+        f"By {found.metric}, going on was no longer worth it after epoch {enough - 1}: the other {epochs - enough} of "
+        f"{epochs} epochs brought {found.rest:.2g} of the {found.gained:.2g} that the run gained, not more than "
+        f"{gain}{cost}."
+    )
+
+
+def _by_rule(found: Worth) -> str:
+    """What a rule would have said that does not know what comes."""
+    verdict = found.verdict
+    if verdict is None or verdict.end_epoch is None:
+        short = verdict is None or outlook(verdict.history, "min") is None
+        why = "the run is too short, or was measured too rarely" if short else "the noise was too large to tell"
+        return f"During the run, Worthwhile would not have ended it: {why}."
+    early = f" (too early: {found.late:.2g} was still to come)" if found.late > found.min_gain else ""
+    return (
+        f"During the run, Worthwhile would have ended it after epoch {verdict.end_epoch - 1}{early}: it {verdict.why}."
+    )
 
 
 def _cost(end: int, epochs: int, seconds: Mapping[int, float], price_per_hour: float | None) -> str:
@@ -166,5 +203,5 @@ def _cost(end: int, epochs: int, seconds: Mapping[int, float], price_per_hour: f
     if not whole:
         return ""
     unit, length = next((unit, length) for unit, length in _UNITS if whole >= 2 * length or length == 1.0)
-    money = "" if price_per_hour is None else f", {rest / 3600 * price_per_hour:.2f} at {price_per_hour:g} an hour"
-    return f" and took {rest / length:.3g} of {whole / length:.3g} {unit}{money}"
+    money = "" if price_per_hour is None else f", {plain(rest / 3600 * price_per_hour)} at {price_per_hour:g} an hour"
+    return f", and took {rest / length:.3g} of {whole / length:.3g} {unit}{money}"

@@ -32,11 +32,11 @@ def amount(name: str, value: float | None, currency: str = "") -> str:
     if name == "flops":
         return f"{value:.3g}"
     unit = {"energy_kwh": "kWh", "co2_kg": "kg"}.get(name, currency)
-    return f"{_plain(value)} {unit}"
+    return f"{plain(value)} {unit}"
 
 
-def _plain(value: float) -> str:
-    """Three significant digits, without an exponent: a short run costs 0.0000516 USD, not 5.16e-05."""
+def plain(value: float) -> str:
+    """Three significant digits at least, without an exponent: a short run costs 0.0000516 USD, not 5.16e-05."""
     if not value:
         return "0"
     text = f"{value:,.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"

@@ -46,8 +46,10 @@ class Worthwhile(Rule):
     >>> rule = Worthwhile(min_gain=0.015, mode="max")
     >>> rule({e: accuracy[e] for e in range(20)}, max_epochs=None), rule(accuracy, max_epochs=None)
     (False, True)
-    >>> rule.why(accuracy, max_epochs=None)
-    'improved by 0.00803 in the last doubling of the epochs; at most 0.00837 is to come by epoch 119, below 0.015'
+    >>> for part in rule.why(accuracy, max_epochs=None).split("; "):
+    ...     print(part)
+    improved by 0.00803 in the last doubling of the epochs
+    going on to epoch 119 would bring at most 0.00837, below min_gain=0.015
     """
 
     min_gain: float
@@ -75,7 +77,7 @@ class Worthwhile(Rule):
 
     def why(self, history: History, max_epochs: int | None) -> str:
         """The verdict in words that follow the signal's name."""
-        return f"{self._expected(history)}, below {self.min_gain:g}"
+        return f"{self._expected(history)}, below min_gain={self.min_gain:g}"
 
     def why_not(self, history: History, max_epochs: int | None) -> str:
         """What is still to come, in words, for a history on which the rule did not fire."""
@@ -83,7 +85,7 @@ class Worthwhile(Rule):
         if found is None:
             return f"a verdict takes {LEAST_POINTS} measured epochs in the last half doubling of the epochs"
         side = "below" if found.to_come(self._end(found)) < self.min_gain else "not below"
-        return f"the metric {self._expected(history)}, {side} {self.min_gain:g}"
+        return f"the metric {self._expected(history)}, {side} min_gain={self.min_gain:g}"
 
     def lines(self, history: History, max_epochs: int | None) -> Lines:
         """The line through the last doubling, the most that may be to come, and the least that is worth it."""
@@ -123,4 +125,4 @@ class Worthwhile(Rule):
         end = self._end(found)
         change = f"{'improved' if found.gain >= 0 else 'got worse'} by {abs(found.gain):.3g}"
         most = f"at most {found.to_come(end):.3g}" if found.to_come(end) > 0 else "nothing"
-        return f"{change} in the last doubling of the epochs; {most} is to come by epoch {end - 1}"
+        return f"{change} in the last doubling of the epochs; going on to epoch {end - 1} would bring {most}"
