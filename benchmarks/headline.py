@@ -2,7 +2,7 @@
 
     python benchmarks/headline.py pack DATA        puts the images that are used into DATA/headline
     python benchmarks/headline.py develop DATA     the seed on which the settings were chosen
-    python benchmarks/headline.py run DATA --jobs 16       seeds 0 to 9; runs that are there are kept
+    python benchmarks/headline.py run DATA --jobs 2       seeds 0 to 9; runs that are there are kept
     python benchmarks/headline.py judge            writes docs/headline.md from the runs, trains nothing
 
 DATA holds the data sets as torchvision stores them: cifar-10-batches-py, cifar-100-python, FashionMNIST. It trains on the

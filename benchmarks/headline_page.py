@@ -5,7 +5,21 @@ from typing import Any
 
 from growing_arms import AT
 from growing_page import Found, Values, points, shown, verdict
-from headline_arms import ARMS, BATCH, CANDIDATES, CHOSEN, DEVELOPED, DEVELOPMENT, EPOCHS, PEAKS, SETUPS, VIEWS, WINDOW
+from headline_arms import (
+    ARMS,
+    BATCH,
+    CANDIDATES,
+    CHOSEN,
+    DEPTH,
+    DEVELOPED,
+    DEVELOPMENT,
+    EPOCHS,
+    PEAKS,
+    PRECISION,
+    SETUPS,
+    VIEWS,
+    WINDOW,
+)
 from scoring import table
 
 from lightning_critperiod.studies.statistics import Paired, paired
@@ -67,13 +81,14 @@ def row(values: Values, arm: str) -> list[str]:
         str(len(accuracies)),
         f"{cost(values, arm):.0%}",
         f"{fmean(run['steps'] for run in values[arm].values()):,.0f}",
+        f"{fmean(run['cpu_seconds'] for run in values[arm].values()):.0f}",
         f"{fmean(accuracies):.1f}{spread}",
         "" if arm == "together" else shown(difference(values, arm)),
     ]
 
 
 def one_setup(setup: str, values: Values) -> str:
-    head = ["arm", "seeds", "operations", "steps", "test accuracy %", "together less it, points"]
+    head = ["arm", "seeds", "operations", "steps", "CPU seconds", "test accuracy %", "together less it, points"]
     of = SETUPS[setup]
     return (
         f"## {setup}\n\n{of.images:,} training images, sizes {', '.join(map(str, of.sizes))} px.\n\n"
@@ -108,15 +123,17 @@ cosine. Everything that held in our other studies, together, is set against it, 
 cost as much as that.
 
 - Data: Fashion-MNIST, CIFAR-10 and CIFAR-100, of each the first images; a fifth of the training images is for validation,
-  training draws {images} of the others for each seed. The datamodules' own augmentation. ResNet-20, batches of {batch}, SGD
-  with Nesterov momentum 0.9 and weight decay 5e-4, one pass of warm-up.
+  training draws {images} of the others for each seed. The datamodules' own augmentation. ResNet-{depth}, batches of {batch}, SGD
+  with Nesterov momentum 0.9 and weight decay 5e-4, one pass of warm-up, precision {precision}.
 - Every arm is tested with averaged weights (`EMAWeightAveraging(decay={window})`), on test images that nothing else sees.
 - Cost: floating-point operations of the training steps, forward and backward, by torch's counter. Validation is not counted.
 - `full recipe`: {views} views, {epochs} epochs, full size, cosine to zero.
-- `together`: {views} views, {together}. Low resolution first, a constant learning rate, then a cooldown to zero over the last fifth.
+- `together`: {views} views, {together}. Low resolution first, a constant learning rate, then a
+  cooldown to zero over a quarter of the epochs before it, with {last} of each sample.
 - `short`: the full recipe in as many steps as `together` pays for. `grown`: as many passes as it pays for, of images that grow
   at {at} of the run, under a cosine.
-- The runs shared the device ({device}, torch {torch}) with others, so no seconds are shown.
+- Device: {device}, one thread, torch {torch}. The CPU seconds are those of the process, validation included, on a machine
+  with other work.
 
 ## Claims
 
@@ -160,6 +177,9 @@ def page(found: list[Found]) -> str:
         window=WINDOW,
         at=" and ".join(map(str, AT)),
         images=" or ".join(f"{n:,}" for n in sorted({setup.images for setup in SETUPS.values()})),
+        depth=DEPTH,
+        precision=PRECISION,
+        last=f"{chosen.views} view{'s' if chosen.views > 1 else ''}",
         together=f"at most {chosen.epochs} epochs, {grows}, ended by `{chosen.ends}`",
         device=some["device"],
         torch=some["torch"],
