@@ -13,14 +13,13 @@ import argparse
 import json
 import logging
 import multiprocessing
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from functools import partial
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 from growing_arms import planned
-from headline_arms import ARMS, CANDIDATES, DEVELOPED, DEVELOPMENT, EPOCHS, SETUPS, VIEWS, run
+from headline_arms import ARMS, CANDIDATES, CHOSEN, DEVELOPED, DEVELOPMENT, EPOCHS, SETUPS, VIEWS, run
 from headline_page import page
 from torchvision import datasets
 
@@ -68,43 +67,33 @@ def record(results, name, arm, seed, **more):
     return results / f"{name} {arm} {seed}{other}.json".replace(", ", "_").replace(" ", "_")
 
 
-def followers(results, data, name, seed, budget):
-    """The arms that have the operations of `together`."""
-    for arm in ("grown", "short"):
-        yield partial(train, record(results, name, arm, seed), name=name, arm=arm, seed=seed, data=data, budget=budget)
+def one_seed(name, seed, data, results):
+    """Every arm; `together` first, for its operations are what the last two may spend."""
+    budget = None
+    for arm in ("together", "full recipe", "grown", "short"):
+        found = train(record(results, name, arm, seed), name=name, arm=arm, seed=seed, data=data, budget=budget)
+        budget = budget or found["flops"]
 
 
 def run_all(executor, data, results, seeds):
-    """`together` first, for others wait for it; the shortest runs come last, so that no process is idle for long."""
-    first: dict[Future, tuple] = {}
-    for arm in ("together", "full recipe"):
-        for name in sorted(SETUPS, key=lambda name: -SETUPS[name].images):
-            for seed in seeds:
-                arguments = {"name": name, "arm": arm, "seed": seed, "data": data}
-                future = executor.submit(train, record(results, name, arm, seed), **arguments)
-                first[future] = (name, seed, arm)
-    later = []
-    while first:
-        for future in wait(first, return_when=FIRST_COMPLETED).done:
-            name, seed, arm = first.pop(future)
-            if arm == "together":
-                later += [executor.submit(f) for f in followers(results, data, name, seed, future.result()["flops"])]
-    for future in later:
+    """Seed by seed, the data set that takes longest first."""
+    names = sorted(SETUPS, key=lambda name: -SETUPS[name].images)
+    for future in [executor.submit(one_seed, name, seed, data, results) for seed in seeds for name in names]:
         future.result()
 
 
-def develop(executor, data, results, peaks=(0.1, 0.2)):
-    """Every candidate and every baseline at two peaks of the learning rate, on one seed."""
+def develop(executor, data, results):
+    """Every baseline at three peaks of the learning rate, every candidate at two, the chosen one at the third too; one seed."""
     futures = []
     for name in DEVELOPED:
         budget = planned(SETUPS[name], 2 * VIEWS * EPOCHS // 3)
-        for peak in peaks:
-            arms = [(arm, {}) for arm in ARMS if arm != "together"]
-            arms += [("together", {"candidate": candidate}) for candidate in CANDIDATES]
-            for arm, more in arms:
-                path = record(results, name, arm, DEVELOPMENT, peak=peak, **more)
-                arguments = {"name": name, "arm": arm, "seed": DEVELOPMENT, "data": data, "peak": peak, **more}
-                futures.append(executor.submit(train, path, budget=budget, **arguments))
+        tried = [(arm, peak, {}) for arm in ARMS if arm != "together" for peak in (0.1, 0.2, 0.4)]
+        tried += [("together", peak, {"candidate": candidate}) for candidate in CANDIDATES for peak in (0.1, 0.2)]
+        tried.append(("together", 0.4, {"candidate": CHOSEN}))
+        for arm, peak, more in tried:
+            path = record(results, name, arm, DEVELOPMENT, peak=peak, **more)
+            arguments = {"name": name, "arm": arm, "seed": DEVELOPMENT, "data": data, "peak": peak, **more}
+            futures.append(executor.submit(train, path, budget=budget, **arguments))
     for future in futures:
         future.result()
 

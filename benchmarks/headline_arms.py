@@ -78,16 +78,18 @@ class Together:
         ends: The rule, asked about the averaged weights, that begins the cooldown.
         grows: The rule of the growth; None is at half and three quarters of the epochs.
         views: Of each image in an epoch of the cooldown.
+        sizes: How many of the set-up's sizes, the full one among them.
     """
 
     epochs: int
     ends: Rule
     grows: Rule | None = None
     views: int = VIEWS
+    sizes: int = 3
 
     def callback(self, setup: Setup) -> CriticalPeriodCallback:
-        growth: dict[str, Any] = {"at": AT} if self.grows is None else {"rule": self.grows}
-        changes = [GrowingImages(setup.sizes, **growth)]
+        growth: dict[str, Any] = {"at": AT[1 - self.sizes :]} if self.grows is None else {"rule": self.grows}
+        changes = [GrowingImages(setup.sizes[-self.sizes :], **growth)]
         recipe = Recipe(None, Volume(self.views), 0, changes, Cooldown(fraction=0.25))
         return CriticalPeriodCallback(MonitoredMetric("val_acc"), self.ends, recipe)
 
@@ -98,16 +100,18 @@ def best_within(patience: int) -> Plateau:
 
 CANDIDATES = {
     "pilot": Together(20, Never()),
-    "longer": Together(22, Never()),
+    "longer": Together(21, Never()),
+    "longer still": Together(22, Never()),
+    "two sizes": Together(16, Never(), sizes=2),
     "one view at the end": Together(26, Never(), views=1),
     "ended": Together(24, best_within(4)),
     "by rule": Together(22, Never(), best_within(2)),
     "by rule, ended": Together(30, best_within(3), best_within(1)),
 }
 """For development; the first one has the sizes and the length of an earlier pilot."""
-CHOSEN = "pilot"  # until the development runs are there
-PEAKS = {"full recipe": 0.1, "together": 0.1, "short": 0.1, "grown": 0.1}
-"""Arm -> peak of its learning rate: the pilot's, until development runs have chosen. No run is there yet."""
+CHOSEN = "longer"
+PEAKS = {"full recipe": 0.4, "together": 0.2, "short": 0.1, "grown": 0.4}
+"""Arm -> peak of its learning rate, as the development runs have chosen it."""
 ARMS = tuple(PEAKS)
 """The last two have the operations of `together`."""
 

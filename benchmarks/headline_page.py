@@ -96,20 +96,45 @@ def one_setup(setup: str, values: Values) -> str:
     )
 
 
+Setting = tuple[str, str, float]
+"""Arm, candidate, peak."""
+
+
+def settings(found: list[Found]) -> dict[Setting, dict[str, Found]]:
+    """Setting -> set-up -> run of the development seed."""
+    tried: dict[Setting, dict[str, Found]] = {}
+    for run in sorted((run for run in found if run["seed"] >= DEVELOPMENT), key=lambda run: run["setup"]):
+        tried.setdefault((run["arm"], run["candidate"], run["peak"]), {})[run["setup"]] = run
+    return dict(sorted(tried.items()))
+
+
+def choice(found: list[Found]) -> dict[str, tuple[str, float]]:
+    """Arm -> candidate and peak: the best mean over the set-ups; `together` has to be cheap in each of them."""
+    tried = settings(found)
+    full = next(runs for (arm, *_), runs in tried.items() if arm == "full recipe")
+    best: dict[str, Setting] = {}
+    for setting, runs in tried.items():
+        cheap = all(runs[name]["flops"] <= (1 - FEWER) * full[name]["flops"] for name in runs)
+        if setting[0] != "together" or cheap:
+            best[setting[0]] = max(best.get(setting[0], setting), setting, key=lambda one: of_setups(tried[one]))
+    return {arm: (candidate, peak) for arm, candidate, peak in best.values()}
+
+
+def of_setups(runs: dict[str, Found]) -> float:
+    return fmean(100 * run["test_acc"] for run in runs.values())
+
+
 def development(found: list[Found]) -> str:
-    runs = [run for run in found if run["seed"] >= DEVELOPMENT]
-    full = {run["setup"]: run["flops"] for run in runs if run["arm"] == "full recipe"}
-    rows = []
-    for setting in sorted({(run["arm"], run["candidate"], run["peak"]) for run in runs}):
-        same = {r["setup"]: r for r in runs if (r["arm"], r["candidate"], r["peak"]) == setting}
-        arm, candidate, peak = setting
+    tried, rows = settings(found), []
+    full = next((runs for (arm, *_), runs in tried.items() if arm == "full recipe"), {})
+    for (arm, candidate, peak), runs in tried.items():
         cells = [
-            f"{100 * same[name]['test_acc']:.1f} at {same[name]['flops'] / full[name]:.0%}" if name in same else ""
+            f"{100 * runs[name]['test_acc']:.1f} at {runs[name]['flops'] / full[name]['flops']:.1%}"
             for name in DEVELOPED
         ]
-        average = f"{fmean(100 * run['test_acc'] for run in same.values()):.1f}"
         chosen = "yes" if peak == PEAKS[arm] and candidate in {"", CHOSEN} else ""
-        rows.append([f"{arm} {f'({candidate})' if candidate else ''}".strip(), f"{peak:g}", *cells, average, chosen])
+        name = f"{arm} ({candidate})" if candidate else arm
+        rows.append([name, f"{peak:g}", *cells, f"{of_setups(runs):.2f}", chosen])
     return table(["arm", "peak", *DEVELOPED, "mean", "chosen"], rows)
 
 
@@ -149,9 +174,9 @@ Written down and committed before the first run of the seeds 0 to 9. Ten seeds a
 {sets}
 ## Development
 
-Seed {development_seed} of {developed}, before the confirmation runs: accuracy %, and operations in parts of those of the full recipe. For each arm
-the peak of the learning rate, and for `together` the recipe, with the best mean over the two data sets among those that have at least 60%
-fewer operations.
+Seed {development_seed} of {developed}, before the confirmation runs: accuracy %, and operations in parts of those of the full recipe. Each
+arm has the peak of the learning rate, and `together` the recipe, with the best mean over the two data sets; `together` must have
+at least 60% fewer operations on both. The candidate that led at two peaks was tried at the third too.
 
 {development}
 {candidates}

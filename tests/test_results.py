@@ -61,3 +61,14 @@ def test_the_settings_of_the_study_of_endings_are_those_that_its_development_run
 
     found = page.read_development(ROOT / "results" / "ending")
     assert page.choose(found) == (page.CONSTANT, page.DECAYED, page.MIN_GAIN)
+
+
+def test_the_settings_of_the_headline_study_are_those_that_its_development_runs_choose(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import headline_arms as arms
+    from headline_page import choice
+
+    records = [json.loads(path.read_text()) for path in (ROOT / "results" / "headline").glob("*_100_*.json")]
+    chosen = choice(records)
+    assert {arm: peak for arm, (_, peak) in chosen.items()} == arms.PEAKS
+    assert chosen["together"][0] == arms.CHOSEN
