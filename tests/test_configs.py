@@ -1,6 +1,7 @@
 """Every config says what it is for and parses as the command line parses it."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import lightning as L
@@ -26,7 +27,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::jsonargparse._deprecated.Jsonar
 CONFIGS = Path(__file__).parents[1] / "configs"
 PAPER = CONFIGS / "paper"
 BASE = PAPER / "base.yaml"
-WHOLE = [path for path in sorted(CONFIGS.rglob("*.yaml")) if path.parent != PAPER]
+CHEAPER = CONFIGS / "cheaper"
+WHOLE = [path for path in sorted(CONFIGS.rglob("*.yaml")) if path.parent not in {PAPER, CHEAPER}]
 DATA = {"cifar10": 10, "cifar100": 100, "eurosat": 10, "tiny_imagenet": 200}
 NETWORKS = {f"resnet{depth}": depth for depth in (20, 32, 44, 56, 86, 110)}
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop, "adagrad": torch.optim.Adagrad}
@@ -82,9 +84,34 @@ def test_a_config_parses_and_starts_from_three_views_of_every_image(config):
     assert of_type(CostMonitor, cli).currency == "USD"
 
 
+@pytest.mark.parametrize("config", sorted(CHEAPER.iterdir()), ids=lambda path: path.stem)
+def test_a_cheaper_config_is_the_recipe_that_the_headline_study_measured(config, monkeypatch):
+    monkeypatch.syspath_prepend(CONFIGS.parent / "benchmarks")
+    import headline_arms as study
+
+    name = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "fashion": "Fashion-MNIST"}[config.stem]
+    setup, cli = study.SETUPS[name], parsed(config)
+    planned = study.plan(setup, "together", study.PEAKS["together"], None, study.CHOSEN)
+    callback, data = of_type(CriticalPeriodCallback, cli), cli.datamodule
+    (grown,), (expected,) = callback.recipe.changes, planned.callback.recipe.changes
+    assert replace(callback.recipe, changes=()) == replace(planned.callback.recipe, changes=())
+    assert (tuple(grown.sizes), tuple(grown.growth.at)) == (expected.sizes, expected.growth.at)
+    assert callback.rule == planned.callback.rule
+    assert (data.train_samples, data.batch_size, data.augmentation_multiplier) == (
+        setup.images,
+        study.BATCH,
+        study.VIEWS,
+    )
+    assert cli.trainer.max_epochs == planned.trainer["max_epochs"]
+    optimizer = cli.model.optimizer(cli.model.parameters())
+    warm_up, expected = (make(optimizer) for make in (cli.model.lr_scheduler, study.constant(setup)))
+    assert (warm_up.start_factor, warm_up.total_iters) == (expected.start_factor, expected.total_iters)
+    assert optimizer.defaults["lr"] == study.PEAKS["together"]
+
+
 def test_no_two_configs_write_into_one_run_folder():
-    names = [parsed(config).trainer.logger.name for config in WHOLE]
-    assert len(set(names)) == len(WHOLE)
+    configs = [*WHOLE, *CHEAPER.iterdir()]
+    assert len({parsed(config).trainer.logger.name for config in configs}) == len(configs)
 
 
 @pytest.mark.parametrize("data", DATA)
@@ -161,7 +188,9 @@ def test_a_users_own_file_goes_before_a_shipped_config_of_its_name(tmp_path, mon
 @pytest.mark.parametrize("name", ["digitz", "digits.yaml", "small", "../configs/digits", ""])
 def test_a_name_that_is_neither_is_refused_with_the_shipped_names(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match="no shipped config either: cifar10_resnet20, digits, paper/adagrad"):
+    with pytest.raises(
+        FileNotFoundError, match="no shipped config either: cheaper/cifar10, cheaper/cifar100, cheaper/fashion"
+    ):
         find_config(name)
 
 
