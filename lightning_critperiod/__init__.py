@@ -6,7 +6,7 @@ from lightning_critperiod.lazy_names import lazily
 
 if TYPE_CHECKING:
     from lightning_critperiod.callback import CriticalPeriodCallback
-    from lightning_critperiod.changes import GrowingImages, Guard, Phased, ValidateSparsely
+    from lightning_critperiod.changes import GrowingImages, GrowingLength, Guard, Phased, ValidateSparsely
     from lightning_critperiod.early_cooldown import EarlyCooldown
     from lightning_critperiod.recipe import Budget, Change, Cooldown, Recipe, Volume
     from lightning_critperiod.report import CostMonitor, RunRecorder
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # A command line that trains nothing needs no torch, and the callback is one of the Lightning that is imported by then.
 _ROOMS = {
     "callback": ("CriticalPeriodCallback",),
-    "changes": ("GrowingImages", "Guard", "Phased", "ValidateSparsely"),
+    "changes": ("GrowingImages", "GrowingLength", "Guard", "Phased", "ValidateSparsely"),
     "early_cooldown": ("EarlyCooldown",),
     "recipe": ("Budget", "Change", "Cooldown", "Recipe", "Volume"),
     "report": ("CostMonitor", "RunRecorder"),
@@ -49,6 +49,7 @@ __all__ = [
     "GradientConfusion",
     "GradientPredictiveness",
     "GrowingImages",
+    "GrowingLength",
     "Guard",
     "LayerRotation",
     "LowOutlier",

@@ -17,8 +17,8 @@ CARDS = {
                 signals.GradientPredictiveness, signals.MonitoredMetric),
     "Rules": (rules.Slope, rules.LowOutlier, rules.Plateau, rules.Forecast, rules.Worthwhile, rules.Patient,
               rules.AtEpoch, rules.Never),
-    "Changes": (recipe.Volume, recipe.Cooldown, recipe.Budget, changes.Phased, changes.GrowingImages, changes.Guard,
-                changes.ValidateSparsely),
+    "Changes": (recipe.Volume, recipe.Cooldown, recipe.Budget, changes.Phased, changes.GrowingImages,
+                changes.GrowingLength, changes.Guard, changes.ValidateSparsely),
 }  # fmt: skip
 FIGURES = ("cifar10/pareto.svg", "oracle/fashion/figure1.svg", "oracle/fashion/figure2.svg")
 CALLBACKS = ("CriticalPeriodCallback", "EarlyCooldown", "CostMonitor", "RunRecorder", "Recipe")

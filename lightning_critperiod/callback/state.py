@@ -8,7 +8,7 @@ from typing_extensions import override
 from lightning_critperiod.changes import CooldownChange, CooldownTrigger, Driver, GuardWatch
 from lightning_critperiod.detector import Detector
 from lightning_critperiod.lightning_seam.namespace import Callback
-from lightning_critperiod.recipe import Recipe, Volume
+from lightning_critperiod.recipe import AS_COSTLY, Recipe, Volume
 from lightning_critperiod.rules import History, Lines, Rule
 from lightning_critperiod.signals import Signal
 from lightning_critperiod.timeline import Timeline
@@ -115,6 +115,12 @@ class RunState(Callback):
         """The decision in words; empty as long as there is none."""
         cooldown = "" if self._cooldown is None else self._cooldown.change.reason
         return "; ".join(part for part in (self._watch.reason, cooldown) if part)
+
+    @property
+    def step_settings(self) -> dict[str, Any]:
+        """The settings in the epoch that runs on which the cost of a step may depend: ``CostMonitor`` asks."""
+        settings = {} if self._driver is None else self._driver.settings
+        return {name: setting for name, setting in settings.items() if name not in AS_COSTLY}
 
     @property
     def timeline(self) -> Timeline:

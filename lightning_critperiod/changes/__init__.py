@@ -6,6 +6,7 @@ from lightning_critperiod.changes.declaration import DeclaredVolume, own_volume
 from lightning_critperiod.changes.declared_loader import declared_loader
 from lightning_critperiod.changes.driver import Driver
 from lightning_critperiod.changes.growing_images import GrowingImages
+from lightning_critperiod.changes.growing_length import GrowingLength
 from lightning_critperiod.changes.guard import Guard, GuardWatch
 from lightning_critperiod.changes.lr_clock import EpochClock
 from lightning_critperiod.changes.phased import Phased
@@ -20,6 +21,7 @@ __all__ = [
     "Driver",
     "EpochClock",
     "GrowingImages",
+    "GrowingLength",
     "Guard",
     "GuardWatch",
     "Phased",

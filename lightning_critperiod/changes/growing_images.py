@@ -1,30 +1,17 @@
 """Low resolution first: training images that grow to their full size in the course of a run."""
 
-import functools
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from typing_extensions import override
 
-from lightning_critperiod.changes.batch_images import (
-    Key,
-    check_targets,
-    find_key,
-    images_at,
-    resized,
-    shorter_side,
-    with_images,
-)
-from lightning_critperiod.changes.growth import FULL_FROM, Growth
-from lightning_critperiod.lightning_seam import Overrides, Safely, finished_epochs
-from lightning_critperiod.recipe import Change, require_int, require_number
+from lightning_critperiod.changes.batch_images import check_targets, find_key, images_at, resized, shorter_side
+from lightning_critperiod.changes.batch_parts import Key, require_key, with_part
+from lightning_critperiod.changes.growing import Growing
 from lightning_critperiod.rules import Rule
-from lightning_critperiod.rules.base import require_fit
-from lightning_critperiod.timeline import Phase, Timeline
 
 
-class GrowingImages(Change):
+class GrowingImages(Growing):
     """Trains on smaller images first and on full-size ones at the end; validation and test always have the full size.
 
     The batch that ``training_step`` gets is a copy with its images resized (bilinear, antialiased) on their device; the
@@ -55,6 +42,8 @@ class GrowingImages(Change):
     """
 
     name = "image_size"
+    argument, things, unit = "sizes", "images", "px"
+    remedy = "average over positions before a linear head, interpolate position embeddings"
 
     def __init__(
         self,
@@ -63,163 +52,19 @@ class GrowingImages(Change):
         rule: Rule | None = None,
         at: Sequence[float] | None = None,
     ) -> None:
-        _check_sizes(sizes)
-        _check_growth(sizes, rule, at)
-        if isinstance(key, bool) or not isinstance(key, Key):
-            raise TypeError(f"key must be a key, index or attribute of a batch, or None, got {key!r}")
-        self.sizes = sizes
+        super().__init__(sizes, rule, at)
+        require_key("key", key)
         self.key = key
-        self.growth = Growth(at, rule)
-        self._overrides = Overrides()
-        self._safely = Safely()
-        self._trainer: Any = None
-        self._forget()
-
-    def _forget(self) -> None:
-        self._key: Key = self.key
-        self._full: int | None = None  # shorter side of the images of a batch
-        self._seen = False  # a batch, in this fit
-        self._proved: set[int] = set()  # sizes that the network takes
-        self._gives_up = False
-        self.growth.forget()
+        self._key: Key = key
 
     @override
-    def setup(self, trainer: Any, pl_module: Any) -> None:
-        self.undo()
-        self._trainer = trainer
-        self._forget()
-
-    @override
-    def look(self, timeline: Timeline, history: Mapping[int, float]) -> None:
-        self._timeline, self._history = timeline, history
-
-    @override
-    def start(self, trainer: Any, pl_module: Any) -> None:
-        self._check_run(pl_module)
-        training_step = pl_module.training_step
-
-        @functools.wraps(training_step)
-        def with_small_images(batch: Any, *arguments: Any) -> Any:
-            return self._step(training_step, batch, arguments)
-
-        self._overrides.put(pl_module, "training_step", with_small_images)
-
-    @override
-    def apply(self, phase: Phase) -> None:
-        """The size follows from what ``look`` was given, not from the phase alone."""
-
-    @override
-    def undo(self) -> None:
-        self._overrides.undo()
-        self._trainer = None
-
-    @property
-    @override
-    def setting(self) -> int | None:
-        """Pixels of the shorter side in the epoch that runs; None while the full size holds and no batch was seen."""
-        return None if self._trainer is None else self.size(finished_epochs(self._trainer))
-
-    @override
-    def state_dict(self) -> dict[str, Any]:
-        return {"full": self._full}
-
-    @override
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._full = state["full"]
-
-    def size(self, epoch: int) -> int | None:
-        """Pixels of the shorter side in a 0-based epoch, the one that runs or one before it."""
-        small = [size for size in self.sizes if size != self._full]
-        cooldown = self._timeline.cooldown_epoch  # the phase is "during" again where a guard took the changes back
-        if self._gives_up or (cooldown is not None and epoch >= cooldown):
-            return self._full
-        grown = self.growth.happened(epoch, len(small), self._timeline, self._history)
-        return small[grown] if grown < len(small) else self._full
-
-    def _step(self, training_step: Callable[..., Any], batch: Any, arguments: tuple[Any, ...]) -> Any:
-        if not self._seen:
-            self._look_at_first(batch)
-        small, size = batch, self.setting
-        with self._safely("resizing images"):
-            if size is not None and size != self._full:
-                small = with_images(batch, self._key, resized(images_at(batch, self._key), size))
-        if small is batch or size is None or size in self._proved:
-            return training_step(small, *arguments)
-        try:  # the first step at a size shows whether the network takes it
-            output = training_step(small, *arguments)
-        except Exception as error:
-            output = training_step(batch, *arguments)  # raises the user's own error if the size is not the cause
-            self._cannot_take(size, error)
-            return output
-        self._proved.add(size)
-        return output
-
-    def _cannot_take(self, size: int, error: Exception) -> None:
-        problem = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        if not self._proved:
-            raise ValueError(
-                f"GrowingImages needs a network that takes images of several sizes, but training_step fails at {size} "
-                f"px and not at {self._full} px ({problem}): average over positions before a linear head, interpolate "
-                "position embeddings, or give other sizes."
-            ) from error
-        self._safely.note(f"growing images to {size} px", problem)
-        self._gives_up = True
-
-    def _look_at_first(self, batch: Any) -> None:
-        """Refuse what can't work by a ValueError; learn where the images are and how large."""
+    def find(self, batch: Any) -> int:
         self._key = find_key(batch) if self.key is None else self.key
         images = images_at(batch, self._key)
-        full = shorter_side(images)
-        if self.sizes[-1] > full:
-            raise ValueError(
-                f"sizes={list(self.sizes)} must be no larger than the images, whose shorter side has {full} px: give "
-                "smaller ones."
-            )
-        self._full = full
-        growths = len([size for size in self.sizes if size < full])
-        if growths == 0:
-            raise ValueError(f"sizes={list(self.sizes)} must have one below the {full} px of the images: add it.")
-        if self.growth.at is not None and len(self.growth.at) != growths:
-            raise ValueError(
-                f"at={list(self.growth.at)} must have a fraction for each of the {growths} growths from "
-                f"{list(self.sizes)} to the {full} px of the images."
-            )
         check_targets(batch, self._key, images)
-        self.growth.forget()  # how many growths there are is known only now
-        self._seen = True
+        return shorter_side(images)
 
-    def _check_run(self, pl_module: Any) -> None:
-        if "dataloader_iter" in inspect.signature(pl_module.training_step).parameters:
-            raise ValueError("GrowingImages needs a training_step that takes a batch, got one with dataloader_iter.")
-        epochs = self._timeline.max_epochs
-        if self.growth.rule is not None:
-            require_fit(self.growth.rule, epochs)
-        elif epochs is None:
-            raise ValueError(
-                f"GrowingImages(sizes={list(self.sizes)}) has nothing that makes the images grow in a run without a "
-                "last epoch: give rule=, or Trainer(max_epochs=...)."
-            )
-
-
-def _check_sizes(sizes: Any) -> None:
-    if isinstance(sizes, str) or not isinstance(sizes, Sequence) or not sizes:
-        raise TypeError(f"sizes must be a list of pixels such as [16, 24, 32], got {sizes!r}")
-    for size in sizes:
-        require_int("sizes", size, low=1)
-    if list(sizes) != sorted(set(sizes)):
-        raise ValueError(f"sizes must be ascending, got {list(sizes)}")
-
-
-def _check_growth(sizes: Sequence[int], rule: Any, at: Any) -> None:
-    if not isinstance(rule, Rule | None):
-        raise TypeError(f"rule must be a Rule, got {rule!r}")
-    if at is None:
-        return
-    if rule is not None:
-        raise ValueError("GrowingImages grows by a rule or at fractions: give rule= or at=, not both")
-    if isinstance(at, str) or not isinstance(at, Sequence):
-        raise TypeError(f"at must be a list of fractions such as [0.5, 0.75], got {at!r}")
-    for fraction in at:
-        require_number("at", fraction, low=0, high=FULL_FROM, closed=True)
-    if list(at) != sorted(at) or len(at) not in {len(sizes), len(sizes) - 1}:
-        raise ValueError(f"at must have ascending fractions, one for each size after the first, got {list(at)}")
+    @override
+    def shrunk(self, batch: Any, size: int) -> Any:
+        images = images_at(batch, self._key)
+        return batch if size >= shorter_side(images) else with_part(batch, self._key, resized(images, size))

@@ -37,9 +37,9 @@ class StepFlops:
 
     The counted ones are the first of every epoch, the first two with each shape of the batch, and one in 211. They are
     few, for on a GPU a counted step takes longer. The others get the count of a step with the same shapes. If the
-    first of an epoch differs (layers were frozen, say), all shapes are counted again. If steps with the same shapes
-    differ within an epoch, or if there are more than 100 shapes, one step in 7 is counted, and the others count as the
-    mean of these: an estimate.
+    first of an epoch differs (layers were frozen, say), or a callback's ``step_settings``, all shapes are counted
+    again. If steps with the same shapes differ within an epoch, or if there are more than 100 shapes, one step in 7 is
+    counted, and the others count as the mean of these: an estimate.
 
     Counting changes neither weights, gradients nor the random state. A failure becomes one warning.
 
@@ -55,6 +55,7 @@ class StepFlops:
         self._known: dict[Hashable, float] = {}  # shapes -> FLOPs of a step, as counted last
         self._confirmed: set[Hashable] = set()
         self._epoch: dict[Hashable, _Steps] = {}
+        self._settings: list[Any] = []
         self._number = 0
         self._expects = False
 
@@ -96,6 +97,7 @@ class StepFlops:
             return step(*given, **named)
         key: Hashable = None
         with self._safely("telling the shapes of a batch"):
+            self._notice_other_settings()
             key = self._key((*given, named))
         self._number += 1
         if not self._is_due(key) or not self._can_count():
@@ -106,6 +108,14 @@ class StepFlops:
             result = step(*given, **named)
         self._note(key, mode.flops)
         return result
+
+    def _notice_other_settings(self) -> None:
+        """They change between epochs: sequences grow, say, and the first batch is one that is shorter anyway."""
+        if self._epoch:
+            return
+        settings = [getattr(callback, "step_settings", None) for callback in self._trainer.callbacks]
+        if settings != self._settings:
+            self._settings, self._known, self._confirmed = settings, {}, set()
 
     def _key(self, given: Any) -> Hashable:
         if len(self._known) > SHAPES:

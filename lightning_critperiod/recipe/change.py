@@ -8,6 +8,9 @@ from typing import Any
 
 from lightning_critperiod.timeline import Phase, Timeline
 
+AS_COSTLY = ("augmentation_multiplier", "pruning_ratio", "cooldown")
+"""Settings that make a step no cheaper: how many there are, and their learning rate."""
+
 
 class Change(ABC):
     """Something of a run that has one setting in each phase. Write your own, and give it to ``Recipe(changes=[...])``.

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.costs import CostMeter, PacedEpoch, project
+from lightning_critperiod.recipe import AS_COSTLY
 from lightning_critperiod.record.decided import phase_of
 from lightning_critperiod.record.measured import Projected
 from lightning_critperiod.record.run import Run, Setting
 
-_AS_COSTLY = ("augmentation_multiplier", "pruning_ratio", "cooldown")
-"""Settings that make a step no cheaper: how many there are, and their learning rate."""
-_SIZE = "image_size"
-"""A setting of which the full recipe has the largest, not that of the critical period."""
+_SIZES = ("image_size", "sequence_length")
+"""Settings of which the full recipe has the largest, not that of the critical period."""
 
 _IN_WORDS, _DEAREST = "which is that of the critical period", ", with the steps of the run that cost most"
 
@@ -120,21 +119,25 @@ class _Drawn:
 
 def _settings(callback: CriticalPeriodCallback, epoch: int) -> Mapping[str, Setting]:
     """What the other changes than the volume had."""
-    return {name: value for name, value in callback.settings.get(epoch, {}).items() if name not in _AS_COSTLY}
+    return {name: value for name, value in callback.settings.get(epoch, {}).items() if name not in AS_COSTLY}
 
 
 def _is_as_costly(callback: CriticalPeriodCallback, epoch: int, full: Mapping[str, Setting] | None) -> bool:
     own = _settings(callback, epoch)
-    same_size = own.get(_SIZE) == (full or {}).get(_SIZE)
-    return same_size and (phase_of(callback, epoch) == "during" or own == full)
+    same_sizes = all(own.get(size) == (full or {}).get(size) for size in _SIZES)
+    return same_sizes and (phase_of(callback, epoch) == "during" or own == full)
 
 
 def _settings_during(callback: CriticalPeriodCallback) -> Mapping[str, Setting] | None:
     during = [epoch for epoch in callback.volumes if phase_of(callback, epoch) == "during"]
     if during:
-        sizes = [settings[_SIZE] for settings in callback.settings.values() if _SIZE in settings]
-        return {**_settings(callback, during[-1]), **({_SIZE: max(sizes)} if sizes else {})}
+        return {**_settings(callback, during[-1]), **_full_sizes(callback)}
     return None if any(_settings(callback, epoch) for epoch in callback.volumes) else {}
+
+
+def _full_sizes(callback: CriticalPeriodCallback) -> Mapping[str, Setting]:
+    had = [setting for settings in callback.settings.values() for setting in settings.items() if setting[0] in _SIZES]
+    return dict(sorted(had))  # the largest of a name is the last one
 
 
 def _has_full_steps(callback: CriticalPeriodCallback, epoch: int, dearest: Mapping[str, Setting] | None) -> bool:

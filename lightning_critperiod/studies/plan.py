@@ -8,7 +8,7 @@ from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.studies.metric import Monitor
 from lightning_critperiod.timeline import Timeline
 
-_GROWING = "GrowingImages"
+_GROWING = {"GrowingImages", "GrowingLength"}
 RULE_OF_SIGNAL = "lightning_critperiod.studies.asked.rule_of_signal"
 
 
@@ -44,13 +44,13 @@ class Plan:
 
     @property
     def grows(self) -> bool:
-        """Whether its images are small during the critical period: then the full recipe is not what it does there."""
+        """Whether its batches are small during the critical period: then the full recipe is not what it does there."""
         return len(self.full_changes) < len(self.changes)
 
     @property
     def full_changes(self) -> list[dict[str, Any]]:
         """The other changes that the full recipe has too."""
-        return [change for change in self.changes if change.get("class_path", "").rpartition(".")[2] != _GROWING]
+        return [change for change in self.changes if change.get("class_path", "").rpartition(".")[2] not in _GROWING]
 
     @property
     def stated_rule(self) -> dict[str, Any]:

@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import pytest
 import torch
-from outside import Witness, assert_each_seen, assert_run, callback, epochs_of, loaders, run
+from outside import RECIPES, Witness, assert_each_seen, assert_run, callback, epochs_of, loaders, rates_of, run
+
+from lightning_critperiod import AtEpoch, CriticalPeriodCallback, GrowingLength
 
 CASES = pytest.mark.parametrize("case", ["shrinks", "grows"])
 
@@ -127,3 +131,35 @@ def test_a_closure_of_lbfgs(tmp_path, case):
     model = Quasi()
     run(tmp_path, case, model, loaders())
     assert model.batches == epochs_of(case)
+
+
+class Reads(Witness):
+    """Its features are a sequence of four positions, or as many as there are."""
+
+    def __init__(self):
+        super().__init__()
+        self.lengths = {}
+
+    def loss(self, batch):
+        numbers, features, targets = batch
+        if self.training:
+            self.lengths.setdefault(self.current_epoch, set()).add(features.shape[1])
+        return super().loss((numbers, torch.nn.functional.pad(features, (0, 4 - features.shape[1])), targets))
+
+
+@CASES
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"accumulate_grad_batches": 3}, {"precision": "bf16-mixed"}],
+    ids=["nothing special", "accumulation", "precision bf16-mixed"],
+)
+def test_sequences_that_grow(tmp_path, case, arguments):
+    model = Reads()
+    own = CriticalPeriodCallback(
+        rule=AtEpoch(2), recipe=replace(RECIPES[case], changes=[GrowingLength([1, 2], keys=[1])])
+    )
+    run(tmp_path, case, model, loaders(), own=own, **arguments)
+    assert_run(model, epochs_of(case), rates=rates_of(epochs_of(case), arguments.get("accumulate_grad_batches", 1)))
+    assert_each_seen(model, case)
+    assert list(model.lengths.values()) == [{1}, {1}, {2}, {2}, {4}, {4}]

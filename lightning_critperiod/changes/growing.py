@@ -1,0 +1,221 @@
+"""Training batches that are smaller first and grow to their full size in the course of a run."""
+
+import functools
+import inspect
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from typing_extensions import override
+
+from lightning_critperiod.changes.growth import FULL_FROM, Growth
+from lightning_critperiod.lightning_seam import Overrides, Safely, finished_epochs
+from lightning_critperiod.recipe import Change, require_int, require_number
+from lightning_critperiod.rules import Rule
+from lightning_critperiod.rules.base import require_fit
+from lightning_critperiod.timeline import Phase, Timeline
+
+
+class Growing(Change):
+    """Gives ``training_step`` a smaller copy of the batch first; a subclass says what becomes smaller, and how.
+
+    The first size holds until the critical period is over, then the next ones follow, and the full size holds for at
+    least the last quarter of the planned epochs and in a cooldown. A guard does not make anything smaller again.
+    Hooks, other callbacks, validation and test have the whole batches.
+
+    Args:
+        sizes: Ascending. The full size is that of the batches; it comes last, whether it is given or not.
+        rule: Asked after every epoch about the callback's signal since the last growth; the next size follows when it
+            fires. None leaves the first growth to the callback's own decision and spreads the others from there to
+            three quarters of the planned epochs.
+        at: Fractions of the planned epochs with which the second, third, ... size begins, ascending, up to 0.75.
+
+    Raises:
+        TypeError: An argument is of the wrong kind.
+        ValueError: An argument is out of its range, or both ``rule`` and ``at`` are given. With the first batch, before
+            anything is trained: what ``find`` refuses, sizes that do not fit the batches, a network that takes one size
+            only, or nothing can make the batches grow.
+    """
+
+    argument: str
+    """Name of the argument ``sizes``, for messages."""
+    things: str
+    """What grows."""
+    unit: str
+    """Of a size."""
+    remedy: str
+    """What to do where the network takes one size only."""
+
+    def __init__(self, sizes: Sequence[int], rule: Rule | None, at: Sequence[float] | None) -> None:
+        self._check_sizes(sizes)
+        self._check_growth(sizes, rule, at)
+        self.sizes = sizes
+        self.growth = Growth(at, rule)
+        self._overrides = Overrides()
+        self._safely = Safely()
+        self._trainer: Any = None
+        self._forget()
+
+    @abstractmethod
+    def find(self, batch: Any) -> int:
+        """Look at the first batch of a fit; refuse, by a ValueError, one in which nothing can be made smaller.
+
+        Returns:
+            The full size.
+        """
+
+    @abstractmethod
+    def shrunk(self, batch: Any, size: int) -> Any:
+        """A copy of a batch at a size; the batch itself if it is no larger."""
+
+    def _forget(self) -> None:
+        self._full: int | None = None  # size of the batches
+        self._seen = False  # a batch, in this fit
+        self._proved: set[int] = set()  # sizes that the network takes
+        self._gives_up = False
+        self.growth.forget()
+
+    @override
+    def setup(self, trainer: Any, pl_module: Any) -> None:
+        self.undo()
+        self._trainer = trainer
+        self._forget()
+
+    @override
+    def look(self, timeline: Timeline, history: Mapping[int, float]) -> None:
+        self._timeline, self._history = timeline, history
+
+    @override
+    def start(self, trainer: Any, pl_module: Any) -> None:
+        self._check_run(pl_module)
+        training_step = pl_module.training_step
+
+        @functools.wraps(training_step)
+        def with_small_batches(batch: Any, *arguments: Any) -> Any:
+            return self._step(training_step, batch, arguments)
+
+        self._overrides.put(pl_module, "training_step", with_small_batches)
+
+    @override
+    def apply(self, phase: Phase) -> None:
+        """The size follows from what ``look`` was given, not from the phase alone."""
+
+    @override
+    def undo(self) -> None:
+        self._overrides.undo()
+        self._trainer = None
+
+    @property
+    @override
+    def setting(self) -> int | None:
+        """The size in the epoch that runs; None while the full size holds and no batch was seen."""
+        return None if self._trainer is None else self.size(finished_epochs(self._trainer))
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return {"full": self._full}
+
+    @override
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._full = state["full"]
+
+    def size(self, epoch: int) -> int | None:
+        """The size in a 0-based epoch, the one that runs or one before it."""
+        small = [size for size in self.sizes if size != self._full]
+        cooldown = self._timeline.cooldown_epoch  # the phase is "during" again where a guard took the changes back
+        if self._gives_up or (cooldown is not None and epoch >= cooldown):
+            return self._full
+        grown = self.growth.happened(epoch, len(small), self._timeline, self._history)
+        return small[grown] if grown < len(small) else self._full
+
+    def _step(self, training_step: Callable[..., Any], batch: Any, arguments: tuple[Any, ...]) -> Any:
+        if not self._seen:
+            self._look_at_first(batch)
+        small, size = batch, self.setting
+        with self._safely(f"making {self.things} smaller"):
+            if size is not None and size != self._full:
+                small = self.shrunk(batch, size)
+        if small is batch or size is None or size in self._proved:
+            return training_step(small, *arguments)
+        try:  # the first step at a size shows whether the network takes it
+            output = training_step(small, *arguments)
+        except Exception as error:
+            output = training_step(batch, *arguments)  # raises the user's own error if the size is not the cause
+            self._cannot_take(size, error)
+            return output
+        self._proved.add(size)
+        return output
+
+    def _cannot_take(self, size: int, error: Exception) -> None:
+        problem = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        if not self._proved:
+            raise ValueError(
+                f"{type(self).__name__} needs a network that takes {self.things} of several sizes, but training_step "
+                f"fails at {size} {self.unit} and not at {self._full} {self.unit} ({problem}): {self.remedy}, or give "
+                f"other {self.argument}."
+            ) from error
+        self._safely.note(f"growing {self.things} to {size} {self.unit}", problem)
+        self._gives_up = True
+
+    def _look_at_first(self, batch: Any) -> None:
+        found = self.find(batch)
+        # A resumed run goes on by the size that it began with, and ranks agree, though batches may differ in theirs.
+        self._full = self._largest_of_ranks(found) if self._full is None else self._full
+        self._check_full(self._full)
+        self.growth.forget()  # how many growths there are is known only now
+        self._seen = True
+
+    def _largest_of_ranks(self, size: int) -> int:
+        strategy = self._trainer.strategy
+        return int(strategy.reduce(torch.tensor(size, device=strategy.root_device), reduce_op="max"))
+
+    def _check_full(self, full: int) -> None:
+        stated, of = f"{self.argument}={list(self.sizes)}", f"the {full} {self.unit} of the {self.things}"
+        if self.sizes[-1] > full:
+            raise ValueError(f"{stated} must be no larger than {of} in the first batch: give smaller ones.")
+        growths = len([size for size in self.sizes if size < full])
+        if growths == 0:
+            raise ValueError(f"{stated} must have one below {of}: add it.")
+        at = self.growth.at
+        if at is not None and len(at) != growths:
+            raise ValueError(
+                f"at={list(at)} must have a fraction for each of the {growths} growths from {list(self.sizes)} to {of}."
+            )
+
+    def _check_run(self, pl_module: Any) -> None:
+        name = type(self).__name__
+        if "dataloader_iter" in inspect.signature(pl_module.training_step).parameters:
+            raise ValueError(f"{name} needs a training_step that takes a batch, got one with dataloader_iter.")
+        epochs = self._timeline.max_epochs
+        if self.growth.rule is not None:
+            require_fit(self.growth.rule, epochs)
+        elif epochs is None:
+            raise ValueError(
+                f"{name}({self.argument}={list(self.sizes)}) has nothing that makes the {self.things} grow in a run "
+                "without a last epoch: give rule=, or Trainer(max_epochs=...)."
+            )
+
+    def _check_sizes(self, sizes: Any) -> None:
+        if isinstance(sizes, str) or not isinstance(sizes, Sequence) or not sizes:
+            raise TypeError(f"{self.argument} must be a list of whole numbers such as [16, 24, 32], got {sizes!r}")
+        for size in sizes:
+            require_int(self.argument, size, low=1)
+        if list(sizes) != sorted(set(sizes)):
+            raise ValueError(f"{self.argument} must be ascending, got {list(sizes)}")
+
+    def _check_growth(self, sizes: Sequence[int], rule: Any, at: Any) -> None:
+        if not isinstance(rule, Rule | None):
+            raise TypeError(f"rule must be a Rule, got {rule!r}")
+        if at is None:
+            return
+        if rule is not None:
+            raise ValueError(f"{type(self).__name__} grows by a rule or at fractions: give rule= or at=, not both")
+        if isinstance(at, str) or not isinstance(at, Sequence):
+            raise TypeError(f"at must be a list of fractions such as [0.5, 0.75], got {at!r}")
+        for fraction in at:
+            require_number("at", fraction, low=0, high=FULL_FROM, closed=True)
+        if list(at) != sorted(at) or len(at) not in {len(sizes), len(sizes) - 1}:
+            raise ValueError(
+                f"at must have ascending fractions, one for each of the {self.argument} after the first, got {list(at)}"
+            )
