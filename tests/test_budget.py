@@ -7,6 +7,7 @@ import pytest
 import torch
 from conftest import TinyData, TinyModel, make_trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from torch.utils.flop_counter import FlopCounterMode
 
 from lightning_critperiod import AtEpoch, Budget, Cooldown, CostMonitor, CriticalPeriodCallback, Never, Recipe, Volume
 
@@ -53,7 +54,7 @@ def fit(tmp_path, callback, *others, model=None, ckpt_path=None, **arguments):
     return trainer
 
 
-@pytest.mark.parametrize("name", ["kwh", "co2_kg", "money", "samples"])
+@pytest.mark.parametrize("name", ["kwh", "co2_kg", "money", "samples", "flops"])
 def test_a_run_without_a_last_epoch_ends_inside_each_kind_of_limit(tmp_path, name):
     spends = Spends(name)
     callback = drive(Budget(**{name: 100}))
@@ -165,7 +166,30 @@ def test_samples_are_counted_by_the_cost_monitor(tmp_path):
     trainer = fit(tmp_path, callback, monitor)
     assert (callback.cooldown_epoch, trainer.current_epoch) == (3, 5)
     assert monitor.spent["samples"] == 165
-    assert set(monitor.spent) == {"samples", "kwh", "co2_kg", "money"}
+    assert set(monitor.spent) == {"samples", "flops", "kwh", "co2_kg", "money"}
+
+
+def flops(samples):
+    """Of a training step of ``TinyModel``, by torch's own counter."""
+    model = TinyModel()
+    with FlopCounterMode(display=False) as counter:
+        model.net(torch.zeros(samples, 4)).sum().backward()
+    return counter.get_total_flops()
+
+
+@pytest.mark.filterwarnings("ignore:.*callbacks used to create the checkpoint need to be provided")
+def test_flops_are_counted_by_the_cost_monitor_and_those_of_an_earlier_session_too(tmp_path):
+    epoch = 8 * flops(4) + flops(1)
+    budget = Budget(flops=5.5 * epoch)
+    saves = ModelCheckpoint(tmp_path, filename="{epoch}", save_top_k=-1)
+    callback, monitor = drive(budget, min_epochs=2), CostMonitor()
+    trainer = fit(tmp_path, callback, monitor, saves, enable_checkpointing=True)
+    assert (callback.cooldown_epoch, trainer.current_epoch) == (3, 5)
+    assert monitor.spent["flops"] == 5 * epoch
+    again = drive(budget, min_epochs=2)
+    trainer = fit(tmp_path, again, CostMonitor(), ckpt_path=tmp_path / "epoch=1.ckpt")
+    assert (again.cooldown_epoch, trainer.current_epoch) == (3, 5)
+    assert again.budget_course == {"flops": [(number, (number + 1) * epoch) for number in range(5)]}
 
 
 def test_a_cost_monitor_behind_the_callback_counts_the_same(tmp_path):
@@ -176,7 +200,7 @@ def test_a_cost_monitor_behind_the_callback_counts_the_same(tmp_path):
     assert trainer.current_epoch == 5
 
 
-@pytest.mark.parametrize("name", ["kwh", "co2_kg", "money", "samples"])
+@pytest.mark.parametrize("name", ["kwh", "co2_kg", "money", "samples", "flops"])
 def test_limits_that_nobody_measures_are_refused_before_the_first_batch(tmp_path, name):
     model = TinyModel()
     with pytest.raises(ValueError, match=rf"Budget\({name}=5\) needs a CostMonitor that measures it"):
@@ -203,7 +227,7 @@ def test_a_budget_that_is_smaller_than_a_cooldown_still_ends_at_a_rate_of_zero(t
 @pytest.mark.parametrize(
     ("limits", "error", "message"),
     [
-        ({}, ValueError, "Budget needs at least one limit of hours, kwh, co2_kg, money, samples, got none"),
+        ({}, ValueError, "Budget needs at least one limit of hours, kwh, co2_kg, money, samples, flops, got none"),
         ({"hours": -1}, ValueError, "hours must be a number above 0, got -1"),
         ({"kwh": 0}, ValueError, "kwh must be a number above 0, got 0"),
         ({"money": float("nan")}, ValueError, "money must be a number above 0, got nan"),

@@ -1,5 +1,6 @@
 """Amounts of time, energy, CO2 and money that can be added."""
 
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from typing import TypeVar
 
@@ -9,6 +10,14 @@ Number = TypeVar("Number", int, float)
 def plus(first: Number | None, second: Number | None) -> Number | None:
     """The sum, or None ("not measured") if one of the two was not measured."""
     return None if first is None or second is None else first + second
+
+
+def total(amounts: Iterable[float | None]) -> float | None:
+    """The sum, or None ("not measured") if one of them was not measured."""
+    found: float | None = 0.0
+    for amount in amounts:
+        found = plus(found, amount)
+    return found
 
 
 @dataclass(frozen=True)

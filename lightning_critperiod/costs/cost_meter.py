@@ -5,7 +5,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from lightning_critperiod.costs.amounts import Costs, Energy
+from lightning_critperiod.costs.amounts import Costs, Energy, total
 from lightning_critperiod.costs.grid import check_grid
 from lightning_critperiod.costs.ledger import EpochCosts, Ledger
 from lightning_critperiod.costs.logged import LoggedMetrics
@@ -114,12 +114,14 @@ class CostMeter(Callback):
         if self._session.meter is not None:
             self._session.meter.wait()  # a budget asks before the first batch whether energy is measured
         ledger = self._before + self._session.so_far()
-        drawn = [epoch.samples for epoch in ledger.epochs.values()]
-        found = {} if None in drawn else {"samples": float(sum(n for n in drawn if n is not None))}
-        costs = self._prices.costs(sum(ledger.seconds.values()), ledger.energy)
-        measured = {"kwh": costs.energy_kwh, "co2_kg": costs.co2_kg, "money": costs.money}
-        # Money without the price of energy is not what a budget means.
-        return found if ledger.energy is None else found | {k: v for k, v in measured.items() if v is not None}
+        found = {
+            "samples": total(epoch.samples for epoch in ledger.epochs.values()),
+            "flops": total(epoch.flops for epoch in ledger.epochs.values()),
+        }
+        if ledger.energy is not None:  # money without the price of energy is not what a budget means
+            costs = self._prices.costs(sum(ledger.seconds.values()), ledger.energy)
+            found |= {"kwh": costs.energy_kwh, "co2_kg": costs.co2_kg, "money": costs.money}
+        return {name: value for name, value in found.items() if value is not None}
 
     @property
     def _ledger(self) -> Ledger:

@@ -15,6 +15,7 @@ class Budget:
         co2_kg: Emissions in kg CO2-equivalent; needs ``CostMonitor``.
         money: Price in the currency of ``CostMonitor``, which it needs.
         samples: Training samples drawn, on all processes together; needs ``CostMonitor``.
+        flops: Floating-point operations of the training steps, on all processes together; needs ``CostMonitor``.
 
     Raises:
         TypeError: A limit is not a number.
@@ -26,6 +27,7 @@ class Budget:
     co2_kg: float | None = None
     money: float | None = None
     samples: float | None = None
+    flops: float | None = None
 
     def __post_init__(self) -> None:
         if not self.limits:
