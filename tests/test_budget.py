@@ -54,15 +54,24 @@ def fit(tmp_path, callback, *others, model=None, ckpt_path=None, **arguments):
     return trainer
 
 
-@pytest.mark.parametrize("name", ["kwh", "co2_kg", "money", "samples", "flops"])
-def test_a_run_without_a_last_epoch_ends_inside_each_kind_of_limit(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("kwh", "100 kWh"),
+        ("co2_kg", "100 kg CO2"),
+        ("money", "100 (money)"),
+        ("samples", "100 samples"),
+        ("flops", "100 FLOPs"),
+    ],
+)
+def test_a_run_without_a_last_epoch_ends_inside_each_kind_of_limit(tmp_path, name, unit):
     spends = Spends(name)
     callback = drive(Budget(**{name: 100}))
     trainer = fit(tmp_path, callback, spends)
     # 9 an epoch: 11 epochs fit. The latest cooldown of 3 epochs that fits begins after 8.
     assert (callback.cooldown_epoch, trainer.current_epoch, spends.total) == (8, 11, 99)
     assert trainer.optimizers[0].param_groups[0]["lr"] == 0
-    assert callback.reason.endswith(f"in time for the budget of 100 {name}")
+    assert callback.reason.endswith(f"in time for the budget of 100 {unit}")
     assert callback.budget_limits == {name: 100}
     assert callback.budget_course == {name: [(epoch, 9 * (epoch + 1)) for epoch in range(11)]}
 

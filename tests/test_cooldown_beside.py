@@ -225,7 +225,7 @@ def test_what_ends_the_patience_of_early_stopping_begins_the_cooldown(tmp_path, 
     trainer, model = fit(tmp_path, callback, asks, model=Worsens(), max_epochs=-1)
     assert asks.stopped_epoch == 7  # it asks in every epoch from 4 on
     assert (callback.cooldown_epoch, trainer.current_epoch) == (5, 8)
-    assert callback.reason.endswith("cooldown of 3 epochs begins after epoch 4: the patience of EarlyStopping is over")
+    assert callback.reason.endswith("cooldown of 3 epochs after epoch 4: the patience of EarlyStopping is over")
     assert model.rates_in({5, 6, 7}) == pytest.approx([0.05 * sqrt(u / 27) for u in range(27)])
     assert not {"on_train_epoch_end", "on_validation_end"} & vars(asks).keys()
 

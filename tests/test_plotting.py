@@ -83,7 +83,7 @@ def test_what_was_spent_is_drawn_in_percent_of_the_budget():
     }
     figure = budget_figure(record(decision=spent))
     assert [list(line.get_ydata()) for line in figure.axes[0].lines[:2]] == [[20, 80], [50, 75]]
-    assert {"kwh, 5", "hours, 2"} <= texts(figure)
+    assert {"of 5 kWh", "of 2 hours"} <= texts(figure)
     assert budget_figure(record()) is None
 
 
@@ -167,6 +167,16 @@ def test_the_names_of_the_phases_lie_within_the_figure_and_do_not_cover_each_oth
     assert len(boxes) == len(set(phases))
     assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)
     assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
+
+
+def test_a_first_epoch_that_took_nearly_all_of_the_time_does_not_squeeze_the_figure(recwarn):
+    """The name of its phase was far to the left of the panel, which made room for it until nothing was left."""
+    epochs = [
+        replace(epoch, seconds={"training": 100.0 if epoch.epoch == 0 else 0.01}) for epoch in record().epochs[:2]
+    ]
+    run = replace(record(decision={"end_epoch": 1}), epochs=(epochs[0], replace(epochs[1], phase="after")))
+    as_svg(figures(run)["val_loss, over what was spent"], "figure1")
+    assert [str(warning.message) for warning in recwarn.list] == []
 
 
 def test_samples_that_were_not_counted_are_drawn_as_batches():

@@ -482,7 +482,9 @@ def test_a_cooldown_that_ended_the_run_early_counts_the_epochs_that_it_left_out_
     mean = statistics.fmean(epoch.seconds["validation"] for epoch in record.epochs)
     assert record.projected.seconds_by_phase["validation"] == pytest.approx(measured["validation"] + 7 * mean)
     said = " ".join(shown(recorder).split())
-    assert "A cooldown ended the run after 5 of at most 12 epochs; the others count as saved." in said
+    assert (
+        "The run ended after 5 of at most 12 epochs: layer rotation was not used: epoch 3 was set beforehand." in said
+    )
 
 
 def test_the_report_of_an_early_cooldown_says_with_which_weights_it_ended(tmp_path):

@@ -375,13 +375,34 @@ COOLED = {"end_epoch": 4, "cooldown_epoch": 4, "last_epoch": 7}
 
 def test_a_run_that_a_cooldown_ended_says_after_how_many_of_the_planned_epochs():
     run = record(decision=COOLED, run={"max_epochs": 40}, projected={"epochs_left_out": 32})
-    assert "A cooldown ended the run after 8 of at most 40 epochs; the others count as saved." in headline(run)
+    said = "The run ended after 8 of at most 40 epochs: layer rotation rose at 40.0 degrees, below 45. "
+    assert headline(run) == f"{said}Left out, and counted as saved: 32 planned epochs."
     assert not found(run, "Every epoch drew")
-    assert "A cooldown ended the run after 8 epochs." in headline(record(decision=COOLED, run={"max_epochs": None}))
+    assert "The run ended after 8 epochs: " in headline(record(decision=COOLED, run={"max_epochs": None}))
     for changes in ({"run": {"max_epochs": 8}}, {"run": {"epochs_done": 6}}):
-        assert "A cooldown ended" not in headline(record(decision=COOLED, **changes))
+        assert "The run ended" not in headline(record(decision=COOLED, **changes))
     averaged = record(decision={**COOLED, "final_weights": "averaged"})
     assert headline(averaged).endswith("The model has the averaged weights.")
+
+
+def test_a_run_that_a_budget_ended_says_so_and_not_that_the_rule_fired(tmp_path):
+    because = "cooldown of 2 epochs after epoch 5: in time for the budget of 3 hours"
+    reason = f"critical period not over in 8 epochs: Never() never fired; {because}"
+    cooled = {"end_epoch": None, "cooldown_epoch": 6, "last_epoch": 7, "reason": reason, "cooldown_reason": because}
+    run = record(decision=cooled, run={"max_epochs": 40})
+    assert headline(run) == (
+        "The run ended after 8 of at most 40 epochs: in time for the budget of 3 hours. Critical period not over in 8 "
+        f"epochs: Never() never fired. C{because[1:]}."
+    )
+    save(run, tmp_path)
+    assert f"<b>after epoch 5</b>{because}" in (tmp_path / "report.html").read_text()
+
+
+def test_a_run_in_which_nothing_was_left_out_shows_what_it_took_not_that_it_saved_less_than_nothing(tmp_path):
+    leave(tmp_path, projected={"epochs_projected": 0, "epochs_left_out": 0})
+    numbers = (tmp_path / "report.html").read_text().partition('class="numbers"')[2].partition("</dl>")[0]
+    assert "Took" in numbers
+    assert "Saved" not in numbers
 
 
 def test_a_guard_that_took_the_changes_back_says_why():

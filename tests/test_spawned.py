@@ -7,11 +7,11 @@ import pytest
 from conftest import Numbered, TinyModel
 from torch.utils.data import DataLoader
 
-from lightning_critperiod import AtEpoch, CostMonitor, CriticalPeriodCallback, Recipe, Volume
+from lightning_critperiod import AtEpoch, Cooldown, CostMonitor, CriticalPeriodCallback, Recipe, Volume
 
 
-def fitted(strategy, tmp_path):
-    recipe = Recipe(after=Volume(pruning_ratio=0.5), annealing_fraction=0)
+def fitted(strategy, tmp_path, cooldown=None):
+    recipe = Recipe(after=Volume(pruning_ratio=0.5), annealing_fraction=0, cooldown=cooldown)
     callback, monitor = CriticalPeriodCallback(rule=AtEpoch(1), recipe=recipe), CostMonitor()
     trainer = L.Trainer(
         accelerator="cpu", devices=2 if strategy != "auto" else 1, strategy=strategy, max_epochs=3, logger=False,
@@ -35,6 +35,16 @@ def test_the_state_of_a_callback_crosses_a_pickle_into_the_callback_that_is_wait
     pickle.loads(pickle.dumps(_Parcel(waiting.token, monitor.found())))
     assert waiting.costs == monitor.costs
     assert [epoch.samples for epoch in waiting.epochs.values()] == [32, 16, 16]
+
+
+def test_why_a_cooldown_began_is_not_said_twice_by_the_callback_that_was_waiting(tmp_path):
+    from lightning_critperiod.lightning_seam.spawned import _Parcel
+
+    there, _ = fitted("auto", tmp_path, Cooldown(min_epochs=1))
+    here = CriticalPeriodCallback(rule=AtEpoch(1), recipe=Recipe(cooldown=Cooldown()))
+    pickle.loads(pickle.dumps(_Parcel(here.token, there.found())))
+    assert here.reason == there.reason
+    assert here.reason.count("cooldown") == 1
 
 
 @pytest.mark.slow

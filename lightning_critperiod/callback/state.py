@@ -113,8 +113,12 @@ class RunState(Callback):
     @property
     def reason(self) -> str:
         """The decision in words; empty as long as there is none."""
-        cooldown = "" if self._cooldown is None else self._cooldown.change.reason
-        return "; ".join(part for part in (self._watch.reason, cooldown) if part)
+        return "; ".join(part for part in (self._watch.reason, self.cooldown_reason) if part)
+
+    @property
+    def cooldown_reason(self) -> str:
+        """Why the cooldown began, in words; empty as long as there is none."""
+        return "" if self._cooldown is None else self._cooldown.change.reason
 
     @property
     def step_settings(self) -> dict[str, Any]:
@@ -202,7 +206,7 @@ class RunState(Callback):
     def found(self) -> dict[str, Any]:
         """What a process that was spawned sends back to the one that called ``fit``."""
         without: dict[str, Any] = {"signal": {}}  # initial weights: of use to a checkpoint only
-        return {**self.state_dict(), **without, "reason": self.reason, "full_volume": self.full_volume}
+        return {**self.state_dict(), **without, "reason": self._watch.reason, "full_volume": self.full_volume}
 
     def receive(self, found: dict[str, Any]) -> None:
         """Take what ``found`` returned in another process."""

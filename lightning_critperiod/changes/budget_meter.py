@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lightning_critperiod.lightning_seam import begun_batches
-from lightning_critperiod.recipe import Budget
+from lightning_critperiod.recipe import Budget, limit_in_words
 
 HOUR = 3600.0
 LATEST = 5
@@ -114,7 +114,8 @@ class BudgetMeter:
             The number, infinite without a limit or before the first epoch has ended; and the limit in words.
         """
         found = [
-            (self._room(name, batches, first), f"budget of {limit:g} {name}") for name, limit in self.limits.items()
+            (self._room(name, batches, first), f"budget of {limit_in_words(name, limit)}")
+            for name, limit in self.limits.items()
         ]
         return min(found, default=(math.inf, ""))
 

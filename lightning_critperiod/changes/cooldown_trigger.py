@@ -111,7 +111,7 @@ class CooldownTrigger:
         if trainer.is_global_zero:
             (self._folder / REQUEST).unlink(missing_ok=True)
         epochs = f"{start.epochs:.4g} epoch{'' if start.epochs == 1 else 's'}"
-        when = f"begins after epoch {finished - 1}" if finished else "begins at once"
+        when = f"after epoch {finished - 1}" if finished else "from the first epoch on"
         self.change.begin(finished, start.epochs, f"cooldown of {epochs} {when}: {start.why}")
         rank_zero_info(self.change.reason)
 

@@ -4,6 +4,20 @@ from dataclasses import dataclass, fields
 
 from lightning_critperiod.recipe.number import require_number
 
+_UNITS = {
+    "hours": "hours",
+    "kwh": "kWh",
+    "co2_kg": "kg CO2",
+    "money": "(money)",
+    "samples": "samples",
+    "flops": "FLOPs",
+}
+
+
+def limit_in_words(name: str, limit: float) -> str:
+    """A limit with its unit: "3 hours", "5,000,000 samples", "1e+15 FLOPs"."""
+    return f"{limit:,.0f} {_UNITS[name]}" if 1000 <= limit < 1e12 else f"{limit:.4g} {_UNITS[name]}"
+
 
 @dataclass(frozen=True)
 class Budget:

@@ -44,6 +44,7 @@ def decided(callback: CriticalPeriodCallback, run: Run) -> Decision:
         cooldown_epoch=callback.cooldown_epoch,
         last_epoch=callback.last_epoch,
         reason=callback.reason,
+        cooldown_reason=callback.cooldown_reason,
         guard_reason="" if callback.guard is None else callback.guard.reason,
         final_weights=callback.final_weights if isinstance(callback, EarlyCooldown) else "",
         final_values=dict(callback.final_values) if isinstance(callback, EarlyCooldown) else {},

@@ -61,6 +61,7 @@ class Decision:
         cooldown_epoch: First epoch of the cooldown.
         last_epoch: Last epoch of the run, once a cooldown has decided it.
         reason: The decision in words.
+        cooldown_reason: Why the cooldown began, in words; the end of ``reason``.
         guard_reason: Why the guard took the changes back, in words.
         final_weights: "averaged" or "raw": what the module was left with, where it had the choice.
         final_values: "averaged" and "raw" -> the metric with them, where they were compared.
@@ -84,10 +85,21 @@ class Decision:
     cooldown_epoch: int | None = None
     last_epoch: int | None = None
     reason: str = ""
+    cooldown_reason: str = ""
     guard_reason: str = ""
     final_weights: str = ""
     final_values: dict[str, float] = field(default_factory=dict)
     phases: tuple[Span, ...] = ()
+
+    @property
+    def rule_reason(self) -> str:
+        """What the rule said, without why the cooldown began."""
+        return self.reason.removesuffix(self.cooldown_reason).removesuffix("; ")
+
+    @property
+    def cooled_down_by_rule(self) -> bool:
+        """Whether the cooldown began because the rule fired; not because of a budget or the end of the run."""
+        return self.cooldown_epoch is not None and self.cooldown_epoch == self.end_epoch
 
     @property
     def acted(self) -> bool:

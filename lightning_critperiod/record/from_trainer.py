@@ -62,7 +62,9 @@ def _of_raw_weights(ours: Sequence[CriticalPeriodCallback]) -> dict[str, float |
 
 def _run(trainer: Any, max_epochs: int | None) -> Run:
     seed = os.environ.get("PL_GLOBAL_SEED")
-    watching = [callback for callback in (trainer.checkpoint_callback, trainer.early_stopping_callback) if callback]
+    ours = [callback for callback in trainer.callbacks if isinstance(callback, EarlyCooldown)]
+    theirs = (trainer.checkpoint_callback, trainer.early_stopping_callback)
+    watching = [*ours, *(callback for callback in theirs if callback)]
     monitor = next((callback for callback in watching if getattr(callback, "monitor", None)), None)
     return Run(
         model=type(trainer.lightning_module).__name__,

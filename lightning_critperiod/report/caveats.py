@@ -56,8 +56,9 @@ def _of_the_projection(record: Record) -> list[str]:
         if record.observed is not None:
             found.append(f"What the recipe would have cost is projected, not measured: {record.observed.basis}.")
         return found
+    over = f" over all {record.run.max_epochs} epochs" if projected.epochs_left_out else ""
     found = [
-        f"The full recipe, {projected.recipe or OF_THE_PERIOD}, is projected, not measured: {projected.basis}. "
+        f"The full recipe, {projected.recipe or OF_THE_PERIOD},{over} is projected, not measured: {projected.basis}. "
         "Energy, CO2 and money are projected in proportion to time. To measure it, run with the rule Never."
     ]
     return [*found, *_of_the_interval(projected)]

@@ -34,6 +34,8 @@ def _run(run: Run) -> dict[str, object]:
     loader = found.pop("loader")
     if run.max_epochs is None:
         found["max_epochs"] = "no last epoch"
+    if run.monitor is None:
+        del found["monitor"], found["mode"]
     return {**found, **{f"{name} of the train DataLoader": value for name, value in loader.items()}}
 
 

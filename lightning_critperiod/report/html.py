@@ -39,6 +39,8 @@ th, td { padding: .3rem .5rem; text-align: right; border-bottom: 1px solid var(-
 }
 .note { color: var(--muted); font-size: .85rem; margin-top: .3rem; } .note:empty { display: none; }
 .facts td:first-child { color: var(--muted); width: 35%%; }
+@media (max-width: 30rem) { .facts td { font-size: .85rem; } .facts td:first-child { width: 44%%; } }
+svg text { paint-order: stroke; stroke: var(--paper); stroke-width: 2px; }
 pre { overflow-x: auto; padding: .7rem; background: var(--shade); font-size: .85rem; }
 """
 

@@ -56,10 +56,19 @@ def _numbers(record: Record) -> str:
     if record.decision is None:
         entries = [("Took", *_took(record)), ("Reached", *_kept(record))]
     else:
-        saved = ("Saved", *_saved(record)) if record.observed is None else ("Would have saved", *_would_save(record))
-        entries = [saved, ("Kept", *_kept(record)), ("Decided at", *_decided(record))]
+        entries = [_saving(record), ("Kept", *_kept(record)), ("Decided at", *_decided(record))]
     cells = (f"<div><dt>{name}</dt><dd><b>{escape(big)}</b>{escape(small)}</dd></div>" for name, big, small in entries)
     return f'<dl class="numbers">{"".join(cells)}</dl>'
+
+
+def _saving(record: Record) -> tuple[str, str, str]:
+    """What the decision saved or would have saved; what the run took where it left nothing out."""
+    if record.observed is not None:
+        return "Would have saved", *_would_save(record)
+    other = record.projected
+    if other is not None and not other.epochs_projected and not other.epochs_left_out:
+        return "Took", *_took(record)
+    return "Saved", *_saved(record)
 
 
 def _took(record: Record) -> tuple[str, str]:
@@ -103,6 +112,8 @@ def _kept(record: Record) -> tuple[str, str]:
 
 def _decided(record: Record) -> tuple[str, str]:
     found = record.decision
+    if found is not None and found.cooldown_epoch is not None and not found.cooled_down_by_rule:
+        return f"after epoch {found.cooldown_epoch - 1}", found.cooldown_reason or "a cooldown"
     if found is None or found.end_epoch is None:
         return "-", f"not over in {plural(record.run.epochs_done, 'epoch')}"
     return switched_at(found), f"{epochs_of(record.run)} done, by {found.rule}"

@@ -116,17 +116,18 @@ def headline(record: Record) -> str:
 
 def sentences(record: Record) -> list[str]:
     """The headline in parts, the most important one first."""
-    parts = (ended(record), decision(record), _weights(record), observed(record))
+    parts = (ended(record), decision(record), _left_out(record), _weights(record), observed(record))
     return [text for text in parts if text]
 
 
 def decision(record: Record) -> str:
-    """The decision in one sentence, and in a second one that a guard took it back."""
+    """The decision in one sentence, and in further ones why a cooldown began, and why a guard took changes back."""
     found = record.decision
     if found is None:
         return "This run had no CriticalPeriodCallback: nothing was decided."
-    reasons = (found.reason or "critical period not over so far", found.guard_reason)
-    return " ".join(_sentence(reason) for reason in reasons if reason)
+    is_said = found.cooled_down_by_rule and ended(record)
+    by_rule = "" if is_said else found.rule_reason or "critical period not over so far"
+    return " ".join(_sentence(reason) for reason in (by_rule, found.cooldown_reason, found.guard_reason) if reason)
 
 
 def _sentence(text: str) -> str:
@@ -134,17 +135,23 @@ def _sentence(text: str) -> str:
 
 
 def ended(record: Record) -> str:
-    """That a cooldown ended the run before its last planned epoch; empty where none did."""
-    decision, planned = record.decision, record.run.max_epochs
-    if decision is None or not _is_cooled_down(record):
+    """That a cooldown ended the run before its last planned epoch, and why; empty where none did."""
+    found, planned = record.decision, record.run.max_epochs
+    if found is None or not _is_cooled_down(record):
         return ""
-    done = (decision.last_epoch or 0) + 1
-    if planned is None:
-        return f"A cooldown ended the run after {plural(done, 'epoch')}."
-    if done >= planned:
+    done = (found.last_epoch or 0) + 1
+    if planned is not None and done >= planned:
         return ""
-    counted = "; the others count as saved" if record.projected and record.projected.epochs_left_out else ""
-    return f"A cooldown ended the run after {done} of at most {plural(planned, 'epoch')}{counted}."
+    reason = found.rule_reason if found.cooled_down_by_rule else found.cooldown_reason
+    why = f": {reason.partition(': ')[2]}" if reason else ""
+    of = "" if planned is None else f" of at most {planned}"
+    return f"The run ended after {done}{of} epoch{'s' * (max(done, planned or 0) != 1)}{why}."
+
+
+def _left_out(record: Record) -> str:
+    """How many planned epochs a cooldown left out, where they count as saved."""
+    left_out = record.projected.epochs_left_out if record.projected else 0
+    return f"Left out, and counted as saved: {plural(left_out, 'planned epoch')}." if left_out and ended(record) else ""
 
 
 def _weights(record: Record) -> str:

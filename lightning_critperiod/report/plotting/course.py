@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from lightning_critperiod.recipe import limit_in_words
 from lightning_critperiod.record import Record
 from lightning_critperiod.report.plotting.phases import by_epoch, mark_switch, shade_phases
 from lightning_critperiod.report.plotting.style import (
@@ -57,11 +58,13 @@ def budget_figure(record: Record) -> "Figure | None":
     if decision is None or not decision.spent:
         return None
     parts = {
-        f"{name}, {decision.limits[name]:g}": [(epoch, 100 * value / decision.limits[name]) for epoch, value in line]
+        f"of {limit_in_words(name, decision.limits[name])}": [
+            (epoch, 100 * value / decision.limits[name]) for epoch, value in line
+        ]
         for name, line in decision.spent.items()
     }
     figure, panel = _drawn(record, parts, "% of the budget")
-    panel.axhline(100, color=MUTED, linewidth=1, linestyle=(0, (4, 2)))
+    panel.plot([record.epochs[0].epoch, record.epochs[-1].epoch], [100, 100], color=MUTED, linewidth=1, dashes=(4, 2))
     panel.set_ylim(0, max(105.0, 1.05 * max(y for line in parts.values() for _, y in line)))
     _finish(record, panel, parts)
     return figure

@@ -43,17 +43,23 @@ def shade_phases(panel: "Axes", epochs: Sequence[Epoch], borders: Sequence[float
         if phase in SHADES:
             color, alpha = SHADES[phase]
             panel.axvspan(left, right, color=color, alpha=alpha, zorder=0, linewidth=0)
-        at_the_end = members[-1] == len(epochs) - 1
-        panel.text(
-            right if at_the_end else (left + right) / 2,
-            0.99,
-            phase or "",
-            transform=panel.get_xaxis_transform(),
-            ha="right" if at_the_end else "center",
-            va="top",
-            color=INK,
-            fontsize=8,
-        )
+        _name(panel, phase or "", (left, right), members[-1] == len(epochs) - 1)
+
+
+def _name(panel: "Axes", phase: str, span: tuple[float, float], at_the_end: bool) -> None:
+    """Above the part of the span that is seen: a first epoch that took nearly all of the time begins far outside."""
+    first, last = panel.get_xlim()
+    left, right = max(span[0], first), min(span[1], last)
+    panel.text(
+        right if at_the_end else max(first, (left + right) / 2),
+        0.99,
+        phase,
+        transform=panel.get_xaxis_transform(),
+        ha="right" if at_the_end else "center",
+        va="top",
+        color=INK,
+        fontsize=8,
+    )
 
 
 def mark_switch(panel: "Axes", record: Record, epochs: Sequence[Epoch], borders: Sequence[float]) -> None:
