@@ -57,11 +57,11 @@ def fit(tmp_path, callback, *others, model=None, ckpt_path=None, **arguments):
 @pytest.mark.parametrize(
     ("name", "unit"),
     [
-        ("kwh", "100 kWh"),
-        ("co2_kg", "100 kg CO2"),
-        ("money", "100 (money)"),
-        ("samples", "100 samples"),
-        ("flops", "100 FLOPs"),
+        ("kwh", "kWh"),
+        ("co2_kg", "kg CO2"),
+        ("money", "(money)"),
+        ("samples", "samples"),
+        ("flops", "FLOPs"),
     ],
 )
 def test_a_run_without_a_last_epoch_ends_inside_each_kind_of_limit(tmp_path, name, unit):
