@@ -81,6 +81,15 @@ class Untested(Net):
     test_step = LightningModule.test_step
 
 
+def net(width: int = 8) -> LightningModule:
+    """For a project without a LightningCLI, as ``waves`` is."""
+    return Net(width)
+
+
+def waves() -> LightningDataModule:
+    return Waves()
+
+
 class After(Rule):
     """No dataclass, and it does not say what it is."""
 

@@ -76,6 +76,20 @@ def test_the_arm_that_learns_nothing_is_last_and_the_table_knows_no_accuracy(com
     assert (summary["metric"], summary["mode"], summary["margin"]) == ("test/fit", "min", 0.2)
 
 
+def test_functions_that_build_module_and_data_make_the_same_runs_as_their_classes(compared, tmp_path, monkeypatch):
+    config = written(tmp_path, model={"class_path": "own_project.net"}, data={"class_path": "own_project.waves"})
+    for width in (4, 5):
+        text = f"model: {{class_path: own_project.net, init_args: {{width: {width}}}}}\n"
+        (tmp_path / f"width_{width}.yaml").write_text(text)
+    arms = ["--arms", tmp_path / "width_4.yaml", tmp_path / "width_5.yaml"]
+    options = ["--metric", "test/fit", "--margin", "0.2", "--seeds", 1, "--results", tmp_path / "results"]
+    assert critperiod(monkeypatch, "compare", "--config", config, *arms, *options) == 0
+    _, folder = compared
+    ours = record(folder, "ours")["metrics"]["test"]
+    assert record(tmp_path / "results" / "waves", "width_4")["metrics"]["test"] == ours
+    assert record(tmp_path / "results" / "waves", "width_5")["metrics"]["test"] != ours
+
+
 def test_an_observer_by_default_acts_in_a_study(compared):
     _, folder = compared
     assert record(folder, "ours")["decision"]["observe_only"] is False
