@@ -160,6 +160,13 @@ class Endless(DataLoader):
             yield next(self.iterator)
 
 
+class Skips(DataLoader):
+    """Leaves short batches out."""
+
+    def __iter__(self):
+        return (batch for batch in super().__iter__() if len(batch[0]) == 4)
+
+
 KNOWN = {
     "batches by a budget, more than they say": lambda: DataLoader(Numbered(20), batch_sampler=Budgets(3)),
     "batches by a budget, fewer than they say": lambda: DataLoader(Numbered(20), batch_sampler=Budgets(5)),
@@ -309,6 +316,7 @@ UNKNOWN = {
     "a stream of whole batches": lambda: DataLoader(Filtered(), batch_size=None),
     "single items, which may be whole batches": lambda: DataLoader(Numbered(3), batch_size=None),
     "a loader that iterates by itself": lambda: Endless(Numbered(10), batch_size=4),
+    "a loader that iterates by itself and leaves some out": lambda: Skips(Numbered(13), batch_size=4),
 }
 
 

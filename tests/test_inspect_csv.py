@@ -26,6 +26,9 @@ LAYOUTS = {
     "quotes": '"epoch","val_loss"\n"0","1.5"\n"1","0.75"\n"2","0.5"\n',
     "semicolons": "epoch;val_loss\n0;1.5\n1;0.75\n2;0.5\n",
     "decimal commas": "epoch;val_loss\n0;1,5\n1;0,75\n2;0,5\n",
+    "decimal commas in quotes": 'epoch,val_loss\n0,"1,5"\n1,"0,75"\n2,"0,5"\n',
+    "decimal commas that look like thousands": 'epoch,val_loss\n0,"1,500"\n1,"0,750"\n2,"0,500"\n',
+    "thousands": 'epoch,val_loss,step\n0,1.5,"1,000"\n1,0.75,"2,000"\n2,0.5,"3,000"\n',
     "tabs": "epoch\tval_loss\n0\t1.5\n1\t0.75\n2\t0.5\n",
     "windows lines": "epoch,val_loss\r\n0,1.5\r\n1,0.75\r\n2,0.5\r\n",
     "empty lines": "\nepoch,val_loss\n0,1.5\n\n1,0.75\n2,0.5\n\n",
@@ -55,6 +58,17 @@ def test_a_csv_of_any_layout_is_read(tmp_path, layout):
     assert logs.epochs == 3
     assert logs.notes == []
     assert not {name for name in logs.signals if name not in {"val_loss", "train_loss", "loss"}}
+
+
+def test_a_spreadsheet_of_western_europe_was_refused_for_an_umlaut(tmp_path):
+    logs = written(tmp_path, "epoch;val_Fläche\n0;1,5\n1;0,75\n2;0,5\n", encoding="cp1252")
+    assert logs.signals == {"val_Fläche": VALUES}
+
+
+def test_rows_between_two_epochs_were_left_out_in_silence(tmp_path):
+    logs = written(tmp_path, "epoch,val_loss\n0.5,2\n0,1.5\n1,0.75\n1.25,9\n2,0.5\n")
+    assert logs.signals["val_loss"] == VALUES
+    assert logs.notes == [f"{tmp_path / 'metrics.csv'}: 2 of 5 rows lie between two epochs, and are left out."]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
@@ -94,8 +108,9 @@ def test_missing_and_broken_cells_are_left_out(tmp_path):
     assert logs.signals["train_loss"] == {0: 0.9}
     assert logs.signals["val_acc"] == pytest.approx({0: 0.1, 1: 0.2, 3: math.nan, 4: 0.5}, nan_ok=True)
     assert logs.epochs == 5
-    (note,) = logs.notes
-    assert "left out: train_loss" in note
+    between, placed = logs.notes
+    assert "1 of 9 rows lie between two epochs" in between
+    assert "left out: train_loss" in placed
 
 
 @pytest.mark.parametrize("text", ["nan", "NaN", "NA", "null", "None", "-", "tensor(0.5)", "inf"])

@@ -57,6 +57,14 @@ def test_a_rule_that_would_have_fired_too_early_is_said_to_be(tmp_path, capsys):
     assert f"would have ended it after epoch {end - 1} (too early: 0.4" in said
 
 
+def test_a_perplexity_that_overflowed_when_squared_was_a_traceback():
+    history = {epoch: -value for epoch, value in SATURATES.items()}
+    found = worth("val_perplexity", {**history, 2: 1e200, 50: 1e160}, "min", 100, None)
+    left_out = worth("val_perplexity", {**history, 2: math.nan, 50: math.nan}, "min", 100, None)
+    assert found.verdict.end_epoch == left_out.verdict.end_epoch
+    assert found.gained == left_out.gained > 0
+
+
 def test_two_percent_of_what_the_run_gained_is_worth_it_where_nobody_says_more():
     found = worth("val_x", SATURATES, "max", 100, None)
     assert found.verdict.rule.min_gain == pytest.approx(0.02 * found.gained, rel=0.05)

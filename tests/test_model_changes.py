@@ -447,6 +447,21 @@ def test_lazy_layers_are_measured_from_before_the_first_optimizer_step(accumulat
     assert list(forward.values.values()) == pytest.approx(truth, rel=1e-5)
 
 
+def test_an_empty_parameter_divided_by_zero():
+    """As an adapter of rank 0 has it."""
+
+    class Empty(Net):
+        def __init__(self):
+            super().__init__()
+            self.nothing = nn.Parameter(torch.zeros(0, 3))
+
+    assert "nothing" not in layers(Empty())
+    torch.manual_seed(0)
+    with_it = fit(LayerRotation(), Empty())
+    torch.manual_seed(0)
+    assert with_it == fit(LayerRotation(), Net())
+
+
 def test_a_model_of_lazy_layers_alone_is_not_refused():
     class Alone(Lazy):
         def __init__(self):

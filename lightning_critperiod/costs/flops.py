@@ -13,6 +13,7 @@ from lightning_critperiod.lightning_seam import (
     Safely,
     accumulates,
     around_training_steps,
+    runs_the_model_repeatedly,
     unmakable_tensor,
 )
 
@@ -21,6 +22,8 @@ SHAPES = 100
 CHECKED, SAMPLED = 211, 7
 """One step in so many is counted to see that nothing has changed, or, where steps differ, to estimate their mean.
 Primes: what happens in every second or fifth step is met as often as it happens."""
+FIRST = 16
+"""Where steps differ, so many at the start of an epoch are all counted: one in 7 would be few in a short epoch."""
 
 
 @dataclass
@@ -38,13 +41,14 @@ class StepFlops:
     The counted ones are the first of every epoch, the first two with each shape of the batch, and one in 211. They are
     few, for on a GPU a counted step takes longer. The others get the count of a step with the same shapes. If the
     first of an epoch differs (layers were frozen, say), or a callback's ``step_settings``, all shapes are counted
-    again. If steps with the same shapes differ within an epoch, or if there are more than 100 shapes, one step in 7 is
-    counted, and the others count as the mean of these: an estimate.
+    again. If steps with the same shapes differ within an epoch, or if there are more than 100 shapes, the first 16
+    steps of an epoch and one in 7 of the rest are counted, and the others count as the mean of these: an estimate. With
+    LBFGS, whose step runs the model as often as it needs, every step is counted.
 
     Counting changes neither weights, gradients nor the random state. A failure becomes one warning.
 
     Attributes:
-        is_exact: Whether steps of the same shapes had the same FLOPs so far.
+        is_exact: Whether every step was counted or had the shapes of one that was, and the same FLOPs, so far.
     """
 
     def __init__(self) -> None:
@@ -100,13 +104,14 @@ class StepFlops:
             self._notice_other_settings()
             key = self._key((*given, named))
         self._number += 1
-        if not self._is_due(key) or not self._can_count():
+        varies = runs_the_model_repeatedly(self._trainer)
+        if not (varies or self._is_due(key)) or not self._can_count():
             result = step(*given, **named)
             self._epoch.setdefault(key, _Steps()).all += 1
             return result
         with FlopMode(self._safely) as mode:
             result = step(*given, **named)
-        self._note(key, mode.flops)
+        self._note(key, mode.flops, varies)
         return result
 
     def _notice_other_settings(self) -> None:
@@ -120,15 +125,20 @@ class StepFlops:
     def _key(self, given: Any) -> Hashable:
         if len(self._known) > SHAPES:
             self.is_exact = False
-            return None
-        return accumulates(self._trainer), tuple(_shapes(given))
+            return self._is_early, None
+        shapes = accumulates(self._trainer), tuple(_shapes(given))
+        return shapes if self.is_exact else (self._is_early, *shapes)
 
     def _is_due(self, key: Hashable) -> bool:
         if key not in self._confirmed:
             return True
         if not self.is_exact:
-            return self._number % SAMPLED == 0
+            return self._is_early or self._number % SAMPLED == 0
         return not self._epoch or self._number % CHECKED == 0
+
+    @property
+    def _is_early(self) -> bool:
+        return sum(steps.all for steps in self._epoch.values()) < FIRST
 
     def _can_count(self) -> bool:
         """Whether the step works as well under a dispatch mode: an error inside it could not be undone."""
@@ -138,9 +148,9 @@ class StepFlops:
                 self._safely.note("counting FLOPs", f"no {kind} could be made while operations are counted")
         return not self._safely.failed
 
-    def _note(self, key: Hashable, flops: int) -> None:
+    def _note(self, key: Hashable, flops: int, varies: bool) -> None:
         before = self._known.get(key)
-        if before is not None and flops != before:
+        if before is not None and flops != before and not varies:
             if self._epoch:
                 self.is_exact = False
             else:

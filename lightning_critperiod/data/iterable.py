@@ -28,8 +28,10 @@ class VolumeBatches:
         learned: Batches of a complete pass, None as long as there was none.
         limit: Batches that the Trainer takes of an epoch of an iterable without a length, None for all.
         skip: Batches that the next iteration leaves out.
+        yields_what_it_fetches: For who counts what a loader fetches.
     """
 
+    yields_what_it_fetches = True
     draws: Draws
     learned: int | None
     limit: int | None

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from statistics import median
 
+from lightning_critperiod.report.words import plural
 from lightning_critperiod.rules import History
 
 
@@ -51,8 +52,10 @@ def length_note(logged: set[int], max_epochs: int) -> str:
         A sentence.
     """
     if len(logged) == max_epochs:
+        was = "was" if max_epochs == 1 else "were"
         return (
-            f"The run is taken to be the {max_epochs} epochs that were logged; give --max_epochs if more were planned."
+            f"The run is taken to be the {plural(max_epochs, 'epoch')} that {was} logged; give --max_epochs if more were "
+            "planned."
         )
     return (
         f"The run is taken to be {max_epochs} epochs, up to the last one that was logged; the log has {len(logged)} of "

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +15,15 @@ from lightning_critperiod.inspection.logs import Logs
 MISSING = "it has no column 'epoch'"
 _BOUNDS = ("__MIN", "__MAX")
 """What Weights & Biases adds to the name of a value in the columns of its range."""
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}(,\d{3})+")
 
 
 def read_csv(file: Path, logs: Logs) -> None:
     """Add what the file logged.
 
-    Commas, semicolons, tabs or bars may part the columns; with others than commas a comma is a decimal point. Names may
-    have a logger's prefix. Cells that are no number are left out; so is a last line without an end, as it may be half a
-    line.
+    Commas, semicolons, tabs or bars may part the columns, and a comma may be the decimal point. Names may have a
+    logger's prefix. Cells that are no number are left out; so is a last line without an end, as it may be half a line,
+    and rows between two epochs, as of a trainer that counts them in parts.
 
     Args:
         file: To read.
@@ -36,7 +38,12 @@ def read_csv(file: Path, logs: Logs) -> None:
         if whole != text:
             logs.notes.append(f"{file} ends in the middle of a line, which is left out.")
         delimiter = max(",;\t|", key=lambda mark: len(next(_cells(whole, mark), [])))
-        entries = list(_entries(_cells(whole, delimiter), decimal="." if delimiter == "," else ","))
+        header, *rows = [*_cells(whole, delimiter)] or [[]]
+        columns, decimal = _columns(header), _decimal(rows, delimiter)
+        entries = list(_entries(rows, columns, decimal))
+        between = sum(_is_between_epochs(row, columns, decimal) for row in rows)
+        if between:
+            logs.notes.append(f"{file}: {between} of {len(rows)} rows lie between two epochs, and are left out.")
         if _counts_from_one(entries):
             entries = [replace(entry, epoch=None if entry.epoch is None else entry.epoch - 1) for entry in entries]
             logs.notes.append(f"{file} counts epochs from 1; here they are counted from 0.")
@@ -47,8 +54,12 @@ def read_csv(file: Path, logs: Logs) -> None:
 
 def _text(file: Path) -> str:
     data = file.read_bytes()
-    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return data.decode("utf-16" if utf16 else "utf-8-sig")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")  # of a spreadsheet
 
 
 def _cells(text: str, delimiter: str) -> Iterator[list[str]]:
@@ -84,21 +95,32 @@ def _is_bound(name: str, columns: Sequence[str]) -> bool:
     return name.endswith(_BOUNDS) and name.rpartition("__")[0] in columns
 
 
-def _entries(rows: Iterator[list[str]], decimal: str) -> Iterator[Entry]:
-    columns = _columns(next(rows, []))
+def _decimal(rows: Sequence[Sequence[str]], delimiter: str) -> str:
+    """What begins the decimals; a comma inside quotes may part groups of thousands, too."""
+    commas = [cell for row in rows for cell in row if "," in cell and _number(cell.replace(",", ".")) is not None]
+    return "," if delimiter != "," or not all(_THOUSANDS.fullmatch(cell) for cell in commas) else "."
+
+
+def _cell(row: Sequence[str], column: int | None, decimal: str) -> float | None:
+    cell = "" if column is None or column >= len(row) else row[column]
+    return _number(cell.replace(decimal, ".")) if cell else None
+
+
+def _is_between_epochs(row: Sequence[str], columns: _Columns, decimal: str) -> bool:
+    epoch = _cell(row, columns.epoch, decimal)
+    return epoch is not None and epoch % 1 > 0
+
+
+def _entries(rows: Sequence[list[str]], columns: _Columns, decimal: str) -> Iterator[Entry]:
     if columns.epoch is None and columns.step is None:
         raise csv.Error(MISSING)
 
-    def number(row: list[str], column: int | None) -> float | None:
-        cell = "" if column is None or column >= len(row) else row[column]
-        return _number(cell.replace(decimal, ".")) if cell else None
-
     for row in rows:
-        epoch = _count(number(row, columns.epoch))
+        epoch = _count(_cell(row, columns.epoch, decimal))
         if epoch is None and columns.epoch is not None and "".join(row[columns.epoch : columns.epoch + 1]).strip():
             continue  # an epoch that is no epoch: it is not known what the row is
-        values = {name: value for i, name in columns.values.items() if (value := number(row, i)) is not None}
-        yield Entry(values, epoch, _count(number(row, columns.step)), number(row, columns.time))
+        values = {name: value for i, name in columns.values.items() if (value := _cell(row, i, decimal)) is not None}
+        yield Entry(values, epoch, _count(_cell(row, columns.step, decimal)), _cell(row, columns.time, decimal))
 
 
 def _counts_from_one(entries: Sequence[Entry]) -> bool:

@@ -11,6 +11,7 @@ from lightning_critperiod.inspection.verdict import Verdict, ask
 from lightning_critperiod.report.advice import UNDECAYED
 from lightning_critperiod.report.words import plain
 from lightning_critperiod.rules import History, Worthwhile
+from lightning_critperiod.rules.measured import measured
 from lightning_critperiod.rules.outlook import outlook
 
 _PART = 0.02
@@ -86,15 +87,15 @@ def worth(metric: str, history: History, mode: Mode, epochs: int, min_gain: floa
 def _levels(history: History, mode: Mode) -> dict[int, float]:
     """Epoch -> level, from the third measured epoch on; the sign is turned where lower is better."""
     sign = 1 if mode == "max" else -1
-    measured = [(epoch, sign * value) for epoch, value in sorted(history.items()) if math.isfinite(value)]
-    width = max(_LEAST, len(measured) // _LEVEL)
-    sums = list(accumulate((value for _, value in measured), initial=0.0))
+    signed = [(epoch, sign * value) for epoch, value in measured(history)]
+    width = max(_LEAST, len(signed) // _LEVEL)
+    sums = list(accumulate((value for _, value in signed), initial=0.0))
     found: dict[int, float] = {}
     best = -math.inf
-    for last in range(_LEAST, len(measured) + 1):
+    for last in range(_LEAST, len(signed) + 1):
         first = max(0, last - width)
         best = max(best, (sums[last] - sums[first]) / (last - first))
-        found[measured[last - 1][0]] = best
+        found[signed[last - 1][0]] = best
     return found
 
 

@@ -42,7 +42,11 @@ from lightning_critperiod.lightning_seam.spawned import register, send_back
 from lightning_critperiod.lightning_seam.step_total import StepTotal
 from lightning_critperiod.lightning_seam.torch_loader import forget_workers, replace_parts
 from lightning_critperiod.lightning_seam.tracked_hardware import how_obtained
-from lightning_critperiod.lightning_seam.training_steps import accumulates, around_training_steps
+from lightning_critperiod.lightning_seam.training_steps import (
+    accumulates,
+    around_training_steps,
+    runs_the_model_repeatedly,
+)
 from lightning_critperiod.lightning_seam.validations import SomeValidations, only_checks_validations
 
 __all__ = [
@@ -82,6 +86,7 @@ __all__ = [
     "register",
     "reload_train_loaders",
     "replace_parts",
+    "runs_the_model_repeatedly",
     "send_back",
     "shards_weights",
     "steps_before_epoch",

@@ -23,10 +23,17 @@ def forget_workers(loader: Any) -> None:
 
 
 def can_be_tapped(loader: Any) -> bool:
-    """Whether a loader makes its iterators the way that torch does."""
+    """Whether a loader makes its iterators the way that torch does, and yields what they yield."""
     make = getattr(DataLoader, "_get_iterator", None)
     plain = isinstance(loader, DataLoader) and make is not None and type(loader)._get_iterator is make
-    return plain and {"batch_sampler", "sampler", "collate_fn"} <= vars(loader).keys()
+    has_parts = plain and {"batch_sampler", "sampler", "collate_fn"} <= vars(loader).keys()
+    return has_parts and _yields_what_it_fetches(type(loader))
+
+
+def _yields_what_it_fetches(kind: type) -> bool:
+    """Whether no class of the user's iterates by itself: it may leave batches out, or join them."""
+    iterate = [each for each in kind.__mro__[: kind.__mro__.index(DataLoader)] if "__iter__" in vars(each)]
+    return all(vars(each).get("yields_what_it_fetches", False) for each in iterate)
 
 
 class LoaderTap:

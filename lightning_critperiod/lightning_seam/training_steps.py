@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from torch.optim import LBFGS
+
 from lightning_critperiod.lightning_seam.override import Overrides
 
 
@@ -29,3 +31,8 @@ def around_training_steps(trainer: Any, around: Callable[..., Any]) -> Overrides
 def accumulates(trainer: Any) -> bool:
     """Whether the step that begins only adds to the gradients."""
     return bool(trainer.fit_loop._should_accumulate())
+
+
+def runs_the_model_repeatedly(trainer: Any) -> bool:
+    """Whether an optimizer runs the model as often as it needs in one step."""
+    return any(isinstance(optimizer, LBFGS) for optimizer in trainer.optimizers)

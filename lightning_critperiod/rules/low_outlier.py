@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lightning_critperiod.recipe import require_int, require_number
 from lightning_critperiod.rules.base import History, Lines, Rule
-from lightning_critperiod.rules.measured import last_epoch, may_judge, measured, require_min_epochs
+from lightning_critperiod.rules.measured import is_measured, last_epoch, may_judge, measured, require_min_epochs
 
 
 def _quantile(ordered: list[float], fraction: float) -> float:
@@ -67,7 +67,7 @@ class LowOutlier(Rule):
         last = last_epoch(history)
         if not may_judge(history, max_epochs, self.min_epochs) or (last + 1) % self.every_n_epochs:
             return False
-        if last not in history or not math.isfinite(history[last]) or not self._past(history):
+        if last not in history or not is_measured(history[last]) or not self._past(history):
             return False
         return bool(history[last] < self._limit(history))
 

@@ -1,8 +1,8 @@
 """What the rules that read a signal share: the measured part of a history, and the epochs before any verdict.
 
-Two clocks. A value that is not finite counts as not measured: it is left out of every window, fit and
-quartile, as if its epoch were missing. The time of a verdict (min_epochs, cadences, ``AtEpoch``) is that of
-training: the largest epoch in the history, measured or not.
+Two clocks. A value that is not finite, or so large that its square is not, counts as not measured: it is left out of
+every window, fit and quartile, as if its epoch were missing. The time of a verdict (min_epochs, cadences,
+``AtEpoch``) is that of training: the largest epoch in the history, measured or not.
 """
 
 import math
@@ -12,6 +12,7 @@ from lightning_critperiod.rules.base import History
 
 # What a run without a last epoch counts as where the length matters: no verdict in its first ten epochs.
 _OPEN_ENDED_LENGTH = 100
+_LARGEST = 1e100
 
 
 def last_epoch(history: History) -> int:
@@ -19,9 +20,14 @@ def last_epoch(history: History) -> int:
     return max(history, default=-1)
 
 
+def is_measured(value: float) -> bool:
+    """Whether a value counts as measured."""
+    return abs(value) < _LARGEST
+
+
 def measured(history: History) -> list[tuple[int, float]]:
-    """The finite values with their epochs, in the order of the epochs."""
-    return [(epoch, float(history[epoch])) for epoch in sorted(history) if math.isfinite(history[epoch])]
+    """The values that count, with their epochs, in the order of the epochs."""
+    return [(epoch, float(history[epoch])) for epoch in sorted(history) if is_measured(history[epoch])]
 
 
 def may_judge(history: History, max_epochs: int | None, min_epochs: int | None) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from lightning_critperiod.rules.base import History
 from lightning_critperiod.rules.forecast import _FIRST, Forecast
-from lightning_critperiod.rules.measured import may_judge, measured
+from lightning_critperiod.rules.measured import is_measured, may_judge, measured
 from lightning_critperiod.rules.outlook import _REACHES, LEAST_POINTS, Outlook, _student
 from lightning_critperiod.rules.worthwhile import Worthwhile
 
@@ -77,7 +77,7 @@ class OutlookEstimate:
         return Outlook(self._sign, now, level, gain, max(limit, *(other for _, other, _ in others)))
 
     def _add(self, epoch: int, value: float) -> None:
-        if not math.isfinite(value):
+        if not is_measured(value):
             return
         epochs, value = epoch + 1, self._sign * value
         self._first = self._first if self._epochs else value

@@ -10,7 +10,7 @@ from lightning_critperiod.rules.base import History, Rule
 from lightning_critperiod.rules.fixed import AtEpoch, Never
 from lightning_critperiod.rules.forecast import Forecast
 from lightning_critperiod.rules.low_outlier import LowOutlier, _quantile
-from lightning_critperiod.rules.measured import last_epoch, may_judge
+from lightning_critperiod.rules.measured import is_measured, last_epoch, may_judge
 from lightning_critperiod.rules.outlook_estimate import OutlookEstimate
 from lightning_critperiod.rules.patient import Patient
 from lightning_critperiod.rules.plateau import Plateau
@@ -60,7 +60,7 @@ class _Slope:
         self._has_risen = not rule.after_rise
 
     def __call__(self, epoch: int, value: float) -> bool:
-        if math.isfinite(value):
+        if is_measured(value):
             self._window.append((epoch, value))
             self._measured += 1
             whole = len(self._window) == self._rule.window
@@ -79,7 +79,7 @@ class _Plateau:
         self._waited = 0
 
     def __call__(self, epoch: int, value: float) -> bool:
-        if math.isfinite(value):
+        if is_measured(value):
             self._kept[epoch] = value
             _, self._waited = self._rule._best_and_waited(self._kept)
             if not self._waited:
@@ -97,7 +97,7 @@ def _low_outlier(rule: LowOutlier, max_epochs: int | None) -> MayFire:
     def may_fire(epoch: int, value: float) -> bool:
         nonlocal before
         limit = _limit(rule, past)
-        if math.isfinite(before):
+        if is_measured(before):
             insort(past, before)
         before = value
         return value < limit

@@ -47,8 +47,8 @@ def layers(module: nn.Module) -> dict[str, Layer]:
     A layer's weights are what its module computes with: the masked tensor under pruning, the normalized one under
     weight normalization, the result of a parametrization. They are computed without a trace, so that spectral
     normalization makes no step of its power iteration. A name is that of the plain parameter ("net.0.weight"), so that
-    a layer keeps it when pruning or a parametrization is put on or taken off. Shared weights count once, and weights
-    without a shape yet (lazy layers) do not.
+    a layer keeps it when pruning or a parametrization is put on or taken off. Shared weights count once; weights
+    without a shape yet (lazy layers) and empty ones do not.
 
     Args:
         module: A module of any kind.
@@ -64,10 +64,14 @@ def layers(module: nn.Module) -> dict[str, Layer]:
         if "parametrizations" in path.split("."):
             continue
         for name, layer in _own(part):
-            if any(not is_lazy(p) and p.dim() > 1 and id(p) not in seen for p in layer.parameters):
+            if any(_is_matrix(p) and id(p) not in seen for p in layer.parameters):
                 found[_clean(f"{path}.{name}" if path else name)] = layer
             seen |= {id(p) for p in layer.parameters}
     return found
+
+
+def _is_matrix(parameter: nn.Parameter) -> bool:
+    return not is_lazy(parameter) and parameter.dim() > 1 and parameter.numel() > 0
 
 
 def has_lazy_parameter(module: nn.Module) -> bool:
