@@ -27,8 +27,8 @@ The first measurement with a copy on the GPU brings the copy there. For comparis
 {floors}
 ## A step by the size of the images
 
-`python benchmarks/gpu_sizes.py`: parts of the time and of the operations of a step at full size, medians of nine. Smaller images save
-time only where the network keeps the GPU busy; a small one waits for its kernels to be launched at any size.
+`python benchmarks/gpu_sizes.py`: time and operations of a step as fractions of those at full size, medians of nine. Smaller images
+save time only where the network keeps the GPU busy. A small network waits for its kernels to be launched, whatever the size.
 
 {sizes}"""
 

@@ -156,8 +156,8 @@ def answer(development, confirmation):
         said
     ]
     return [
-        f"Chosen in the development set-ups, as the rule that saves most of those whose mean loss there is at most "
-        f"{MARGIN / 2} points: **{name}**",
+        f"Of the rules whose mean loss in the development set-ups is at most "
+        f"{MARGIN / 2} points, the one that saves most there was chosen: **{name}**",
         f"({mean:+.2f} ± {half:.2f} points at {100 * share(development[name]):.0f}% saved). The confirmation set-ups {held}: "
         f"{there:+.2f} ± {width:.2f} points at",
         f"{100 * share(confirmation[name]):.0f}% saved, against the margin of {MARGIN}.",
@@ -172,8 +172,8 @@ def kept_in_both(development, confirmation):
     both.sort(key=lambda name: -share(confirmation[name]))
     found = [f"{name} ({100 * share(confirmation[name]):.0f}% saved in the confirmation set-ups)" for name in both]
     return [
-        "Within the margin by its whole interval in both halves, found by looking at every rule and therefore a hint, not "
-        f"a confirmation: {', '.join(found) or 'none'}."
+        "These rules stay within the margin with their whole interval in both halves. They were found by looking at every "
+        f"rule, so this is a hint, not a confirmation: {', '.join(found) or 'none'}."
     ]
 
 
@@ -198,7 +198,7 @@ def judge(folder, epochs, page):
         "",
         *answer(**outcomes),
         "",
-        "The oracle's grid (`docs/oracle.md`, one set-up, there with pruning after the switch) finds even a switch at 0.8 of",
+        "The oracle's grid ([oracle.md](oracle.md); one set-up, with pruning after the switch) finds even a switch at 0.8 of",
         "the run below the full recipe by more than 0.2 points, with its whole interval. The callback only observes",
         "unless it is given a rule or a recipe; `Slope.published()` is the published rule.",
         "",

@@ -98,7 +98,7 @@ def ending():
     variants = re.findall(r": ([+-][\d.]+) (\[.*?\])", cell("ending.md", "| 1 |", 2))
     mean, interval = min(variants, key=lambda found: float(found[0]))
     yield f"`EarlyCooldown(min_gain=0.04)`, ten seeds of five small set-ups: at no more cost it is {mean} {interval} points above the"
-    yield f"best of twelve EarlyStopping variants, and {cell('ending.md', '| 2 |', 2)} above a run that was told its length. To guess"
+    yield f"best of twelve EarlyStopping variants, and {cell('ending.md', '| 2 |', 2)} above a run that was told its length. A run of"
     yield "the whole length costs more and keeps more ([docs/ending.md](docs/ending.md)). The default, `min_gain=0.005`, is for larger"
     yield "validation sets, and was not studied ([docs/cooldown.md](docs/cooldown.md))."
 

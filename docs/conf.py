@@ -15,6 +15,7 @@ import pages
 
 project = "lightning-critperiod"
 author = "lightning-critperiod contributors"
+copyright = author
 version = release = installed("lightning-critperiod")
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "site"]

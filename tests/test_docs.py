@@ -17,6 +17,7 @@ from conftest import Declares, TinyModel
 
 import lightning_critperiod
 from lightning_critperiod import CostMonitor, CriticalPeriodCallback, MonitoredMetric, Slope
+from lightning_critperiod.studies.compare.shipped_arms import FOLDER, shipped
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -150,6 +151,13 @@ def test_the_site_builds_without_a_warning(tmp_path):
     built = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(copy)})
     assert built.returncode == 0, built.stderr
     assert (tmp_path / "html" / "gallery.html").is_file()
+
+
+def test_every_arm_of_a_comparison_is_explained_in_its_own_words():
+    page = (ROOT / "docs" / "compare.md").read_text()
+    for name in shipped():
+        said = (FOLDER / f"{name}.yaml").read_text().partition("\n")[0].removeprefix("# ")
+        assert f"| `{name}` | {said} |" in page, name
 
 
 @pytest.mark.parametrize("make", [CriticalPeriodCallback, lambda: CriticalPeriodCallback(rule=Slope()), CostMonitor])

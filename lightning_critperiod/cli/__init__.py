@@ -13,8 +13,8 @@ OVERVIEW = {
     "predict": "Run a model on data without labels.",
     "compare": "Train the arms of a comparison with the same seeds; say what was lost and what was saved.",
     "oracle": "Train the recipe with the switch at each epoch of a grid; say what each switch keeps and saves.",
-    "report": "Draw the pages of a run again, or one page of several runs. Trains nothing.",
-    "inspect": "Say from the logs of any Lightning run where each rule would have ended the period. Trains nothing.",
+    "report": "Redraw the report of a run, or make one page of several runs. Trains nothing.",
+    "inspect": "Read the log of any finished Lightning run: until when was going on worth it? Trains nothing.",
 }
 HELP = """usage: critperiod COMMAND [OPTIONS]
 

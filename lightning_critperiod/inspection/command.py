@@ -20,10 +20,10 @@ from lightning_critperiod.report.caveats import CAVEATS
 from lightning_critperiod.rules import Rule
 
 DESCRIPTION = (
-    "Reads the logs of any Lightning run and says where each rule would have ended the critical period, and what "
-    "the recipe would have drawn. It reads metrics.csv (CSVLogger), other CSV files with a column of epochs, event "
-    "files (TensorBoardLogger) and, for layer rotation, a folder of checkpoints. It trains nothing, changes nothing "
-    "and does not look at test metrics."
+    "Reads the log of any Lightning run. Says where each rule would have ended the critical period, what the recipe "
+    "would have drawn, and after which epoch going on was no longer worth it. It reads metrics.csv (CSVLogger), other "
+    "CSV files with a column of epochs, event files (TensorBoardLogger) and, for layer rotation, a folder of "
+    "checkpoints. It trains nothing, changes nothing and does not look at test metrics."
 )
 
 

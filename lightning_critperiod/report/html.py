@@ -12,7 +12,7 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1rem; max-width: 62rem; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
-h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+h1 { font-size: clamp(1.25rem, 4vw, 1.5rem); line-height: 1.25; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 .numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: 1rem; padding: 0; }
 .numbers > div { border-top: 3px solid var(--blue); padding-top: .4rem; }
 .numbers dt { color: var(--muted); } .numbers dd { margin: 0; } .numbers b { font-size: 1.8rem; display: block; }

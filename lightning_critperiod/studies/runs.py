@@ -90,7 +90,7 @@ class Runs:
     def _say_stopped(self) -> None:
         kept = sum(self.results.has(arm.name, seed) for arm, seed in self.jobs.all)
         self.console.print(
-            f"Stopped: {kept} of {len(self.jobs.all)} runs are kept. The same command goes on with the others.",
+            f"Stopped: {kept} of {len(self.jobs.all)} runs are kept. Run the same command again for the others.",
             style="yellow",
         )
 

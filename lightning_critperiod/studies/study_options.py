@@ -59,7 +59,7 @@ def study_parser(command: str, description: str, seeds: int, results: str) -> Ar
     """
     parser = ArgumentParser(prog=f"critperiod {command}", description=description, exit_on_error=False)
     add = parser.add_argument
-    layers = "The config, as for fit: a file, or the name of a shipped one; of several layers the last gives the name."
+    layers = "The config, as for fit: a file, or the name of a shipped one; of several, the last one gives the name."
     add("-c", "--config", action="extend", nargs="+", required=True, help=layers)
     first = "Number of seeds of each arm: the config's seed_everything (0 where it has none) and those that follow it."
     add("--seeds", type=int, default=seeds, help=first)

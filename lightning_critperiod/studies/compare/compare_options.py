@@ -14,8 +14,8 @@ ALL = (
     "ours_unannealed,ramp"
 )
 DESCRIPTION = """Trains the arms of one config side by side, with the same seeds and splits, and says what was lost and
-saved. Finished runs are never run again: the same command goes on where it was stopped, and makes the tables again when
-all runs are finished. Records, table.md, summary.json and pareto.svg are in a folder of the config's name."""
+saved. Finished runs are never run again: the same command continues where it was stopped, and makes the tables again
+when all runs are finished. Records, table.md, summary.json and pareto.svg are in a folder of the config's name."""
 
 
 @dataclass(frozen=True)
