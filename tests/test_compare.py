@@ -398,6 +398,17 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, monkeypatch, capsys, arms,
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.parametrize("is_arm", [False, True], ids=["config", "arm"])
+def test_a_file_that_is_no_yaml_was_a_traceback(tmp_path, monkeypatch, capsys, is_arm):
+    damaged = tmp_path / "damaged.yaml"
+    damaged.write_text("a: [1, 2\nb: 3")
+    config, arm = (written(tmp_path, {}), damaged) if is_arm else (damaged, "k1")
+    assert compare(monkeypatch, "--config", config, "--arms", arm, "--results", tmp_path / "results") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    what = "overrides of a config" if is_arm else "a config"
+    assert line.startswith(f"critperiod: error: {damaged} must hold {what} in YAML, but it can't be read: ")
+
+
 @pytest.mark.parametrize("changes", [{"seed_everything": 8}, {"margin": 1.0}])
 def test_the_results_of_another_config_are_refused(everything, tmp_path, monkeypatch, capsys, changes):
     before = sorted(everything.rglob("*"))

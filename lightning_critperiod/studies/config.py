@@ -17,6 +17,7 @@ from lightning_critperiod.recipe import Volume
 from lightning_critperiod.studies.metric import Metric, Mode, Monitor, find_metric
 from lightning_critperiod.studies.plan import Plan
 from lightning_critperiod.studies.quiet import quiet
+from lightning_critperiod.studies.yaml_file import read_yaml
 
 Cli = Callable[..., Any]
 """LightningCLI with our callbacks: called with the arguments of a command line, and ``run=False`` to parse only."""
@@ -90,9 +91,7 @@ def read(files: Sequence[Path], cli: Cli) -> Config:
 
 
 def _source(file: Path) -> dict[str, Any]:
-    source = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    if not isinstance(source, dict):
-        raise ValueError(f"{file} must hold a config, got {source!r}")
+    source = read_yaml(file, "a config")
     if source.get("ckpt_path") is not None:
         raise ValueError(f"{file}: a study trains from the beginning, take ckpt_path out, got {source['ckpt_path']!r}")
     return source

@@ -5,11 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
-
 from lightning_critperiod.studies.arm import Arm, with_present_paths
 from lightning_critperiod.studies.compare.quantities import BUDGETED, KNOWN, OF_OURS, SPENT
 from lightning_critperiod.studies.compare.spent import BUDGETS, in_words
+from lightning_critperiod.studies.yaml_file import read_yaml
 
 FOLDER = Path(__file__).parent / "arms"
 OURS, FULL = "ours", "full"
@@ -103,9 +102,6 @@ def _read(name: str) -> Arm:
     file = FOLDER / f"{name}.yaml" if name in shipped() else Path(name)
     if file.suffix not in {".yaml", ".yml"} or not file.is_file():
         raise ValueError(f"unknown arm {name!r}: expected a YAML file or one of {', '.join(shipped())}")
-    text = file.read_text(encoding="utf-8")
-    overrides = yaml.safe_load(text) or {}
-    if not isinstance(overrides, dict):
-        raise ValueError(f"arm {name!r} must hold overrides of a config, got {overrides!r}")
-    first = text.partition("\n")[0]
+    overrides = read_yaml(file, "overrides of a config")
+    first = file.read_text(encoding="utf-8").partition("\n")[0]
     return make(file.stem, overrides, first.lstrip("# ") if first.startswith("#") else "")
