@@ -151,6 +151,9 @@ def test_the_site_builds_without_a_warning(tmp_path):
     built = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(copy)})
     assert built.returncode == 0, built.stderr
     assert (tmp_path / "html" / "gallery.html").is_file()
+    quickstart = (tmp_path / "html" / "quickstart.html").read_text()
+    assert "Figure size" not in quickstart, "a figure is shown as text"
+    assert 'src="_images/' in quickstart
 
 
 def test_every_arm_of_a_comparison_is_explained_in_its_own_words():

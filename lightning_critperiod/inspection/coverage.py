@@ -54,8 +54,8 @@ def length_note(logged: set[int], max_epochs: int) -> str:
     if len(logged) == max_epochs:
         was = "was" if max_epochs == 1 else "were"
         return (
-            f"The run is taken to be the {plural(max_epochs, 'epoch')} that {was} logged; give --max_epochs if more were "
-            "planned."
+            f"The run is taken to be the {plural(max_epochs, 'epoch')} that {was} logged; give --max_epochs if more "
+            "were planned."
         )
     return (
         f"The run is taken to be {max_epochs} epochs, up to the last one that was logged; the log has {len(logged)} of "

@@ -14,23 +14,25 @@ _LEAST_EPOCHS = 11
 
 @dataclass(frozen=True)
 class Worthwhile(Rule):
-    """Over when going on is not worth it: what is still to come is less than ``min_gain``, noise allowed for.
+    """Over when going on is not worth it: even with the noise, less than ``min_gain`` is still to come.
 
     With t the number of epochs so far, the gain per doubling of the training is the slope of the least-squares line of
-    the values over log2(epochs). There are two such lines, through the epochs since t / 2 and since t / sqrt(2); each
-    slope has an upper limit (99%, one-sided, Student's t), and the larger one counts. A curve that is concave in
-    log(epochs), as a power law or one that saturates, gains at most that much per doubling from here on. Over when
-    the limit, times the doublings that are left, is below ``min_gain``. Left is one doubling, or what is missing to
-    ``horizon``. Noise makes the limit larger: it delays the verdict.
+    the values over log2(epochs). Two such lines are fitted, through the epochs since t / 2 and since t / sqrt(2). Each
+    slope has an upper limit (99%, one-sided, Student's t), and the larger limit counts. A curve that is concave in
+    log(epochs), as a power law or one that saturates, gains at most that much per doubling from here on. The rule
+    fires when the limit, times the doublings that are left, is below ``min_gain``. What is left is one doubling, or the
+    way to ``horizon``. Noise makes the limit larger: it delays the verdict.
 
-    No verdict while fewer than 4 epochs were measured since t / sqrt(2), which is the 11th epoch if every epoch is,
-    nor after the last epoch of the run. Give it a metric that is smooth and that no schedule pushes: that of averaged
-    weights, at a constant learning rate. No curve predicts a drop of the learning rate. Ours.
+    There is no verdict while fewer than 4 epochs were measured since t / sqrt(2) (11 epochs, if every epoch is
+    measured), and none after the last epoch of the run. Give it a metric that is smooth and that no schedule moves:
+    that of averaged weights, at a constant learning rate. No curve predicts a drop of the learning rate. The rule is
+    our own.
 
-    False alarms (docs/calibration.md, 100 epochs): 0% of the runs on a steady fall with noise of 10% of it, 31% when
-    that is correlated from epoch to epoch (AR(1), 0.9); 0% on a power law with noise of 1%, and 56% of the ends missed.
-    On finished public runs (docs/worthwhile.md, the half that confirms, 2% of the whole gain, the horizon their
-    end) 4% false alarms; it is late and saves 4% of the epochs, of 32% that were possible.
+    False alarms (docs/calibration.md, 100 epochs): 0% of the runs on a steady fall with noise of 10% of the fall, 31%
+    if that noise is correlated from epoch to epoch (AR(1), 0.9). On a power law with noise of 1% there are none, and
+    56% of the ends are missed. On finished public runs (docs/worthwhile.md: the half for confirmation, ``min_gain`` 2%
+    of the whole gain, ``horizon`` the end of the run) 4% were false alarms. The rule is late there: it saves 4% of the
+    epochs, of 32% that were possible.
 
     Args:
         min_gain: The least gain that is worth going on for, in units of the metric, above 0.
