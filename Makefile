@@ -42,6 +42,7 @@ results: .venv/installed
 	$(BIN)/python benchmarks/gpu_overhead.py judge
 	$(BIN)/python benchmarks/worthwhile.py
 	$(BIN)/python benchmarks/growing.py judge
+	$(BIN)/python benchmarks/short_first.py judge
 	$(BIN)/python benchmarks/ending.py judge
 	$(BIN)/python benchmarks/readme.py
 
