@@ -4,7 +4,7 @@ The critical period ends when the validation loss of the new task no longer fall
 on an epoch draws half of the images; a guard takes that back if the accuracy drops.
 
     python examples/fine_tuning.py            # half of the images once the loss no longer falls
-    python examples/fine_tuning.py --plain    # all images in every epoch, without us
+    python examples/fine_tuning.py --plain    # all images in every epoch, without the callback
 """
 
 import argparse
@@ -81,7 +81,7 @@ def trainer(epochs: int, callbacks: list[L.Callback]) -> L.Trainer:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fine-tuning, with and without CriticalPeriodCallback.")
-    parser.add_argument("--plain", action="store_true", help="Train without us.")
+    parser.add_argument("--plain", action="store_true", help="Train without the callback.")
     plain = parser.parse_args().plain
 
     L.seed_everything(0)

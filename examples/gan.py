@@ -1,10 +1,10 @@
 """A GAN with manual optimization: it draws handwritten digits.
 
-The critic takes three steps for every step of the generator. With our line it takes one once the distance between
+The critic takes three steps for every step of the generator. With the callback it takes one once the distance between
 drawn and real digits no longer falls: what changes is an attribute of the module, named by its path.
 
     python examples/gan.py            # one step of the critic after the critical period
-    python examples/gan.py --plain    # three steps to the end, without us
+    python examples/gan.py --plain    # three steps to the end, without the callback
 """
 
 import argparse
@@ -83,7 +83,7 @@ def energy_distance(a: Tensor, b: Tensor) -> Tensor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="A GAN, with and without CriticalPeriodCallback.")
-    parser.add_argument("--plain", action="store_true", help="Train without us.")
+    parser.add_argument("--plain", action="store_true", help="Train without the callback.")
     plain = parser.parse_args().plain
 
     L.seed_everything(0)

@@ -3,7 +3,7 @@
 With CriticalPeriodCallback the run draws three views only until the critical period ends, then one.
 
     python examples/image_classification.py            # cheaper after the critical period
-    python examples/image_classification.py --plain    # the same training without us
+    python examples/image_classification.py --plain    # the same training without the callback
 """
 
 import argparse
@@ -92,7 +92,7 @@ class Classifier(L.LightningModule):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Image classification, with and without CriticalPeriodCallback.")
-    parser.add_argument("--plain", action="store_true", help="Train without us.")
+    parser.add_argument("--plain", action="store_true", help="Train without the callback.")
     plain = parser.parse_args().plain
 
     L.seed_everything(0)

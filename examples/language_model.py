@@ -4,7 +4,7 @@ With EarlyCooldown the run ends when a longer one is not worth it: the learning 
 that are left out are saved.
 
     python examples/language_model.py            # at most 30 epochs
-    python examples/language_model.py --plain    # 30 epochs without us
+    python examples/language_model.py --plain    # 30 epochs, without the callback
 """
 
 import argparse
@@ -71,7 +71,7 @@ class LanguageModel(L.LightningModule):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="A language model, with and without EarlyCooldown.")
-    parser.add_argument("--plain", action="store_true", help="Train all epochs, without us.")
+    parser.add_argument("--plain", action="store_true", help="Train all epochs, without the callback.")
     plain = parser.parse_args().plain
 
     L.seed_everything(0)

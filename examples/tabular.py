@@ -4,7 +4,7 @@ The report says where the critical period ended, what a cheaper recipe would hav
 run cost.
 
     python examples/tabular.py            # observed
-    python examples/tabular.py --plain    # without us
+    python examples/tabular.py --plain    # without the callback
 """
 
 import argparse
@@ -73,7 +73,7 @@ class Perceptron(L.LightningModule):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Tabular data, observed or not.")
-    parser.add_argument("--plain", action="store_true", help="Train without us.")
+    parser.add_argument("--plain", action="store_true", help="Train without the callback.")
     plain = parser.parse_args().plain
 
     L.seed_everything(0)

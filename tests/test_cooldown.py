@@ -224,7 +224,7 @@ def test_it_is_asked_for_by_a_method_or_by_a_file(tmp_path):
         asks.ask = (tmp_path / "cool_down").touch if by_file else callback.cool_down
         trainer, _ = fit(tmp_path, TinyModel(), callback, asks)
         assert (callback.cooldown_epoch, trainer.current_epoch) == (4, 6)
-        assert "it was asked for" in callback.reason
+        assert "a cooldown was requested" in callback.reason
 
 
 def test_volume_phased_and_guard_go_with_it_and_the_guard_does_not_take_the_cooldown_back(tmp_path):

@@ -64,4 +64,4 @@ def test_a_signal_of_slurm_begins_the_cooldown_and_that_of_lightning_still_reque
         rate, _, reason = process.stdout.readline().partition(" ")
     assert process.returncode == 0
     assert float(rate) == 0
-    assert reason.endswith("it was asked for\n")
+    assert reason.endswith("a cooldown was requested\n")

@@ -265,7 +265,7 @@ class FullDisk(TensorBoardLogger):
 
 def assert_only_warned(fit, tmp_path, failing, name):
     """The failing logger comes first; training ends, the report lies in its folder and on the other logger."""
-    with pytest.warns(UserWarning, match=f"did not reach {name} .*it lies in the run's folder") as warned:
+    with pytest.warns(UserWarning, match=f"did not reach {name} .*it is in the run's folder") as warned:
         trainer, callback, recorder = fit(logger=[failing, TensorBoardLogger(tmp_path, "healthy", version=0)])
     assert len([w for w in warned if "did not reach" in str(w.message)]) == 2  # the page, the figures
     assert trainer.state.finished

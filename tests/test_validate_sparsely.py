@@ -178,7 +178,7 @@ class OnPlateau(Drops):
 
 
 def test_reduce_on_plateau_is_refused_before_the_first_batch(tmp_path):
-    with pytest.raises(ValueError, match="does not go with ReduceLROnPlateau"):
+    with pytest.raises(ValueError, match="cannot be combined with ReduceLROnPlateau"):
         fit(tmp_path, ValidateSparsely(), model=OnPlateau)
 
 

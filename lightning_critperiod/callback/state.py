@@ -58,7 +58,7 @@ class RunState(Callback):
         """
         if self._cooldown is None:
             raise ValueError("cool_down() needs a recipe with a cooldown, got none: give Recipe(cooldown=Cooldown())")
-        self._cooldown.ask("it was asked for")
+        self._cooldown.ask("a cooldown was requested")
 
     @property
     def cooldown_epoch(self) -> int | None:

@@ -47,7 +47,7 @@ class CooldownTrigger:
         self.config = change.cooldown
         self.meter = BudgetMeter(self.config.budget)
         self.asked = False
-        self._asked_because = "it was asked for"
+        self._asked_because = "a cooldown was requested"
         self._planned: int | None = None
         self._folder = Path()
 
@@ -93,7 +93,7 @@ class CooldownTrigger:
         if self.change.start_epoch is not None:
             return None
         if not self.asked and (self._folder / REQUEST).is_file():
-            self.ask("it was asked for")
+            self.ask("a cooldown was requested")
         wanted = self.asked
         self.asked = bool(trainer.strategy.reduce_boolean_decision(wanted, all=False))
         found = trainer.strategy.broadcast(self._decision(trainer, finished, fired, batches))
@@ -149,7 +149,7 @@ class CooldownTrigger:
         until = "its cooldown could begin" if last is None else f"the cooldown was over in epoch {last}"
         rank_zero_warn(
             f"The run ended after epoch {finished - 1}, before {until}, so its learning rate has not decayed to zero: "
-            "something else stops it, such as another callback, or EarlyStopping at a value that is not finite."
+            "something else stopped it, such as another callback, or EarlyStopping at a value that is not finite."
         )
 
     def _decision(self, trainer: Any, finished: int, fired: bool, batches: float) -> tuple[float, str] | None:

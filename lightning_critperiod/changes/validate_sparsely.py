@@ -60,8 +60,8 @@ class ValidateSparsely(Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         if any(config.reduce_on_plateau for config in trainer.lr_scheduler_configs):
             raise ValueError(
-                "ValidateSparsely does not go with ReduceLROnPlateau, which would count epochs without a validation: "
-                "leave one of them out."
+                "ValidateSparsely cannot be combined with ReduceLROnPlateau, which would count epochs without a "
+                "validation: leave one of them out."
             )
 
     @override
@@ -106,8 +106,8 @@ class ValidateSparsely(Callback):
             if kinds and callback.monitor is not None and not only_checks_validations(callback):
                 option = "check_on_train_epoch_end" if "EarlyStopping" in kinds else "save_on_train_epoch_end"
                 raise ValueError(
-                    f"ValidateSparsely does not go with {type(callback).__name__}(monitor={callback.monitor!r}) that "
-                    f"reads the metric after every epoch, validated or not: give it {option}=False."
+                    f"ValidateSparsely cannot be combined with {type(callback).__name__}(monitor={callback.monitor!r}) "
+                    f"that reads the metric after every epoch, validated or not: give it {option}=False."
                 )
 
 

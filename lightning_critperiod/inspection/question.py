@@ -95,8 +95,8 @@ def _signals(question: Question, run: Run) -> dict[str, History]:
     found = {n: h for n, h in logged.items() if (_is_looked_at(n, logged, ours) if name is None else n == name)}
     if not found:
         raise ValueError(
-            f"there is no signal of ours and no validation metric in {run.logs.epochs} epochs: name one with --signal, "
-            f"of {_listed(logged)}"
+            f"no validation metric and no signal of CriticalPeriodCallback in {run.logs.epochs} epochs: name one "
+            f"with --signal, of {_listed(logged)}"
         )
     return dict(sorted(found.items(), key=lambda item: item[0] not in ours))
 

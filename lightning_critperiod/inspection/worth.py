@@ -30,7 +30,7 @@ _UNITS = (("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 """From two of them on."""
 
 _SMALL = 0.1
-"""Percent; smaller parts of the highest learning rate are not told apart."""
+"""Percent; smaller parts of the highest learning rate are shown as less than this."""
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,8 @@ class SomeValidations:
         if self._draws is None:
             self._has_warned = True
             rank_zero_warn(
-                "Validation draws random numbers of its own, so a run with fewer validations draws others in training "
-                "than one with all of them: it is as good, but not bit-identical."
+                "Validation draws random numbers of its own, so with fewer validations training gets other random "
+                "numbers than with all of them: the run is as good, but not bit-identical."
             )
 
 

@@ -66,7 +66,7 @@ def _attempt(send: Send, logger: Any, record: Record, step: int) -> None:
     except Exception as error:  # a full disk, a server that is gone, a package of another version
         rank_zero_warn(
             f"The report of the run did not reach {type(logger).__name__} ({type(error).__name__}: {error}); "
-            "it lies in the run's folder."
+            "it is in the run's folder."
         )
 
 

@@ -42,7 +42,7 @@ class Results:
         """
         known = self.study
         if not known and self.folder.exists() and any(self.folder.iterdir()):
-            raise ValueError(f"{self.folder} holds other files than a study's: give --results another folder")
+            raise ValueError(f"{self.folder} holds files that are not a study's: give --results another folder")
         for name in study:
             if known.get(name, study[name]) != study[name]:
                 raise ValueError(

@@ -82,7 +82,7 @@ def prepare(options: CompareOptions, cli: Cli) -> Comparison:
     config = read(options.config, cli)
     metric = config.metric(options.metric, options.mode)
     if config.observes:
-        raise ValueError(f"{config.name}: with critical_period.observe_only no arm would change anything, take it out")
+        raise ValueError(f"{config.name}: with critical_period.observe_only no arm would change anything: take it out")
     results = Results(options.results / config.name)
     stated = results.study.get("margins", {})
     margin = _margin(options, config, stated.get(metric.name))

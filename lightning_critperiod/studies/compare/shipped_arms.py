@@ -94,7 +94,7 @@ def _of_budget(name: str, budget: str) -> Arm:
         return with_budget(_read(name), budget)
     arm = _read(stem)
     if not arm.quantities & set(BUDGETED):
-        raise ValueError(f"arm {arm.name!r} has no budget, it costs what it costs: got {name!r}")
+        raise ValueError(f"arm {arm.name!r} has no budget that could be in another unit: got {name!r}")
     return with_budget(arm, own)
 
 
