@@ -4,7 +4,8 @@ import os
 
 import pytest
 import torch
-from conftest import TinyData
+from conftest import TinyData, TinyModel, make_trainer
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from test_resume import HALF, assert_resumes, data, killed_run, newest_that_loads, train
 
 from lightning_critperiod import AtEpoch, Cooldown, CriticalPeriodCallback, MonitoredMetric, Never, Plateau, Recipe
@@ -76,3 +77,30 @@ def test_a_process_that_is_killed_inside_the_cooldown_loses_nothing_that_lightni
     assert torch.equal(resumed["weights"], whole["weights"])
     assert resumed["decision"] == whole["decision"]
     assert torch.load(folder / "before_cooldown.ckpt", weights_only=True)["global_step"] == 18
+
+
+class Asks(Callback):
+    """Asks for the cooldown once, in epoch 1, which may be before a checkpoint that a run is resumed from."""
+
+    def __init__(self, callback):
+        self.callback = callback
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if trainer.current_epoch == 1 and batch_idx == 2:
+            self.callback.cool_down()
+
+
+@pytest.mark.parametrize("step", ["12", "13", "before_cooldown"])
+def test_a_request_for_the_cooldown_was_lost_with_the_process(tmp_path, step):
+    def fit(callback, *callbacks, ckpt=None):
+        options = {"max_epochs": 9, "enable_checkpointing": bool(callbacks)}
+        trainer = make_trainer(tmp_path, [callback, *callbacks], **options)
+        trainer.fit(TinyModel(), datamodule=TinyData(), ckpt_path=ckpt, weights_only=True)
+        return callback.cooldown_epoch
+
+    callback = drive(Never())
+    saves = ModelCheckpoint(tmp_path, filename="{step}", every_n_train_steps=1, save_top_k=-1)
+    assert fit(callback, Asks(callback), saves) == 2
+    file = next(tmp_path.glob(f"*{step}.ckpt"))
+    resumed = fit(drive(Never()), ckpt=file)
+    assert resumed == (6 if step == "before_cooldown" else 2)

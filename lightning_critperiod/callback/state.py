@@ -187,6 +187,7 @@ class RunState(Callback):
             "learned": self._learned if driver is None else driver.learned,
             "changes": self._states if driver is None else driver.state,
             "budget": None if self._cooldown is None else self._cooldown.meter.state,
+            "request": None if self._cooldown is None else self._cooldown.request,
         }
 
     @override
@@ -201,7 +202,7 @@ class RunState(Callback):
         self._learned = list(state_dict["learned"])
         self._states = dict(state_dict.get("changes", {}))
         if self._cooldown is not None:
-            self._cooldown.load(self._states, state_dict.get("budget"))
+            self._cooldown.load(self._states, state_dict.get("budget"), state_dict.get("request"))
 
     def found(self) -> dict[str, Any]:
         """What a process that was spawned sends back to the one that called ``fit``."""

@@ -11,7 +11,7 @@ from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 from lightning_critperiod.changes.budget_meter import BudgetMeter
 from lightning_critperiod.changes.cooldown import CooldownChange
 from lightning_critperiod.detector import Detector
-from lightning_critperiod.lightning_seam import optimizer_steps
+from lightning_critperiod.lightning_seam import optimizer_steps, unfinished_batches
 
 CHECKPOINT = "before_cooldown.ckpt"
 """The moment before, beside the files of ModelCheckpoint: a run that is resumed from it goes on at the full rate."""
@@ -60,12 +60,19 @@ class CooldownTrigger:
         """Let it begin as soon as it may."""
         self.asked, self._asked_because = True, why
 
-    def load(self, states: Mapping[str, Any], budget: Mapping[str, Any] | None) -> None:
-        """Take back the states of the change and of the budget; an older checkpoint has none."""
+    @property
+    def request(self) -> str | None:
+        """Why it was asked for, where it has not begun yet."""
+        return self._asked_because if self.asked else None
+
+    def load(self, states: Mapping[str, Any], budget: Mapping[str, Any] | None, request: str | None) -> None:
+        """Take back the states of the change and of the budget, and a request; an older checkpoint has none."""
         if self.change.name in states:
             self.change.load_state_dict(states[self.change.name])
         if budget:
             self.meter.load(budget)
+        if request:
+            self.ask(request)
 
     def start(self, trainer: Any, planned: int | None) -> None:
         """Training starts, with whatever state was restored.
@@ -97,7 +104,10 @@ class CooldownTrigger:
         wanted = self.asked
         self.asked = bool(trainer.strategy.reduce_boolean_decision(wanted, all=False))
         found = trainer.strategy.broadcast(self._decision(trainer, finished, fired, batches))
-        return None if found is None else Start(*found)
+        if found is None:
+            return None
+        self.asked = False  # nor does the checkpoint that is saved before it ask for it
+        return Start(*found)
 
     def keep_checkpoint(self, trainer: Any) -> None:
         """Save the moment before. Every rank calls it; without a ModelCheckpoint nothing is saved."""
@@ -107,7 +117,6 @@ class CooldownTrigger:
 
     def begin(self, trainer: Any, finished: int, start: Start) -> None:
         """Let the cooldown begin after ``finished`` epochs."""
-        self.asked = False
         if trainer.is_global_zero:
             (self._folder / REQUEST).unlink(missing_ok=True)
         epochs = f"{start.epochs:.4g} epoch{'' if start.epochs == 1 else 's'}"
@@ -160,7 +169,8 @@ class CooldownTrigger:
         length = min(float(self.config.epochs(finished)), longest)
         if length <= 0:
             return None
-        if (fired or self.asked) and self._is_late_enough(trainer, finished, length, batches):
+        asked = self.asked and not unfinished_batches(trainer)  # which begins with an epoch
+        if (fired or asked) and self._is_late_enough(trainer, finished, length, batches):
             return length, "the rule fired" if fired else self._asked_because
         # One more epoch, and the cooldown would not fit any more.
         later = self.config.epochs(finished + 1)
