@@ -43,7 +43,7 @@ def test_a_name_that_says_it_is_believed_and_the_direction_is_said(said, tmp_pat
     out = said()
     assert verdict_of_plateau(out) == mode
     assert f"{'Lower' if mode == 'min' else 'Higher'} is better for {name} (by name)." in out
-    assert "--mode NAME=min or --mode NAME=max says otherwise" in out
+    assert "To change that, give --mode NAME=min or --mode NAME=max." in out
 
 
 def test_a_name_that_says_nothing_is_asked_about_in_one_sentence(said, tmp_path):

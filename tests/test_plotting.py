@@ -169,6 +169,15 @@ def test_the_names_of_the_phases_lie_within_the_figure_and_do_not_cover_each_oth
     assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
 
 
+def test_the_name_of_a_phase_is_left_out_where_it_would_cover_the_next_one():
+    phases = ["during"] * 6 + ["after", "annealing"]
+    figure = samples_figure(in_phases(phases))
+    figure.draw_without_rendering()
+    boxes = {text.get_text(): text.get_window_extent() for text in figure.axes[0].texts if text.get_text() in phases}
+    assert set(boxes) == {"during", "annealing"}
+    assert not boxes["during"].overlaps(boxes["annealing"])
+
+
 def test_a_first_epoch_that_took_nearly_all_of_the_time_does_not_squeeze_the_figure(recwarn):
     """The name of its phase was far to the left of the panel, which made room for it until nothing was left."""
     epochs = [

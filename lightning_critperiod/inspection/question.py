@@ -157,7 +157,7 @@ def _notes(directions: Mapping[str, Direction | None]) -> Iterable[str]:
             names.setdefault(found, []).append(name)
     said = [f"{taken[found.mode]} {', '.join(of_it)} ({found.source})." for found, of_it in names.items()]
     if said:
-        yield " ".join([*said, "--mode NAME=min or --mode NAME=max says otherwise."])
+        yield " ".join([*said, "To change that, give --mode NAME=min or --mode NAME=max."])
     unknown = [name for name, found in directions.items() if found is None]
     if unknown:
         yield (

@@ -1,5 +1,6 @@
 """The phases of a run, as shades behind a figure."""
 
+import math
 from collections.abc import Sequence
 from itertools import accumulate, groupby
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 SHADES = {"after": (SHADE, 1.0), "annealing": (SHADE, 0.5), "cooldown": (SKY, 0.3)}
 """Phase -> colour and opacity; the critical period has no shade."""
+_LETTER = 4.5
+"""Width of a letter of 8 points, on the average."""
 
 
 def by_epoch(epochs: Sequence[Epoch]) -> list[float]:
@@ -38,20 +41,38 @@ def shade_phases(panel: "Axes", epochs: Sequence[Epoch], borders: Sequence[float
         return
     bottom, top = panel.get_ylim()
     panel.set_ylim(bottom, top + 0.14 * (top - bottom))
-    for phase, members in spans:
-        left, right = borders[members[0]], borders[members[-1] + 1]
+    seen = [(phase or "", (borders[members[0]], borders[members[-1] + 1])) for phase, members in spans]
+    for phase, (left, right) in seen:
         if phase in SHADES:
             color, alpha = SHADES[phase]
             panel.axvspan(left, right, color=color, alpha=alpha, zorder=0, linewidth=0)
-        _name(panel, phase or "", (left, right), members[-1] == len(epochs) - 1)
+    room = math.inf
+    for phase, span in reversed(seen):
+        room = _name(panel, phase, span, room)
 
 
-def _name(panel: "Axes", phase: str, span: tuple[float, float], at_the_end: bool) -> None:
-    """Above the part of the span that is seen: a first epoch that took nearly all of the time begins far outside."""
+def _name(panel: "Axes", phase: str, span: tuple[float, float], room: float) -> float:
+    """Above the part of the span that is seen: a first epoch that took nearly all of the time begins far outside.
+
+    Args:
+        panel: Of the figure.
+        phase: The name.
+        span: Where the phase begins and ends.
+        room: Where the next name begins; infinite for the last phase. A name that has no room before it is left out.
+
+    Returns:
+        Where this name begins.
+    """
     first, last = panel.get_xlim()
-    left, right = max(span[0], first), min(span[1], last)
+    left, right, at_the_end = max(span[0], first), min(span[1], last), room == math.inf
+    points = panel.get_window_extent().width * 72 / panel.figure.dpi
+    width = _LETTER * len(phase) * (last - first) / points
+    x = right if at_the_end else max(first, (left + right) / 2)
+    begins, ends = (x - width, x) if at_the_end else (x - width / 2, x + width / 2)
+    if ends > room:
+        return room
     panel.text(
-        right if at_the_end else max(first, (left + right) / 2),
+        x,
         0.99,
         phase,
         transform=panel.get_xaxis_transform(),
@@ -60,6 +81,7 @@ def _name(panel: "Axes", phase: str, span: tuple[float, float], at_the_end: bool
         color=INK,
         fontsize=8,
     )
+    return begins
 
 
 def mark_switch(panel: "Axes", record: Record, epochs: Sequence[Epoch], borders: Sequence[float]) -> None:
