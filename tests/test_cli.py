@@ -74,6 +74,7 @@ BAD = {
         "--critical_period.rule.epoch=9",
     ],
     "set max_epochs (got -1)": ["--trainer.max_epochs=-1", "--trainer.max_steps=9"],
+    "unrecognized arguments: --trainer.max_epoch=3": ["--trainer.max_epoch=3"],  # an abbreviation
     "nowhere.yaml'": ["--config=nowhere.yaml"],
     "there is no rule 'Slop', only AtEpoch, Forecast, ": ["--critical_period.rule=Slop"],
     "Did you mean Slope?": ["--critical_period.rule=Slop"],

@@ -76,7 +76,7 @@ def test_a_report_is_drawn_without_torch(tmp_path):
         (("fti",), "there is no command 'fti'"),
         (
             ("fit", "--config", "digitz"),
-            "config 'digitz' is no file, and no shipped config either: cifar10_resnet20",
+            "config 'digitz' is no file, and no shipped config either: cheaper/cifar10",
         ),
         (("fit", "-c", "digits", "--config=nowhere.yaml"), "config 'nowhere.yaml' is no file"),
         (("fit", "--cofnig", "digits"), "there is no option --cofnig, did you mean --config?"),
@@ -85,6 +85,8 @@ def test_a_report_is_drawn_without_torch(tmp_path):
         (("compare",), "config"),
         (("compare", "--config", "digits", "--arms", "nothing"), "unknown arm 'nothing'"),
         (("compare", "--config", "digits", "--seeds", "0"), "seeds must be an int from 1 up, got 0"),
+        (("compare", "--config", "digits", "--seed", "0"), "unrecognized arguments: --seed 0"),
+        (("report", RECORD, "--outp", "again.html"), "unrecognized arguments: --outp again.html"),
         (("oracle", "--config", "digits", "--at", "3"), "give --annealing too"),
         (("oracle", "--config", "digits", "--workers", "many"), "workers"),
     ],

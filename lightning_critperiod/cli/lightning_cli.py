@@ -37,14 +37,14 @@ class CritperiodCLI(ChoosingCLI):
     def __init__(self, args: Sequence[str] | None = None, run: bool = True, report: bool = True) -> None:
         self.report = report
         self._words = list(sys.argv[1:] if args is None else args)
-        quiet = {"exit_on_error": False}  # main() says it in one line
+        strict = {"exit_on_error": False, "allow_abbrev": False}  # main() says it in one line
         with refusing(until=self._has_trained):
             super().__init__(
                 LightningModule,
                 None,  # any LightningDataModule, or the data of the model
                 subclass_mode_model=True,
                 subclass_mode_data=True,
-                parser_kwargs={**quiet, **dict.fromkeys(self.subcommands() if run else (), quiet)},
+                parser_kwargs={**strict, **dict.fromkeys(self.subcommands() if run else (), strict)},
                 args=None if args is None else list(args),
                 run=run,
             )

@@ -58,7 +58,7 @@ def report(arguments: Sequence[str]) -> None:
 
 
 def _options(arguments: Sequence[str]) -> Options:
-    parser = ArgumentParser(prog="critperiod report", description=DESCRIPTION, exit_on_error=False)
+    parser = ArgumentParser(prog="critperiod report", description=DESCRIPTION, exit_on_error=False, allow_abbrev=False)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="A run folder, or its report.json.")
     where = "Where to write FILE.md and FILE.html; beside report.json for one run, ./comparison for several."
     parser.add_argument("--output", metavar="FILE", type=str | None, default=None, help=where)

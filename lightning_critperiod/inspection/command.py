@@ -49,7 +49,7 @@ def inspect(arguments: Sequence[str]) -> None:
 
 
 def _options(arguments: Sequence[str]) -> Any:
-    parser = ArgumentParser(prog="critperiod inspect", description=DESCRIPTION, exit_on_error=False)
+    parser = ArgumentParser(prog="critperiod inspect", description=DESCRIPTION, exit_on_error=False, allow_abbrev=False)
     parser.add_argument("run", metavar="RUN", help="The folder of a run, or one log file.")
     parser.add_argument("--signal", type=str | None, default=None, help="The logged value to look at; by default all.")
     own = "each signal's own; Plateau and Forecast for a validation metric"

@@ -57,7 +57,9 @@ def study_parser(command: str, description: str, seeds: int, results: str) -> Ar
     Returns:
         The parser, to add more options to.
     """
-    parser = ArgumentParser(prog=f"critperiod {command}", description=description, exit_on_error=False)
+    parser = ArgumentParser(
+        prog=f"critperiod {command}", description=description, exit_on_error=False, allow_abbrev=False
+    )
     add = parser.add_argument
     layers = "The config, as for fit: a file, or the name of a shipped one; of several, the last one gives the name."
     add("-c", "--config", action="extend", nargs="+", required=True, help=layers)
