@@ -340,3 +340,19 @@ def test_drawing_leaves_matplotlibs_settings_and_open_figures_alone():
     svgs(record())
     assert dict(mpl.rcParams) == before
     assert plt.get_fignums() == []
+
+
+def test_a_run_of_less_than_a_second_has_a_time_axis_that_is_not_all_zeros():
+    short = replace(record(), epochs=[replace(epoch, seconds={"training": 0.05}) for epoch in record().epochs])
+    _, over_seconds = metrics_figures(short)["val_loss"].axes
+    numbers = over_seconds.xaxis.get_major_formatter().format_ticks(over_seconds.get_xticks())
+    assert "0.1" in numbers
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_a_very_long_name_of_a_metric_leaves_room_for_its_curve():
+    name = "validation/" + "a" * 60
+    epochs = [replace(epoch, metrics={name: 0.1 * epoch.epoch}) for epoch in record().epochs]
+    figure = metrics_figures(replace(record(), metrics=Metrics({name: 0.7}), epochs=epochs))[name]
+    as_svg(figure, "figure")  # a warning is an error
+    assert all(panel.get_position().width > 0.3 for panel in figure.axes)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-AMOUNT = {"samples drawn": "{x:,.0f}", "batches": "{x:,.0f}", "training FLOPs": "{x:.2g}", "seconds": "{x:,.0f}"}
+AMOUNT = {"samples drawn": "{x:,.0f}", "batches": "{x:,.0f}", "training FLOPs": "{x:.2g}", "seconds": "{x:,.10g}"}
 """How an axis writes its numbers."""
 
 

@@ -16,6 +16,7 @@ INK, MUTED, SHADE = LIGHT["ink"], LIGHT["muted"], LIGHT["shade"]
 BLUE, SKY, GREEN, VERMILLION = LIGHT["blue"], LIGHT["sky"], LIGHT["green"], LIGHT["vermillion"]
 PURPLE, ORANGE = LIGHT["purple"], LIGHT["orange"]
 LINE = 10  # points between the labels of curves that meet
+LONGEST = 32  # characters of such a label: a longer one, as of a metric, would leave no room for the curve
 WIDTH = 4.6  # inches: on a phone's 360 pixels a text of 9 points is still one of 7
 
 
@@ -73,7 +74,7 @@ def label_ends(panel: "Axes", ends: Iterable[tuple[float, float, str]]) -> None:
     for x, y, text in sorted(ends, key=lambda end: end[1]):
         at = max((y - bottom) * points, lowest)
         panel.annotate(
-            text,
+            text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…",
             (x, y),
             xytext=(4, at - (y - bottom) * points),
             textcoords="offset points",
