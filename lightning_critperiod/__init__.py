@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
 
 # A command line that trains nothing needs no torch, and the callback is one of the Lightning that is imported by then.
-_ROOMS = {
+ROOMS = {
     "callback": ("CriticalPeriodCallback",),
     "changes": ("GrowingImages", "GrowingLength", "Guard", "Phased", "ValidateSparsely"),
     "early_cooldown": ("EarlyCooldown",),
@@ -35,7 +35,7 @@ _ROOMS = {
         "TrainingGradientConfusion",
     ),
 }
-_get = lazily(__name__, _ROOMS)
+_get = lazily(__name__, ROOMS)
 
 __all__ = [
     "AtEpoch",

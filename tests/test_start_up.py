@@ -52,6 +52,7 @@ def answer(folder, *words):
         (("compare", "--help"), "--arms"),
         (("oracle", "--help"), "--switch-epochs"),
         (("report", "--help"), "report.json"),
+        (("inspect", "--help"), "metrics.csv"),
     ],
     ids=" ".join,
 )
@@ -70,6 +71,16 @@ def test_a_report_is_drawn_without_torch(tmp_path):
     assert not modules & SLOW
 
 
+def test_a_log_is_inspected_without_torch(tmp_path):
+    losses = [1 / (epoch + 1) for epoch in range(20)]
+    rows = "\n".join(f"{epoch},{epoch},{loss}" for epoch, loss in enumerate(losses))
+    (tmp_path / "metrics.csv").write_text(f"epoch,step,val_loss\n{rows}\n")
+    status, modules, out, _ = answer(tmp_path, "inspect", ".")
+    assert status == 0
+    assert "Plateau" in out
+    assert not modules & {*SLOW, "matplotlib"}
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
@@ -83,12 +94,18 @@ def test_a_report_is_drawn_without_torch(tmp_path):
         (("validate", "--trainr.max_epochs=3"), "there is no option --trainr, did you mean --trainer?"),
         (("report", "nowhere"), "nowhere does not exist"),
         (("compare",), "config"),
+        (("compare", "--config", "digits"), "needs a margin stated beforehand"),
+        (("compare", "--config", "digits", "--margin", "-1"), "margin must be a number above 0, got -1"),
         (("compare", "--config", "digits", "--arms", "nothing"), "unknown arm 'nothing'"),
         (("compare", "--config", "digits", "--seeds", "0"), "seeds must be an int from 1 up, got 0"),
         (("compare", "--config", "digits", "--seed", "0"), "unrecognized arguments: --seed 0"),
         (("report", RECORD, "--outp", "again.html"), "unrecognized arguments: --outp again.html"),
         (("oracle", "--config", "digits", "--at", "3"), "give --annealing too"),
+        (("oracle", "--config", "digits", "--switch-epochs", "20"), "must be from 0 to 19 (max_epochs 20), got 20"),
         (("oracle", "--config", "digits", "--workers", "many"), "workers"),
+        (("inspect",), "run"),
+        (("inspect", "nowhere"), "nowhere does not exist"),
+        (("inspect", "nowhere", "--rule", "Slop"), "there is no rule 'Slop', only AtEpoch"),
     ],
     ids=" ".join,
 )

@@ -38,11 +38,6 @@ class _Saved:
     shapes: frozenset[tuple[str, torch.Size]]
 
 
-def checkpoint_files(folder: Path) -> list[Path]:
-    """The checkpoints in a run's folder."""
-    return sorted({*folder.glob("*.ckpt"), *folder.glob("checkpoints/*.ckpt")})
-
-
 def read_checkpoints(files: Sequence[Path], logs: Logs) -> None:
     """Add the mean rotation of the weight matrices against those of the first checkpoint.
 

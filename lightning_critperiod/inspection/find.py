@@ -1,4 +1,4 @@
-"""Where below a folder the logs of runs are."""
+"""Where below a folder the logs and the checkpoints of runs are."""
 
 import re
 from pathlib import Path
@@ -10,6 +10,11 @@ EVENTS = "events.out.tfevents.*"
 def event_files(folder: Path) -> list[Path]:
     """The event files of a run, in the order in which they were begun: their names say when, and count."""
     return sorted(folder.glob(EVENTS), key=_by_number)
+
+
+def checkpoint_files(folder: Path) -> list[Path]:
+    """The checkpoints in a run's folder."""
+    return sorted({*folder.glob("*.ckpt"), *folder.glob("checkpoints/*.ckpt")})
 
 
 def has_log(folder: Path) -> bool:

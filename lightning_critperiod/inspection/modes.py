@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import yaml  # type: ignore[import-untyped]
 
-from lightning_critperiod.inspection.checkpoints import load
 from lightning_critperiod.rules.direction import direction
 
 Mode = Literal["min", "max"]
@@ -144,6 +143,8 @@ def _monitored(node: Any) -> Iterator[tuple[str, Mode]]:
 def _of_callbacks(checkpoints: Sequence[Path]) -> dict[str, Mode]:
     """From the newest checkpoint that can be read. A callback's key there is its name and its settings."""
     for file in reversed(checkpoints):
+        from lightning_critperiod.inspection.checkpoints import load  # needs torch
+
         try:
             keys = load(file).get("callbacks") or {}
         except (OSError, ValueError):

@@ -11,7 +11,7 @@ from lightning_critperiod.inspection.run import Run
 from lightning_critperiod.inspection.verdict import Verdict, ask, own_rules, rules_for_metric
 from lightning_critperiod.inspection.worth import Worth, worth
 from lightning_critperiod.rules import History, Rule
-from lightning_critperiod.signals import OURS
+from lightning_critperiod.rules.own_rules import OWN_RULES
 
 
 @dataclass(frozen=True)
@@ -91,24 +91,23 @@ def _signals(question: Question, run: Run) -> dict[str, History]:
     for wanted, what in [(name, "signal"), *((named, "mode") for named in question.given.named)]:
         if wanted is not None and wanted not in logged:
             raise ValueError(f"{what} must be one of what was logged, {_listed(logged)}, got {wanted!r}")
-    ours = {kind.name for kind in OURS}
-    found = {n: h for n, h in logged.items() if (_is_looked_at(n, logged, ours) if name is None else n == name)}
+    found = {n: h for n, h in logged.items() if (_is_looked_at(n, logged) if name is None else n == name)}
     if not found:
         raise ValueError(
             f"no validation metric and no signal of CriticalPeriodCallback in {run.logs.epochs} epochs: name one "
             f"with --signal, of {_listed(logged)}"
         )
-    return dict(sorted(found.items(), key=lambda item: item[0] not in ours))
+    return dict(sorted(found.items(), key=lambda item: item[0] not in OWN_RULES))
 
 
 def _listed(logged: Iterable[str]) -> str:
     return ", ".join(sorted(logged)) or "nothing that a rule can read"
 
 
-def _is_looked_at(name: str, logged: Mapping[str, Any], ours: set[str]) -> bool:
+def _is_looked_at(name: str, logged: Mapping[str, Any]) -> bool:
     """Of ``val_loss_step`` and ``val_loss_epoch``, which Lightning makes of one value, only the second one."""
     is_of_one_batch = name.endswith("_step") and f"{name.removesuffix('_step')}_epoch" in logged
-    return name in ours or (is_validation(name) and not is_of_one_batch)
+    return name in OWN_RULES or (is_validation(name) and not is_of_one_batch)
 
 
 def _directions(question: Question, run: Run, signals: Mapping[str, History]) -> dict[str, Direction | None]:

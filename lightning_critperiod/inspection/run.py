@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lightning_critperiod.inspection.checkpoints import checkpoint_files, read_checkpoints
 from lightning_critperiod.inspection.csv_log import read_csv
 from lightning_critperiod.inspection.event_log import read_events
-from lightning_critperiod.inspection.find import EVENTS, TABLE, event_files, has_log, logs_below
+from lightning_critperiod.inspection.find import EVENTS, TABLE, checkpoint_files, event_files, has_log, logs_below
 from lightning_critperiod.inspection.logs import Logs
 from lightning_critperiod.inspection.modes import Mode, as_mode, modes_of_run
 from lightning_critperiod.recipe import Volume
 from lightning_critperiod.record import Record, load
-from lightning_critperiod.signals import LayerRotation
 
 
 @dataclass(frozen=True)
@@ -101,8 +99,10 @@ def _read_folder(folder: Path, checkpoints: Sequence[Path], logs: Logs) -> None:
         raise ValueError(f"{folder} has no metrics.csv, no event file of TensorBoard and no checkpoints")
     elif len(checkpoints) == 1:
         raise ValueError(f"{folder} has no log and one checkpoint: rotation needs two")
-    if LayerRotation.name in logs.signals or not checkpoints:
+    if "layer_rotation" in logs.signals or not checkpoints:
         return
+    from lightning_critperiod.inspection.checkpoints import read_checkpoints  # needs torch
+
     try:
         read_checkpoints(checkpoints, logs)
     except ValueError as error:

@@ -10,7 +10,7 @@ from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.record import Decision, Epoch, Record, Run
 from lightning_critperiod.report.words import percent
 from lightning_critperiod.rules import Forecast, Plateau, Rule
-from lightning_critperiod.signals import OURS
+from lightning_critperiod.rules.own_rules import OWN_RULES
 from lightning_critperiod.timeline import Timeline
 
 
@@ -35,7 +35,7 @@ class Verdict:
 
 def own_rules(signal: str) -> list[Rule]:
     """The rule that belongs to a signal of ours; none for a metric."""
-    return [kind.own_rule for kind in OURS if kind.name == signal and kind.own_rule is not None]
+    return [OWN_RULES[signal]] if signal in OWN_RULES else []
 
 
 def rules_for_metric(mode: Mode) -> list[Rule]:

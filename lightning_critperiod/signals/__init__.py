@@ -8,11 +8,7 @@ from lightning_critperiod.signals.layer_rotation import LayerRotation, layer_rot
 from lightning_critperiod.signals.monitored_metric import MonitoredMetric
 from lightning_critperiod.signals.training_gradient_confusion import TrainingGradientConfusion
 
-OURS: tuple[type[Signal], ...] = (LayerRotation, GradientConfusion, TrainingGradientConfusion, GradientPredictiveness)
-"""The signals with a name and a rule of their own."""
-
 __all__ = [
-    "OURS",
     "GradientConfusion",
     "GradientPredictiveness",
     "LayerRotation",

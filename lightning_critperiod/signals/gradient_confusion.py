@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_critperiod.rules import LowOutlier
+from lightning_critperiod.rules.own_rules import OWN_RULES
 from lightning_critperiod.signals.gradients import gradient_cosines
 from lightning_critperiod.signals.probes import ProbeSignal
 
@@ -53,7 +53,7 @@ class GradientConfusion(ProbeSignal):
     """
 
     name = "gradient_confusion"
-    own_rule = LowOutlier()
+    own_rule = OWN_RULES[name]
     fewest = 2
 
     def __init__(self, probe_batches: int | None = None, every_n_epochs: int = 1) -> None:

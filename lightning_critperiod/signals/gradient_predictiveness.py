@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_critperiod.rules import Forecast
+from lightning_critperiod.rules.own_rules import OWN_RULES
 from lightning_critperiod.signals.gradients import gradient_cosines
 from lightning_critperiod.signals.probes import ProbeSignal
 
@@ -32,7 +32,7 @@ class GradientPredictiveness(ProbeSignal):
     """
 
     name = "gradient_predictiveness"
-    own_rule = Forecast(mode="max")
+    own_rule = OWN_RULES[name]
     mode = "max"
 
     def __init__(self, probe_batches: int | None = None, every_n_epochs: int = 1) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_critperiod.recipe import require_number
-from lightning_critperiod.rules import Slope
+from lightning_critperiod.rules.own_rules import OWN_RULES
 from lightning_critperiod.signals.base import Signal
 from lightning_critperiod.signals.chained_mean import ChainedMean
 from lightning_critperiod.signals.cuda_distance import distance_where_it_is
@@ -93,7 +93,7 @@ class LayerRotation(Signal):
     """
 
     name = "layer_rotation"
-    own_rule = Slope()
+    own_rule = OWN_RULES[name]
 
     def __init__(self, half_precision: bool = False, sketch: float | None = None) -> None:
         if not isinstance(half_precision, bool):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_critperiod.recipe import require_number
-from lightning_critperiod.rules import LowOutlier
+from lightning_critperiod.rules.own_rules import OWN_RULES
 from lightning_critperiod.signals.base import Signal
 from lightning_critperiod.signals.gradient_confusion import cosine_spread
 from lightning_critperiod.signals.gradients import kernel_refusal, trainable_kernels
@@ -46,7 +46,7 @@ class TrainingGradientConfusion(Signal):
     """
 
     name = "training_gradient_confusion"
-    own_rule = LowOutlier()
+    own_rule = OWN_RULES[name]
 
     def __init__(self, steps: int = 8) -> None:
         require_number("steps", steps, low=2)

@@ -17,7 +17,7 @@ from lightning_critperiod.recipe import Volume
 from lightning_critperiod.studies.metric import Metric, Mode, Monitor, find_metric
 from lightning_critperiod.studies.plan import Plan
 from lightning_critperiod.studies.quiet import quiet
-from lightning_critperiod.studies.yaml_file import read_yaml
+from lightning_critperiod.studies.sources import Sources
 
 Cli = Callable[..., Any]
 """LightningCLI with our callbacks: called with the arguments of a command line, and ``run=False`` to parse only."""
@@ -31,29 +31,23 @@ class Config:
     """What a study needs to know of its config.
 
     Args:
-        name: The name of the last file.
-        sources: The files as read from YAML, to tell it from another one.
+        sources: Its files.
         text: All of it in one, defaults included.
         notes: What differs from what ``fit`` would do with it.
-        margin: Non-inferiority margin in the unit of the metric, if it states one.
         plan: What the arms are made from.
         monitors: What its callbacks watch.
     """
 
-    name: str
-    sources: list[Any]
+    sources: Sources
     text: str
     notes: list[str]
-    margin: float | None
     plan: Plan
     monitors: list[Monitor]
 
     @property
-    def seed(self) -> int:
-        """The first of the seeds: the config's own number, 0 where it has none."""
-        numbers = [source.get("seed_everything") for source in self.sources]
-        # The parsed config has a random seed where the files have none.
-        return next((n for n in reversed(numbers) if isinstance(n, int) and not isinstance(n, bool)), 0)
+    def name(self) -> str:
+        """The name of its last file."""
+        return self.sources.name
 
     @property
     def observes(self) -> bool:
@@ -65,43 +59,27 @@ class Config:
         return find_metric(name, mode, self.monitors)
 
 
-def read(files: Sequence[Path], cli: Cli) -> Config:
-    """Read a config, in one file or in layers.
+def read(sources: Sources, cli: Cli) -> Config:
+    """Parse a config.
 
     Args:
-        files: The later one counts.
-        cli: Parses it.
+        sources: Its files.
+        cli: Parses them.
 
     Returns:
         The config; a ValueError says why no study can be made of it.
     """
-    name, sources = files[-1].stem, [_source(file) for file in files]
-    for key in ("model", "data"):
-        _require_class(name, key, [source[key] for source in sources if source.get(key) is not None])
     with ExitStack() as stack:
-        layers = [_as_fit_layer(file, source, stack) for file, source in zip(files, sources, strict=True)]
+        pairs = zip(sources.files, sources.layers, strict=True)
+        layers = [_as_fit_layer(file, source, stack) for file, source in pairs]
         stack.enter_context(quiet())
         parsed = cli([argument for layer in layers for argument in ("--config", str(layer))], run=False)
-    _check(name, parsed)
+    _check(sources.name, parsed)
     notes = _let_it_act(parsed)
     text = parsed.parser.dump(parsed.config, skip_none=False)
     monitors = _monitors(parsed.trainer.callbacks)
     plan = _plan(parsed, yaml.safe_load(text), monitors)
-    return Config(name, sources, text, notes, parsed.config["margin"], plan, monitors)
-
-
-def _source(file: Path) -> dict[str, Any]:
-    source = read_yaml(file, "a config")
-    if source.get("ckpt_path") is not None:
-        raise ValueError(f"{file}: a study trains from the beginning, take ckpt_path out, got {source['ckpt_path']!r}")
-    return source
-
-
-def _require_class(name: str, key: str, layers: Sequence[Any]) -> None:
-    """The config of a LightningCLI that was made for one class gives only the arguments, not the class."""
-    stated = any(isinstance(layer, str) or "class_path" in layer for layer in layers)
-    if layers and not stated:
-        raise ValueError(f"{name}: {key} must have a class_path, and its arguments in init_args, got {layers[-1]!r}")
+    return Config(sources, text, notes, plan, monitors)
 
 
 def _as_fit_layer(file: Path, source: dict[str, Any], stack: ExitStack) -> Path:

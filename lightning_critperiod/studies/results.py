@@ -30,6 +30,12 @@ class Results:
             known["margins"] = {"test_acc": known.pop("margin")}
         return {"command": "compare", **known} if known else {}
 
+    @property
+    def margins(self) -> dict[str, float]:
+        """Metric -> margin that was stated for it."""
+        found: dict[str, float] = self.study.get("margins", {})
+        return found
+
     def claim(self, study: dict[str, Any], notes: dict[str, Any]) -> None:
         """Make the folder that of this study, or find that it is already.
 

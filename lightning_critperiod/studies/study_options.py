@@ -11,6 +11,8 @@ from jsonargparse import ArgumentParser
 from lightning_critperiod.recipe import require_int
 from lightning_critperiod.shipped_configs import find_config
 from lightning_critperiod.studies.metric import Mode
+from lightning_critperiod.studies.results import Results
+from lightning_critperiod.studies.sources import Sources, read_sources
 
 T = TypeVar("T")
 
@@ -20,24 +22,34 @@ class StudyOptions:
     """What both studies are asked for.
 
     Args:
-        config: The layers of the config.
+        config: The files of the config, read.
         seeds: The number of seeds of each arm.
         metric: Name of the test metric that decides.
         mode: Which direction of it is better, if that was said.
         source: Whether runs with the same beginning train it only once.
         workers: Runs at a time.
         ray: Address of a Ray cluster.
-        results: Folder for the results of all configs.
+        folder: Folder for the results of all configs.
     """
 
-    config: list[Path]
+    config: Sources
     seeds: int
     metric: str
     mode: Mode | None
     source: Literal["trunk", "scratch"]
     workers: int
     ray: str | None
-    results: Path
+    folder: Path
+
+    @property
+    def all_seeds(self) -> range:
+        """The config's own and those that follow it."""
+        return range(self.config.seed, self.config.seed + self.seeds)
+
+    @property
+    def results(self) -> Results:
+        """Those of this config."""
+        return Results(self.folder / self.config.name)
 
     @property
     def from_trunk(self) -> bool:
@@ -90,8 +102,8 @@ def common(given: dict[str, Any]) -> dict[str, Any]:
         require_int(name, given[name], low=1)
     names = ("seeds", "metric", "mode", "source", "workers", "ray")
     found = {name: given.pop(name) for name in names}
-    config = [find_config(name) for name in listed(given.pop("config"))]
-    return {**found, "config": config, "results": Path(given.pop("results"))}
+    config = read_sources([find_config(name) for name in listed(given.pop("config"))])
+    return {**found, "config": config, "folder": Path(given.pop("results"))}
 
 
 def listed(words: Sequence[str]) -> list[str]:

@@ -1,12 +1,15 @@
 """``critperiod compare``: its options."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from jsonargparse import ArgumentParser
 
 from lightning_critperiod.recipe import require_number
 from lightning_critperiod.studies.arm import Arm
 from lightning_critperiod.studies.compare.shipped_arms import find
 from lightning_critperiod.studies.compare.spent import BUDGETS
+from lightning_critperiod.studies.sources import Sources
 from lightning_critperiod.studies.study_options import StudyOptions, common, listed, study_parser
 
 ALL = (
@@ -24,7 +27,8 @@ class CompareOptions(StudyOptions):
 
     Args:
         arms: To be compared.
-        margin: The margin of non-inferiority against the arm ``full``, in the unit of the metric, if one was given.
+        margin: The margin of non-inferiority against the arm ``full``, in the unit of the metric, if one is stated: on
+            the command line, in the config, or for the runs that are there already.
     """
 
     arms: list[Arm]
@@ -50,7 +54,33 @@ def parse(arguments: Sequence[str]) -> CompareOptions:
     parser.add_argument("--margin", type=float, help=f"{margin}config's own if not given.")
     given = vars(parser.parse_args(list(arguments)))
     given.pop("cfg", None)
-    if given["margin"] is not None:
-        require_number("margin", given["margin"], low=0, open_low=True)
-    arms = find(listed(given["arms"]), given["budget"])
-    return CompareOptions(**common(given), arms=arms, margin=given["margin"])
+    arms, margin = find(listed(given.pop("arms")), given.pop("budget")), given.pop("margin")
+    options = CompareOptions(**common(given), arms=arms, margin=margin)
+    return replace(options, margin=_margin(options))
+
+
+def _margin(options: CompareOptions) -> float | None:
+    """The margin of this command line or of the config; it is that of the runs which are there already."""
+    stated = options.results.margins.get(options.metric)
+    margin = _of_config(options.config) if options.margin is None else options.margin
+    if margin is not None:
+        require_number("margin", margin, low=0, open_low=True)
+    if stated is not None and margin not in {None, stated}:
+        raise ValueError(
+            f"the folder {options.results.folder} holds the results of another margin, {stated:g} stated "
+            f"beforehand, got {margin:g}: give --results another folder, or remove it"
+        )
+    if (margin := stated if margin is None else margin) is None and any(arm.name == "full" for arm in options.arms):
+        raise ValueError(
+            "a verdict against the arm 'full' needs a margin stated beforehand: --margin, in the unit of "
+            f"{options.metric} (points, if it is an accuracy)"
+        )
+    return margin
+
+
+def _of_config(sources: Sources) -> float | None:
+    """As LightningCLI reads it."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--margin", type=float | None)
+    margin: float | None = parser.parse_object({"margin": sources.stated("margin")}).margin
+    return margin

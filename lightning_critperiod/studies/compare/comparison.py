@@ -10,9 +10,8 @@ from lightning_critperiod.studies.compare.comparison_pages import draw, title
 from lightning_critperiod.studies.compare.comparison_table import main_cells
 from lightning_critperiod.studies.compare.conclusions import conclusions
 from lightning_critperiod.studies.compare.spent import BUDGETS, in_words
-from lightning_critperiod.studies.config import Cli, Config, read
+from lightning_critperiod.studies.config import Cli, read
 from lightning_critperiod.studies.pools import Pool
-from lightning_critperiod.studies.results import Results
 from lightning_critperiod.studies.runs import Runs
 from lightning_critperiod.studies.trunks import Trunks
 
@@ -83,30 +82,11 @@ def prepare(options: CompareOptions, cli: Cli) -> Comparison:
     metric = config.metric(options.metric, options.mode)
     if config.observes:
         raise ValueError(f"{config.name}: with critical_period.observe_only no arm would change anything: take it out")
-    results = Results(options.results / config.name)
-    stated = results.study.get("margins", {})
-    margin = _margin(options, config, stated.get(metric.name))
-    margins = {**stated, **({} if margin is None else {metric.name: margin})}
-    claim = {"command": "compare", "config": config.sources}
+    results, margin = options.results, options.margin
+    margins = {**results.margins, **({} if margin is None else {metric.name: margin})}
+    claim = {"command": "compare", "config": config.sources.layers}
     results.claim(claim, {"metric": metric.name, "mode": metric.mode, "margins": margins})
-    seeds = range(config.seed, config.seed + options.seeds)
-    jobs = ArmJobs(config, options.arms, seeds, Trunks(results, options.from_trunk))
+    jobs = ArmJobs(config, options.arms, options.all_seeds, Trunks(results, options.from_trunk))
     runs = Runs(jobs, results, metric, cli, command_console())
     runs.check()
     return Comparison(runs, Pool(options.workers, options.ray), margin)
-
-
-def _margin(options: CompareOptions, config: Config, stated: float | None) -> float | None:
-    """The margin of this command line or of the config; it is that of the runs which are there already."""
-    margin = config.margin if options.margin is None else options.margin
-    if stated is not None and margin not in {None, stated}:
-        raise ValueError(
-            f"the folder {options.results / config.name} holds the results of another margin, {stated:g} stated "
-            f"beforehand, got {margin:g}: give --results another folder, or remove it"
-        )
-    if (margin := stated if margin is None else margin) is None and any(arm.name == "full" for arm in options.arms):
-        raise ValueError(
-            "a verdict against the arm 'full' needs a margin stated beforehand: --margin, in the unit of "
-            f"{options.metric} (points, if it is an accuracy)"
-        )
-    return margin

@@ -13,7 +13,6 @@ from lightning_critperiod.studies.oracle.sweep_pages import redraw
 from lightning_critperiod.studies.oracle.switch_table import annealing_cells, findings, place_words, switch_cells
 from lightning_critperiod.studies.oracle.switches import grid
 from lightning_critperiod.studies.pools import Pool
-from lightning_critperiod.studies.results import Results
 from lightning_critperiod.studies.runs import Runs
 from lightning_critperiod.studies.trunks import Trunks
 
@@ -72,11 +71,11 @@ def prepare(options: OracleOptions, cli: Cli) -> Oracle:
     plan, metric = config.plan, config.metric(options.metric, options.mode)
     _check(config)
     arms = grid(options.epochs(plan.max_epochs), options.annealing, options.at)
-    results = Results(options.results / config.name)
+    results = options.results
     notes = {"metric": metric.name, "mode": metric.mode, "rule": plan.rule, "signal": plan.signal}
-    results.claim({"command": "oracle", "config": config.sources}, notes)
-    seeds, trunks = range(config.seed, config.seed + options.seeds), Trunks(results, options.from_trunk)
-    jobs = BranchJobs(config, arms, seeds, trunks)
+    results.claim({"command": "oracle", "config": config.sources.layers}, notes)
+    trunks = Trunks(results, options.from_trunk)
+    jobs = BranchJobs(config, arms, options.all_seeds, trunks)
     runs = Runs(jobs, results, metric, cli, command_console())
     runs.check()
     return Oracle(runs, Pool(options.workers, options.ray), trunks)

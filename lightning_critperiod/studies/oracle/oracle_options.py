@@ -74,4 +74,8 @@ def parse(arguments: Sequence[str]) -> OracleOptions:
     if given["at"] is not None and not annealing:
         raise ValueError("--at says where the runs of --annealing switch: give --annealing too")
     switch_epochs = numbers("switch-epochs", given["switch_epochs"], int)
-    return OracleOptions(**common(given), switch_epochs=switch_epochs, annealing=annealing, at=given["at"])
+    options = OracleOptions(**common(given), switch_epochs=switch_epochs, annealing=annealing, at=given["at"])
+    max_epochs = options.config.stated("trainer.max_epochs")
+    if isinstance(max_epochs, int) and max_epochs > 0:
+        options.epochs(max_epochs)
+    return options
