@@ -86,6 +86,7 @@ class CriticalPeriodCallback(RunState):
         self.token = register(self)
         self._overrides = Overrides()
         self._prefix = watching.PREFIX
+        self._begun: int | None = None  # the epoch of the last batch in this fit
 
     @override
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
@@ -149,6 +150,7 @@ class CriticalPeriodCallback(RunState):
 
     @override
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        self._begun = None
         if trainer.global_step and not self.volumes:
             rank_zero_warn(
                 "The critical period of this run began without CriticalPeriodCallback (its state is not in the "
@@ -175,11 +177,17 @@ class CriticalPeriodCallback(RunState):
     @override
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         epoch = finished_epochs(trainer)
+        if epoch != self._begun:
+            self._begin_epoch(trainer, epoch)
+        if self._driver is not None:
+            self._driver.on_train_batch_start(pl_module, batch, batch_idx)
+        self._watch.call("on_train_batch_start", trainer, pl_module, batch, batch_idx)
+
+    def _begin_epoch(self, trainer: Any, epoch: int) -> None:
+        self._begun = epoch
         self.volumes[epoch] = self._volume_now(trainer)
         if self._driver is not None:
             self.settings[epoch] = self._driver.settings
-            self._driver.on_train_batch_start(pl_module, batch, batch_idx)
-        self._watch.call("on_train_batch_start", trainer, pl_module, batch, batch_idx)
 
     @override
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:

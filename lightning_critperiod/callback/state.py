@@ -1,6 +1,7 @@
 """What a run has decided, drawn and set so far, and how that goes into a checkpoint and comes out again."""
 
 import copy
+from functools import cached_property
 from typing import Any
 
 from typing_extensions import override
@@ -156,7 +157,7 @@ class RunState(Callback):
             **self.settings.get(epoch, {}),
         }
 
-    @property
+    @cached_property  # Lightning asks for it before every call of a hook
     @override
     def state_key(self) -> str:
         """Tells callbacks apart. One that drives has no rule in it: a run may be resumed with another one."""

@@ -12,6 +12,8 @@ from lightning_critperiod.recipe import Change, Volume
 from lightning_critperiod.rules import History
 from lightning_critperiod.timeline import Timeline
 
+BATCH_HOOKS = ("on_train_batch_start", "on_before_optimizer_step", "on_train_batch_end")
+
 
 class Driver:
     """Applies the changes of a run that the callback drives.
@@ -53,6 +55,7 @@ class Driver:
         self._safely = safely
         self._total: StepTotal | None = None
         self._epoch_start: EpochStart | None = None
+        self._hearing = {hook: [c for c in self.changes if _overrides(c, hook)] for hook in BATCH_HOOKS}
 
     def setup(self, pl_module: Any) -> None:
         """Put everything in place before the module configures its optimizers."""
@@ -119,7 +122,7 @@ class Driver:
         self._call("on_train_batch_end", pl_module, batch_idx)
 
     def _call(self, hook: str, *arguments: Any) -> None:
-        for change in self.changes:
+        for change in self._hearing[hook]:
             with self._safely(f"applying {change.name}"):
                 getattr(change, hook)(self.trainer, *arguments)
 
@@ -195,3 +198,7 @@ class Driver:
             volume = self.volume_change.volume_at(later)
             ahead += by_volume.setdefault(volume, steps_of(volume))
         return float(lightning_seam.steps_before_epoch(self.trainer) + ahead)
+
+
+def _overrides(change: Change, hook: str) -> bool:
+    return getattr(type(change), hook) is not getattr(Change, hook)

@@ -1,7 +1,7 @@
 """The FLOPs of all training steps, from those of a few."""
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -107,7 +107,7 @@ class StepFlops:
         varies = runs_the_model_repeatedly(self._trainer)
         if not (varies or self._is_due(key)) or not self._can_count():
             result = step(*given, **named)
-            self._epoch.setdefault(key, _Steps()).all += 1
+            self._steps(key).all += 1
             return result
         with FlopMode(self._safely) as mode:
             result = step(*given, **named)
@@ -126,7 +126,7 @@ class StepFlops:
         if len(self._known) > SHAPES:
             self.is_exact = False
             return self._is_early, None
-        shapes = accumulates(self._trainer), tuple(_shapes(given))
+        shapes = accumulates(self._trainer), tuple(_shapes(given, []))
         return shapes if self.is_exact else (self._is_early, *shapes)
 
     def _is_due(self, key: Hashable) -> bool:
@@ -155,7 +155,7 @@ class StepFlops:
                 self.is_exact = False
             else:
                 self._known, self._confirmed, before = {}, set(), None
-        steps = self._epoch.setdefault(key, _Steps())
+        steps = self._steps(key)
         steps.all += 1
         steps.counted += 1
         steps.flops += flops
@@ -163,19 +163,26 @@ class StepFlops:
         if before is not None:
             self._confirmed.add(key)
 
+    def _steps(self, key: Hashable) -> _Steps:
+        found = self._epoch.get(key)
+        if found is None:
+            found = self._epoch[key] = _Steps()
+        return found
+
     def _mean(self, key: Hashable) -> float:
         steps = self._epoch[key]
         return steps.flops / steps.counted if steps.counted else self._known[key]
 
 
-def _shapes(batch: Any) -> Iterator[tuple[int, ...]]:
-    """The shapes of all tensors in a batch of the usual kinds."""
+def _shapes(batch: Any, found: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """The shapes of all tensors in a batch of the usual kinds are added to those that were found."""
     if isinstance(batch, torch.Tensor):
-        yield tuple(batch.shape)
-    elif isinstance(batch, Mapping):
-        yield from _shapes(list(batch.values()))
+        found.append(batch.shape)
     elif isinstance(batch, list | tuple):
         for part in batch:
-            yield from _shapes(part)
+            _shapes(part, found)
+    elif isinstance(batch, Mapping):
+        _shapes(list(batch.values()), found)
     elif is_dataclass(batch):
-        yield from _shapes([getattr(batch, field.name) for field in fields(batch)])
+        _shapes([getattr(batch, field.name) for field in fields(batch)], found)
+    return found

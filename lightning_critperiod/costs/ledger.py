@@ -76,7 +76,10 @@ class Ledger:
 
     def epoch(self, epoch: int) -> EpochCosts:
         """The costs of an epoch, to be added to."""
-        return self.epochs.setdefault(epoch, EpochCosts(epoch))
+        found = self.epochs.get(epoch)
+        if found is None:
+            found = self.epochs[epoch] = EpochCosts(epoch)
+        return found
 
     def __add__(self, later: "Ledger") -> "Ledger":
         epochs = {

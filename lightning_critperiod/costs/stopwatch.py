@@ -12,7 +12,7 @@ class Stopwatch:
     """
 
     def __init__(self, trainer: Any) -> None:
-        self._trainer = trainer
+        self._detectors = [c for c in trainer.callbacks if getattr(c, "detector_seconds", None) is not None]
         self._mark = time.monotonic()
         self._detector = self._detector_seconds()
 
@@ -25,4 +25,4 @@ class Stopwatch:
         return elapsed - detecting, detecting
 
     def _detector_seconds(self) -> float:
-        return float(sum(getattr(callback, "detector_seconds", 0.0) for callback in self._trainer.callbacks))
+        return float(sum(callback.detector_seconds for callback in self._detectors))

@@ -46,7 +46,7 @@ class Watch:
         self.seconds = 0.0
         self.safely = Safely()
         self._why_not = ""
-        self._silent: list[Signal] = []  # that can't be measured in this run
+        self._signals = self._all  # but those that can't be measured in this run
         for part in (self.signal, self.guard):
             if part is not None:
                 part.reset()
@@ -109,9 +109,9 @@ class Watch:
             pl_module: The module that is trained.
             acts: Whether the decision changes the run.
         """
-        self._silent = []
+        self._signals = self._all
         with self.timed():
-            for signal in self._signals:
+            for signal in self._all:
                 depends = acts and (signal is not self.signal or self.rule.reads_signal)
                 try:
                     signal.on_train_start(trainer, pl_module)
@@ -119,7 +119,7 @@ class Watch:
                     if depends:
                         raise
                     rank_zero_warn(f"{signal.name} is not measured in this run: {error}")
-                    self._silent.append(signal)
+                    self._signals.remove(signal)
 
     def call(self, hook: str, *arguments: Any) -> None:
         """Call a hook of the signals.
@@ -128,10 +128,11 @@ class Watch:
             hook: Its name.
             arguments: For it.
         """
-        with self.timed():
-            for signal in self._signals:
-                with self.safely(f"measuring {signal.name}"):
-                    getattr(signal, hook)(*arguments)
+        start = time.perf_counter()
+        for signal in self._signals:
+            with self.safely(f"measuring {signal.name}"):
+                getattr(signal, hook)(*arguments)
+        self.seconds += time.perf_counter() - start
 
     def teardown(self) -> None:
         """Let the signals give up what they hold. Not timed: a monitor has stopped measuring by then."""
@@ -204,9 +205,8 @@ class Watch:
             self.seconds += time.perf_counter() - start
 
     @property
-    def _signals(self) -> list[Signal]:
-        signals = [self.signal, *([] if self.guard is None else [self.guard.signal])]
-        return [signal for signal in signals if signal not in self._silent]
+    def _all(self) -> list[Signal]:
+        return [self.signal, *([] if self.guard is None else [self.guard.signal])]
 
     def _value_of(self, signal: Signal, trainer: Any, pl_module: Any) -> float | None:
         value = None
