@@ -1,6 +1,7 @@
 """What a cost monitor adds to a fit, the first of its process: until the first training step, and to the whole fit.
 
-python benchmarks/meter_start.py  # medians of 3 processes each, with the range; one epoch of 200 steps of 20 ms
+python benchmarks/meter_start.py              # medians of 3 processes each, with the range; one epoch of 200 steps of 20 ms
+python benchmarks/meter_start.py --workers 2  # the same with batches from two forked workers
 """
 
 import argparse
@@ -14,7 +15,7 @@ import warnings
 STEPS, STEP = 200, 0.02
 
 
-def fit(monitored: bool) -> tuple[float, float]:
+def fit(monitored: bool, workers: int) -> tuple[float, float]:
     """Seconds until the first training step, and of the whole fit."""
     import lightning as L
     import torch
@@ -38,7 +39,7 @@ def fit(monitored: bool) -> tuple[float, float]:
 
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     for callbacks in ([], [CostMeter()] if monitored else []):  # the first fit warms torch and Lightning up
-        model, data = Model(), DataLoader(TensorDataset(torch.randn(STEPS, 4)))
+        model, data = Model(), DataLoader(TensorDataset(torch.randn(STEPS, 4)), num_workers=workers)
         trainer = L.Trainer(max_epochs=1, callbacks=callbacks, accelerator="cpu", **quiet)
         began = time.perf_counter()
         trainer.fit(model, data)
@@ -53,17 +54,18 @@ def spread(seconds: list[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=0, help="of the dataloader, in processes that are forked")
     parser.add_argument("--one", choices=("with", "without"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         warnings.simplefilter("ignore")
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-        print(*fit(options.one == "with"))
+        print(*fit(options.one == "with", options.workers))
         return
     found: dict[str, list[tuple[float, ...]]] = {"without": [], "with": []}
     for _ in range(options.repeats):
         for which, runs in found.items():
-            command = [sys.executable, __file__, "--one", which]
+            command = [sys.executable, __file__, "--one", which, "--workers", str(options.workers)]
             last = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
             runs.append(tuple(map(float, last.split())))
     for which, runs in found.items():

@@ -224,11 +224,27 @@ def test_training_does_not_wait_for_the_meter_and_its_first_seconds_are_charged(
 def test_workers_that_are_forked_meanwhile_do_not_keep_the_meter_from_starting(monkeypatch):
     """They hold the output of its programs open, for whose end it would wait until they are gone."""
     slowly_found(monkeypatch, 1.0)
-    monitor = CostMeter("FRA")
-    data = loader(num_workers=1, persistent_workers=True)
-    trainer(monitor, max_epochs=1).fit(Net(), data, loader())
+    monitor, later = CostMeter("FRA"), loader(num_workers=1, persistent_workers=True)
+    trainer(monitor, max_epochs=1, num_sanity_val_steps=0).fit(Net(), loader(), later)
     assert monitor.energy.kwh > 0
     assert monitor.costs.seconds < meter.PATIENCE
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_the_workers_of_the_first_epoch_are_forked_before_the_meter_starts(monkeypatch, persistent):
+    slowly_found(monkeypatch, 1.0)
+    running = []
+
+    class Looks(L.Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            running.append(any(thread.name == "energy meter" for thread in threading.enumerate()))
+
+    workers = {"num_workers": 1, "persistent_workers": persistent}
+    before, monitor, after = Looks(), CostMeter("FRA"), Looks()
+    fit = trainer(before, monitor, after, max_epochs=1, limit_train_batches=1)
+    fit.fit(Net(), loader(**workers), loader(**workers))
+    assert running == [False, True]
+    assert monitor.energy.kwh > 0
 
 
 def test_a_run_that_is_over_before_the_meter_has_started_is_metered_at_its_end(monkeypatch):

@@ -158,13 +158,12 @@ class CostMeter(Callback):
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         with self._safely("measuring a batch"):
             # A run that continues in mid-epoch gets no on_train_epoch_start.
-            epoch = self._session.enter(finished_epochs(trainer), "data_wait")
-            self._session.flops.step_begins()
+            epoch = self._session.step(finished_epochs(trainer))
             self._said = None  # counted, if what the user says fails
             self._said = self.samples_of(batch)  # now, because a step may empty its batch
-            groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
-            if groups and groups[0].get("lr") is not None:  # Adafactor may have none of its own
-                epoch.learning_rate = float(groups[0]["lr"])
+            group = next((group for optimizer in trainer.optimizers for group in optimizer.param_groups), None)
+            if group is not None and group.get("lr") is not None:  # Adafactor may have none of its own
+                epoch.learning_rate = float(group["lr"])
 
     def samples_of(self, batch: Any) -> int | None:
         """The number of samples in a batch; override it where they are not counted.

@@ -47,9 +47,10 @@ class EnergyMeter:
     """Meters the whole machine from ``start`` to ``stop``. Never raises: what fails is one warning, no value.
 
     codecarbon needs a second or two to find the hardware, the first time in a process. It does so in a thread of its
-    own, while training goes on; only a fork of the process, as for the workers of a DataLoader, waits for it. Those
-    seconds are charged at the average power of the others: E = E_m t / t_m, where E_m is the energy of the t_m seconds
-    that were metered, and t the seconds since ``start``. A run that was over before is metered for a moment at its end.
+    own, from ``begin`` on, while training goes on. A fork of the process waits for it, so ``begin`` comes after the
+    workers of a DataLoader were forked. The seconds before it has started are charged at the average power of the
+    others: E = E_m t / t_m, where E_m is the energy of the t_m seconds that were metered, and t the seconds since
+    ``start``. A run that was over before is metered for a moment at its end.
 
     Args:
         country_iso_code: ISO 3166-1 alpha-3 code, for the grid's carbon intensity.
@@ -69,16 +70,22 @@ class EnergyMeter:
         self._thread: threading.Thread | None = None
         self._level: int | None = None
         self._problem: str | None = None
-        self._has_warned = self._has_given_up = False
+        self._has_begun = self._has_warned = self._has_given_up = False
         self._caller = threading.get_ident()
         self._began = self._metered_from = self._until = 0.0
         self.obtained: dict[str, str] = {}
         self.hardware: dict[str, Any] = {}
 
     def start(self) -> None:
-        """Begin; the hardware is looked for in the background."""
+        """From here on the energy counts."""
         self._began = time.monotonic()
         self._attempt_quietly(self._make)
+
+    def begin(self) -> None:
+        """Look for the hardware in the background, and meter from then on. A second call does nothing."""
+        if self._has_begun:
+            return
+        self._has_begun = True
         if self._tracker is not None:
             begin = threading.Thread(target=self._attempt, args=(self._begin,), name="energy meter", daemon=True)
             self._thread = begin
@@ -89,9 +96,9 @@ class EnergyMeter:
         """Energy and emissions since ``start``; after ``stop``, until then.
 
         Returns:
-            Nothing used as long as the hardware is being looked for; None: not measured.
+            Nothing used before the hardware was found; None: not measured.
         """
-        if self._thread is not None and self._thread.is_alive():
+        if not self._has_begun or (self._thread is not None and self._thread.is_alive()):
             return Energy()
         if self._tracker is not None:
             self._ask(self._tracker.flush)
@@ -110,6 +117,7 @@ class EnergyMeter:
 
     def wait(self) -> None:
         """Until the meter has started, but not for ever."""
+        self.begin()
         if self._thread is None:
             return
         self._thread.join(PATIENCE)

@@ -50,6 +50,13 @@ class Session:
         self.flops.attach(trainer)
         self.charge("metering")
 
+    def step(self, epoch: int) -> EpochCosts:
+        """Begin a training step in ``epoch``. The workers that its batch came from have been forked by now."""
+        if self.meter is not None:
+            self.meter.begin()
+        self.flops.step_begins()
+        return self.enter(epoch, "data_wait")
+
     def charge(self, phase: str) -> None:
         """Charge the time since the last call to ``phase``, less what the detector took meanwhile."""
         if self._watch is None:
