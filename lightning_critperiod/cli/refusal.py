@@ -84,9 +84,9 @@ def one_line(error: BaseException) -> str:
 
 def _there_is_no(key: str, kind: str, name: str) -> str:
     """Which rules or signals there are, where a name is none of them."""
-    from lightning_critperiod import ROOMS
+    import lightning_critperiod as ours
 
-    names = ROOMS[f"{kind}s"]
+    names = ours.ROOMS[f"{kind}s"]
     alike = get_close_matches(name, names, n=1)
     meant = f". Did you mean {alike[0]}?" if alike else ""
     return f"--{key}: there is no {kind} {name!r}, only {', '.join(names)}, or the import path of your own{meant}"
