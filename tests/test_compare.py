@@ -34,6 +34,7 @@ from lightning_critperiod.studies.metric import Metric, Monitor
 from lightning_critperiod.studies.plan import Plan
 from lightning_critperiod.studies.results import Results
 from lightning_critperiod.studies.rows import summarize
+from lightning_critperiod.studies.sources import Sources
 from lightning_critperiod.studies.study_run import load_run
 from lightning_critperiod.studies.trunks import Trunks
 
@@ -573,7 +574,7 @@ def test_what_is_left_is_estimated_from_the_finished_runs_by_what_they_draw(ever
     copy = Path(shutil.copytree(everything, tmp_path / "blobs"))
     arms, results = find(["full", "k1"]), Results(copy)
     plan = plan_of(EPOCHS, Volume(3.0), Volume(1.0, 1 - FRACTION_AFTER))
-    config = Config("blobs", [CONFIG], "", [], None, plan, [])
+    config = Config(Sources([Path("blobs.yaml")], [CONFIG]), "", [], plan, [])
     jobs = ArmJobs(config, arms, [7, 8], Trunks(results, active=False))
     (copy / "k1" / "seed-7.json").unlink()
     full = record(copy, "full")
@@ -644,7 +645,9 @@ def test_images_grow_in_ours_but_not_in_the_arms_of_the_full_recipe(everything):
     other = {"class_path": "lightning_critperiod.Phased", "init_args": {"path": "network.passes", "after": 1}}
     plan = dataclasses.replace(plan_of(EPOCHS, Volume(3.0), Volume(1.0)), changes=[growing, other])
     arms = find(["ours", "full", "short", "fixed", "k1"])
-    jobs = ArmJobs(Config("blobs", [CONFIG], "", [], None, plan, []), arms, [7], Trunks(Results(everything)))
+    jobs = ArmJobs(
+        Config(Sources([Path("blobs.yaml")], [CONFIG]), "", [], plan, []), arms, [7], Trunks(Results(everything))
+    )
     recipes = {
         arm.name: (jobs.job(arm, 7).filled.get("critical_period") or {}).get("recipe", {}).get("changes")
         for arm in arms

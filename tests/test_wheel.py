@@ -83,7 +83,7 @@ def test_a_comparison_finds_its_config_and_its_arms_in_the_wheel(installed, tmp_
     program = """
 from lightning_critperiod.studies.compare.compare_options import parse
 options = parse(["--config", "small/digits"])
-print(*(arm.name for arm in options.arms), options.config[0])
+print(*(arm.name for arm in options.arms), options.config.files[0])
 """
     *arms, config = run(installed, tmp_path, "-c", program).stdout.split()
     assert len(arms) == 15

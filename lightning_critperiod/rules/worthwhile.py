@@ -28,11 +28,10 @@ class Worthwhile(Rule):
     that of averaged weights, at a constant learning rate. No curve predicts a drop of the learning rate. The rule is
     our own.
 
-    False alarms (docs/calibration.md, 100 epochs): 0% of the runs on a steady fall with noise of 10% of the fall, 31%
-    if that noise is correlated from epoch to epoch (AR(1), 0.9). On a power law with noise of 1% there are none, and
-    56% of the ends are missed. On finished public runs (docs/worthwhile.md: the half for confirmation, ``min_gain`` 2%
-    of the whole gain, ``horizon`` the end of the run) 4% were false alarms. The rule is late there: it saves 4% of the
-    epochs, of 32% that were possible.
+    False alarms (docs/calibration.md, 100 epochs): 0% of the runs on a steady fall with noise of 10% of it, 31% when
+    that is correlated from epoch to epoch (AR(1), 0.9); 0% on a power law with noise of 1%, and 56% of the ends missed.
+    On finished public runs (docs/worthwhile.md: the half for confirmation, ``min_gain`` 2% of the whole gain,
+    ``horizon`` the end of the run) 4% false alarms; it is late and saves 4% of the epochs, of 32% that were possible.
 
     Args:
         min_gain: The least gain that is worth going on for, in units of the metric, above 0.
