@@ -132,13 +132,14 @@ def test_the_packages_that_contributing_names_are_those_that_are_there():
 def test_the_results_of_the_pages_are_those_of_the_recorded_runs(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     from late_enough_judge import judge
-    from readme import BLOCKS, figure
+    from readme import BLOCKS, FIGURES
 
     judge(ROOT / "results" / "late_enough", 20, tmp_path / "late.md")
     assert (tmp_path / "late.md").read_text() == (ROOT / "docs" / "late.md").read_text()
     for page, block in BLOCKS.items():
         assert block() in PAGES[page]
-    assert (ROOT / "docs" / "switch.svg").read_text() == figure()
+    for file, drawn in FIGURES.items():
+        assert (ROOT / file).read_text() == drawn()
 
 
 def test_the_citation_has_the_version_of_the_package_and_the_paper():
