@@ -43,6 +43,7 @@ results: .venv/installed
 	$(BIN)/python benchmarks/worthwhile.py
 	$(BIN)/python benchmarks/growing.py judge
 	$(BIN)/python benchmarks/short_first.py judge
+	$(BIN)/python benchmarks/headline.py judge
 	$(BIN)/python benchmarks/ending.py judge
 	$(BIN)/python benchmarks/readme.py
 

@@ -98,6 +98,11 @@ def develop(executor, data, results):
         future.result()
 
 
+def judge(results, output):
+    found = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
+    write({output.name: page(found)}, output.parent)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("pack", "develop", "run", "judge"))
@@ -107,8 +112,7 @@ def main():
     parser.add_argument("--results", type=Path, default=RESULTS)
     args = parser.parse_args()
     if args.what == "judge":
-        found = [json.loads(path.read_text()) for path in sorted(args.results.glob("*.json"))]
-        write({PAGE.name: page(found)}, PAGE.parent)
+        judge(args.results, PAGE)
         return
     if args.data is None:
         parser.error(f"{args.what} needs the folder of the data")

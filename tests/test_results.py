@@ -47,7 +47,7 @@ def test_what_the_readme_says_of_the_interval_is_what_the_coverage_runs_found():
     assert not any(character.isdigit() for character in OWN_NOISE)  # no figure of this machine's in a user's report
 
 
-@pytest.mark.parametrize("study", ["coverage", "ending", "growing", "scale"])
+@pytest.mark.parametrize("study", ["coverage", "ending", "growing", "headline", "scale"])
 def test_a_page_of_a_benchmark_is_what_its_records_say(study, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     page = tmp_path / f"{study}.md"
