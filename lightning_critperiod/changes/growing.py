@@ -20,22 +20,8 @@ from lightning_critperiod.timeline import Phase, Timeline
 class Growing(Change):
     """Gives ``training_step`` a smaller copy of the batch first; a subclass says what becomes smaller, and how.
 
-    The first size holds until the critical period is over, then the next ones follow, and the full size holds for at
-    least the last quarter of the planned epochs and in a cooldown. A guard does not make anything smaller again.
-    Hooks, other callbacks, validation and test have the whole batches.
-
-    Args:
-        sizes: Ascending. The full size is that of the batches; it comes last, whether it is given or not.
-        rule: Asked after every epoch about the callback's signal since the last growth; the next size follows when it
-            fires. None leaves the first growth to the callback's own decision and spreads the others from there to
-            three quarters of the planned epochs.
-        at: Fractions of the planned epochs with which the second, third, ... size begins, ascending, up to 0.75.
-
-    Raises:
-        TypeError: An argument is of the wrong kind.
-        ValueError: An argument is out of its range, or both ``rule`` and ``at`` are given. With the first batch, before
-            anything is trained: what ``find`` refuses, sizes that do not fit the batches, a network that takes one size
-            only, or nothing can make the batches grow.
+    Hooks, other callbacks, validation and test have the whole batches. What the arguments mean, when the size grows and
+    what is refused is said by the subclasses.
     """
 
     argument: str
