@@ -209,8 +209,10 @@ def collate(samples):
         (Pair, lambda batch: (batch.image, batch.label), "image"),
         (lambda x, y: ((x, x.flip(2)), y), lambda batch: (batch[0][1], batch[1]), 0),
         (lambda x, y: (x, x, y), lambda batch: (batch[1], batch[2]), 1),
+        (lambda x, y: {"a": (y, [x]), "b": y}, lambda batch: (batch["a"][1][0], batch["b"]), None),
+        (lambda x, y: {"a": (y, Pair(x, y))}, lambda batch: batch["a"][1], ["a", 1, "image"]),
     ],
-    ids=["tuple", "index", "dict", "key", "named tuple", "field", "views", "second image small"],
+    ids=["tuple", "index", "dict", "key", "named tuple", "field", "views", "second image small", "nested", "path"],
 )
 def test_the_images_are_found_in_every_container(tmp_path, pack, part, key):
     model = Net(part)
@@ -280,6 +282,14 @@ def masks(x, y):
     return x, (x[0] > 0.5).long()
 
 
+def half_masks(x, y):
+    return x, (x[0, ::2, ::2] > 0.5).long()
+
+
+def finer_images(x, y):
+    return x, interpolate(x[None], scale_factor=2)[0]
+
+
 def boxes(x, y):
     return x, {"boxes": torch.zeros(2, 4), "label": y}
 
@@ -298,6 +308,10 @@ def boxes(x, y):
         (Net, {}, {"pack": lambda x, y: (x, x, y)}, "found several, at 0, 1 in list of"),
         (Net, {"key": 0}, {"pack": lambda x, y: (x, x, y)}, "1 with shape \\(4, 3, 12, 12\\) would have to be resized"),
         (Net, {}, {"pack": masks}, "1 with shape \\(4, 12, 12\\) would have to be resized too"),
+        (Net, {}, {"pack": half_masks, "shape": (3, 16, 16)}, "1 with shape \\(4, 8, 8\\) would have to be resized"),
+        (Net, {"key": 0}, {"pack": finer_images}, "1 with shape \\(4, 3, 24, 24\\) would have to be resized"),
+        (Net, {}, {"pack": lambda x, y: (x, {"boxes": [torch.zeros(4)]})}, "'boxes' with shape \\(4, 4\\) would have"),
+        (Net, {"key": ["pair", 2]}, {"pack": lambda x, y: {"pair": (x, y)}}, "key=2\\) is not in the batch"),
         (Net, {}, {"pack": boxes}, "'boxes' with shape \\(4, 2, 4\\) would have to be resized too"),
         (Net, {}, {"dtype": torch.int64}, "found none in list of 0: int64 \\(4, 3, 12, 12\\)"),
         (Net, {"key": 0}, {"dtype": torch.int64}, "got int64 \\(4, 3, 12, 12\\) at key=0"),
@@ -305,8 +319,8 @@ def boxes(x, y):
     ],
     ids=[
         "flattened head", "position embeddings", "too large", "nothing to grow", "fractions", "no such key",
-        "no such index", "no image", "two images", "target image", "segmentation", "detection", "int64", "int64 by key",
-        "video",
+        "no such index", "no image", "two images", "target image", "segmentation", "coarse masks", "finer images",
+        "list of boxes", "no such nested key", "detection", "int64", "int64 by key", "video",
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused_before_anything_is_trained(tmp_path, model, arguments, data, text):
@@ -340,6 +354,8 @@ def test_an_open_run_without_a_rule_is_refused(tmp_path):
         ({"sizes": [8], "rule": "Plateau"}, TypeError, "rule must be a Rule"),
         ({"sizes": [8], "key": 0.5}, TypeError, "key must be"),
         ({"sizes": [8], "key": True}, TypeError, "key must be"),
+        ({"sizes": [8], "key": []}, TypeError, "key must be"),
+        ({"sizes": [8], "key": ["image", None]}, TypeError, "key must be"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments, error, text):

@@ -127,9 +127,10 @@ def collated(make):
         (lambda x: UserDict(x=x, y=x), lambda batch: (batch["x"], batch["y"]), None),
         (lambda x: ((x, x > 0), x, x[:, :1]), lambda batch: (batch[0][0] * batch[0][1], batch[1]), None),
         (lambda x: (x, x, x.float() + 0.5), lambda batch: (batch[0], batch[1]), [0, 1]),
+        (lambda x: ({"x": x, "z": x.float()}, x), lambda batch: (batch[0]["x"], batch[1]), [[0, "x"], 1]),
         (lambda x: (x[..., None].expand(-1, -1, 5).float(), x), lambda b: (b[0][..., 0].long(), b[1]), [0, 1]),
     ],
-    ids=["tensor", "dict", "mapping", "nested", "keys", "features"],
+    ids=["tensor", "dict", "mapping", "nested", "keys", "paths", "features"],
 )
 def test_the_sequences_are_found_in_every_container(tmp_path, make, part, keys):
     model = Net(part)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from lightning_critperiod.changes.batch_parts import Key, described, leaves, part, parts
+from lightning_critperiod.changes.batch_parts import Key, described, leaves, part
 
 WHO = "GrowingImages"
 Images = Tensor | list[Tensor]
@@ -14,19 +14,22 @@ Images = Tensor | list[Tensor]
 _PLACES = {"boxes", "bboxes", "bbox", "masks", "keypoints"}
 """Names of targets whose numbers are places in the image."""
 
+_SCALES, _LEAST = (2, 4), 8
+"""By which a target map is coarser or finer than the image, and its least side: a smaller one may be a matrix."""
+
 
 def find_key(batch: Any) -> Key:
     """Where the one image tensor of a batch is.
 
     Returns:
-        Its index, key or attribute; None if the batch is the image tensor.
+        Its index, key or attribute, or several that lead to it; None if the batch is the image tensor.
 
     Raises:
         ValueError: There is none, or more than one.
     """
     if isinstance(batch, Tensor):
         return None
-    found = [key for key, value in parts(batch) if _is_image(value)]
+    found = [path[0] if len(path) == 1 else path for path, value in leaves(batch) if _is_image(value)]
     if len(found) != 1:
         what = "none" if not found else "several, at " + ", ".join(map(repr, found))
         raise ValueError(
@@ -64,11 +67,13 @@ def check_targets(batch: Any, key: Key, images: Images) -> None:
     """Refuse, by a ValueError, a batch in which more than the images would have to be resized."""
     views = [images] if isinstance(images, Tensor) else images
     shapes = {(len(view), *view.shape[-2:]) for view in views}
-    for name, value in leaves(batch):
-        same = value.ndim > 2 and (len(value), *value.shape[-2:]) in shapes and not any(value is view for view in views)
-        if same or name in _PLACES:
+    for path, value in leaves(batch):
+        if any(value is view for view in views):
+            continue
+        names = [each for each in path if each in _PLACES]
+        if names or any(_lies_on(value, shape) for shape in shapes):
             raise ValueError(
-                f"GrowingImages resizes the images of a batch and no target, but {name!r} with shape "
+                f"GrowingImages resizes the images of a batch and no target, but {[*path, *names][-1]!r} with shape "
                 f"{tuple(value.shape)} would have to be resized too: leave GrowingImages out of segmentation and "
                 "detection, and change the size in the data pipeline, by Phased."
             )
@@ -100,6 +105,16 @@ def _resized(images: Tensor, size: int) -> Tensor:
     if not images.is_floating_point():
         small = small.round()
     return small if exact else small.to(images.dtype)
+
+
+def _lies_on(value: Tensor, shape: tuple[int, int, int]) -> bool:
+    """Whether the numbers of a target belong to places in images of shape (N, height, width)."""
+    number, height, width = shape
+    if value.ndim < 3 or len(value) != number:
+        return False
+    found = tuple(value.shape[-2:])
+    scaled = {pair for n in _SCALES for pair in ((height // n, width // n), (height * n, width * n))}
+    return found == (height, width) or (min(found) >= _LEAST and found in scaled)
 
 
 def _is_image(value: Any) -> bool:

@@ -1,19 +1,26 @@
 """The parts of a training batch: what is where, and the same batch with another part."""
 
 import copy
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
-Key = int | str | None
-"""Where a part is: a key of a dict, an index of a tuple, an attribute. None is the whole batch."""
+Key = int | str | tuple[int | str, ...] | None
+"""Where a part is: a key of a dict, an index of a tuple, an attribute; several lead into a nested batch. None is the
+whole batch."""
 
 
-def require_key(name: str, key: Any) -> None:
-    """Refuse, by a TypeError, what can't be a key."""
-    if isinstance(key, bool) or not isinstance(key, Key):
-        raise TypeError(f"{name} must be a key, index or attribute of a batch, or None, got {key!r}")
+def as_key(name: str, key: Any) -> Key:
+    """A key as an argument, in which a list is as good as a tuple; refuse, by a TypeError, what can't be one."""
+    path = key if isinstance(key, list | tuple) else [] if key is None else [key]
+    if key == [] or key == () or not all(isinstance(each, int | str) and not isinstance(each, bool) for each in path):
+        raise TypeError(
+            f"{name} must be a key, index or attribute of a batch, a list of them that leads into a nested batch, or "
+            f"None, got {key!r}"
+        )
+    return tuple(key) if isinstance(key, list) else key
 
 
 def part(batch: Any, key: Key, who: str) -> Any:
@@ -32,6 +39,8 @@ def part(batch: Any, key: Key, who: str) -> Any:
     """
     if key is None:
         return batch
+    if isinstance(key, tuple):
+        return functools.reduce(lambda found, each: part(found, each, who), key, batch)
     try:
         by_key = isinstance(batch, Mapping) or (isinstance(key, int) and isinstance(batch, Sequence))
         return batch[key] if by_key else getattr(batch, str(key))
@@ -41,8 +50,11 @@ def part(batch: Any, key: Key, who: str) -> Any:
 
 def with_part(batch: Any, key: Key, value: Any) -> Any:
     """A copy of a batch with another value at a key; the rest is the same objects."""
-    if key is None:
+    if key is None or key == ():
         return value
+    if isinstance(key, tuple):
+        first, *rest = key
+        return with_part(batch, first, with_part(part(batch, first, ""), tuple(rest), value))
     if isinstance(batch, tuple):
         place = batch._fields.index(key) if isinstance(key, str) else range(len(batch))[key]  # type: ignore[attr-defined]
         values = [value if i == place else each for i, each in enumerate(batch)]
@@ -64,13 +76,13 @@ def parts(batch: Any) -> list[tuple[int | str, Any]]:
     return list(vars(batch).items()) if hasattr(batch, "__dict__") else []
 
 
-def leaves(value: Any, name: Any = "the batch") -> Iterator[tuple[Any, Tensor]]:
-    """Every tensor of a batch, with the key or index by which it is reached."""
+def leaves(value: Any, path: tuple[int | str, ...] = ()) -> Iterator[tuple[tuple[int | str, ...], Tensor]]:
+    """Every tensor of a batch, with the keys that lead to it."""
     if isinstance(value, Tensor):
-        yield name, value
+        yield path, value
     else:
         for key, each in parts(value):
-            yield from leaves(each, key)
+            yield from leaves(each, (*path, key))
 
 
 def described(value: Any) -> str:

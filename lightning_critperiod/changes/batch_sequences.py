@@ -63,8 +63,8 @@ def length_of(batch: Any, keys: Sequence[Key]) -> int:
 
 def check_padding(batch: Any) -> None:
     """Refuse, by a ValueError, sequences that begin with padding."""
-    for name, mask in leaves(batch):
-        if name == _MASK and mask.ndim == 2 and not bool(mask[:, 0].all()):
+    for path, mask in leaves(batch):
+        if path[-1:] == (_MASK,) and mask.ndim == 2 and not bool(mask[:, 0].all()):
             raise ValueError(
                 f"GrowingLength cuts sequences to their beginnings, but {_MASK!r} says that these begin with padding: "
                 "pad on the right."

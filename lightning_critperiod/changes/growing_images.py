@@ -6,7 +6,7 @@ from typing import Any
 from typing_extensions import override
 
 from lightning_critperiod.changes.batch_images import check_targets, find_key, images_at, resized, shorter_side
-from lightning_critperiod.changes.batch_parts import Key, require_key, with_part
+from lightning_critperiod.changes.batch_parts import Key, as_key, with_part
 from lightning_critperiod.changes.growing import Growing
 from lightning_critperiod.rules import Rule
 
@@ -23,8 +23,9 @@ class GrowingImages(Growing):
     Args:
         sizes: Pixels of the shorter side, ascending. The full size is that of the images in the batch; it comes last,
             whether it is given or not.
-        key: Where the images are in a batch: a key of a dict, an index of a tuple, an attribute. A list of images there
-            is one of views. None is the one tensor (N, C, H, W) of floats or uint8 in the batch.
+        key: Where the images are in a batch: a key of a dict, an index of a tuple, an attribute, or a list of them that
+            leads into a nested batch. A list of images there is one of views. None is the one tensor (N, C, H, W) of
+            floats or uint8 in the batch.
         rule: Asked after every epoch about the callback's signal since the last growth; the next size follows when it
             fires. None leaves the first growth to the callback's own decision and spreads the others from there to
             three quarters of the planned epochs.
@@ -48,14 +49,13 @@ class GrowingImages(Growing):
     def __init__(
         self,
         sizes: Sequence[int],
-        key: int | str | None = None,
+        key: int | str | Sequence[int | str] | None = None,
         rule: Rule | None = None,
         at: Sequence[float] | None = None,
     ) -> None:
         super().__init__(sizes, rule, at)
-        require_key("key", key)
-        self.key = key
-        self._key: Key = key
+        self.key = as_key("key", key)
+        self._key: Key = self.key
 
     @override
     def find(self, batch: Any) -> int:

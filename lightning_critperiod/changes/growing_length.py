@@ -5,7 +5,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from lightning_critperiod.changes.batch_parts import Key, require_key
+from lightning_critperiod.changes.batch_parts import Key, as_key
 from lightning_critperiod.changes.batch_sequences import check_padding, find_sequences, length_of, shortened
 from lightning_critperiod.changes.growing import Growing
 from lightning_critperiod.rules import Rule
@@ -24,8 +24,8 @@ class GrowingLength(Growing):
     Args:
         lengths: Positions, ascending. The full length is that of the first batch; it comes last, whether it is given or
             not. Later batches may be shorter or longer; one that is no longer than the length of its epoch stays whole.
-        keys: Where the sequences (N, length, ...) are in a batch: keys of a dict, indices of a tuple, attributes. None
-            is every tensor (N, length) of whole numbers in the batch.
+        keys: Where the sequences (N, length, ...) are in a batch: keys of a dict, indices of a tuple, attributes,
+            lists of them that lead into a nested batch. None is every tensor (N, length) of whole numbers in the batch.
         rule: Asked after every epoch about the callback's signal since the last growth; the next length follows when it
             fires. None leaves the first growth to the callback's own decision and spreads the others from there to
             three quarters of the planned epochs.
@@ -49,16 +49,14 @@ class GrowingLength(Growing):
     def __init__(
         self,
         lengths: Sequence[int],
-        keys: Sequence[int | str] | None = None,
+        keys: Sequence[int | str | Sequence[int | str]] | None = None,
         rule: Rule | None = None,
         at: Sequence[float] | None = None,
     ) -> None:
         super().__init__(lengths, rule, at)
         if isinstance(keys, str) or not isinstance(keys, Sequence | None) or (keys is not None and not keys):
             raise TypeError(f"keys must be a list of keys such as ['input_ids', 'labels'], or None, got {keys!r}")
-        for key in keys or ():
-            require_key("keys", key)
-        self.keys = keys
+        self.keys = None if keys is None else [as_key("keys", key) for key in keys]
         self._keys: Sequence[Key] = ()
 
     @override
