@@ -71,6 +71,12 @@ def test_rows_between_two_epochs_were_left_out_in_silence(tmp_path):
     assert logs.notes == [f"{tmp_path / 'metrics.csv'}: 2 of 5 rows lie between two epochs, and are left out."]
 
 
+def test_of_two_columns_of_one_name_the_last_was_read_in_silence(tmp_path):
+    logs = written(tmp_path, "epoch,val_loss,val_loss\n0,9,1.5\n1,9,0.75\n2,9,0.5\n")
+    assert logs.signals["val_loss"] == VALUES
+    assert logs.notes == [f"{tmp_path / 'metrics.csv'} has more than one column 'val_loss'; the last one is read."]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, encoding):
     assert written(tmp_path, LAYOUTS["plain"], encoding=encoding).signals == {"val_loss": VALUES}

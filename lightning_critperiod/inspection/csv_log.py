@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,6 +41,7 @@ def read_csv(file: Path, logs: Logs) -> None:
         delimiter = max(",;\t|", key=lambda mark: len(next(_cells(whole, mark), [])))
         header, *rows = [*_cells(whole, delimiter)] or [[]]
         columns, decimal = _columns(header), _decimal(rows, delimiter)
+        logs.notes += [f"{file} has more than one column {name!r}; the last one is read." for name in _twice(columns)]
         entries = list(_entries(rows, columns, decimal))
         between = sum(_is_between_epochs(row, columns, decimal) for row in rows)
         if between:
@@ -83,6 +85,10 @@ def _columns(header: list[str]) -> _Columns:
     values = {i: n.removeprefix(prefix) for i, n in enumerate(found) if n != clocks[0] and not _is_bound(n, found)}
     epoch, step, time = (None if name is None else found.index(name) for name in clocks)
     return _Columns(epoch, step, time, values)
+
+
+def _twice(columns: _Columns) -> list[str]:
+    return [name for name, times in Counter(columns.values.values()).items() if name and times > 1]
 
 
 def _run_name(columns: Sequence[str]) -> str:
