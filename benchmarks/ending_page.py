@@ -92,7 +92,7 @@ What the other values would have done on the seeds of the verdict (interpolated;
 
 {others}
 Left out to save time: runs with a decayed rate at all seven lengths, of both shapes and from both rates (the
-best of the four at half the length takes their place); most seeds with 8,000 images.
+best of the four at half the length takes their place).
 """
 
 
@@ -177,8 +177,14 @@ def gains(trunks):
 def others(records):
     """Every min_gain on the seeds that judge."""
     outcomes = gains([(r.epochs, r.found["curves"], r.cooldowns) for r in records])
-    rows = [[f"{gain}", f"{cost:.0%}", f"{-loss:+.2f}"] for gain, (cost, loss) in outcomes.items()]
-    return table(["min_gain", "cost", "against the whole length, points"], rows)
+    rows = [[f"{g}", fired(records, g), f"{cost:.0%}", f"{-loss:+.2f}"] for g, (cost, loss) in outcomes.items()]
+    return table(["min_gain", "fired", "cost", "against the whole length, points"], rows)
+
+
+def fired(records, gain):
+    """In how many runs the rule of `cooldown` fires with this `min_gain`."""
+    ends = [fires(r.found["curves"], *rules(gain)["cooldown"]) for r in records]
+    return f"in {sum(end is not None for end in ends)} of {len(ends)} runs"
 
 
 def choose(found):
