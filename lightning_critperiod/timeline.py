@@ -26,6 +26,8 @@ class Timeline:
         back_epoch: The first epoch for which a guard has taken the changes back: from there on it is "during" again.
         cooldown_epoch: The first epoch of the cooldown; None while there is none.
         last_epoch: The last epoch of the run, once a cooldown has decided it.
+        full_epoch: The first epoch for which a budget has ended the growth of images or sequences; None as long as it
+            has not.
         annealing_fraction: a, in [0, 1].
     """
 
@@ -34,6 +36,7 @@ class Timeline:
     back_epoch: int | None = None
     cooldown_epoch: int | None = None
     last_epoch: int | None = None
+    full_epoch: int | None = None
     annealing_fraction: float = 0.0
 
     def phase(self, epoch: int) -> Phase:

@@ -7,9 +7,22 @@ import pytest
 import torch
 from conftest import TinyData, TinyModel, make_trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 
-from lightning_critperiod import AtEpoch, Budget, Cooldown, CostMonitor, CriticalPeriodCallback, Never, Recipe, Volume
+from lightning_critperiod import (
+    AtEpoch,
+    Budget,
+    Cooldown,
+    CostMonitor,
+    CriticalPeriodCallback,
+    GrowingImages,
+    Never,
+    Phased,
+    Recipe,
+    Volume,
+)
 
 FULL = Volume()
 
@@ -258,3 +271,131 @@ def test_it_survives_a_cost_monitor_that_stops_measuring(tmp_path):
     trainer = fit(tmp_path, callback, Loses(), max_epochs=8)
     assert (callback.cooldown_epoch, trainer.current_epoch) == (5, 8)
     assert torch.isfinite(next(trainer.model.parameters())).all()
+
+
+class Sized(L.LightningModule):
+    """Takes images of any size; ``seen`` has the size in every step, which sleeps for ``seconds(size)``."""
+
+    def __init__(self, seconds=None):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.seconds, self.seen = nn.Conv2d(3, 4, 1), seconds, []
+
+    def training_step(self, batch, batch_idx):
+        self.seen.append(batch[0].shape[-1])
+        if self.seconds is not None:
+            time.sleep(self.seconds(batch[0].shape[-1]))
+        return self.layer(batch[0]).square().mean()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+class PerSize(Spends):
+    """A step of full size costs 1, a smaller one its part of the size to a power."""
+
+    def __init__(self, power=2):
+        super().__init__()
+        self.power = power
+
+    def on_train_batch_end(self, trainer, pl_module, *_):
+        self.total += (pl_module.seen[-1] / 16) ** self.power
+
+
+def grow(tmp_path, budget, model, *others, change=None, images=None, rule=None, ckpt_path=None, **arguments):
+    """Two steps an epoch, on images of 8 px until something makes them grow to their 16."""
+    change = change or GrowingImages([8], rule=Never())
+    recipe = Recipe(after=FULL, annealing_fraction=0, changes=[change], cooldown=Cooldown(budget=budget))
+    callback = CriticalPeriodCallback(rule=rule or Never(), recipe=recipe)
+    trainer = make_trainer(tmp_path, [callback, *others], **{"max_epochs": -1, **arguments})
+    data = DataLoader(TensorDataset(torch.ones(4, 3, 16, 16) if images is None else images), batch_size=2)
+    trainer.fit(model, data, ckpt_path=ckpt_path, weights_only=True if ckpt_path else None)
+    assert trainer.optimizers[0].param_groups[0]["lr"] == 0
+    assert trainer.current_epoch == callback.last_epoch + 1
+    return callback
+
+
+def test_the_cooldown_of_a_run_whose_images_still_grew_cost_four_times_its_price(tmp_path):
+    model, spends = Sized(), PerSize()
+    callback = grow(tmp_path, Budget(kwh=50), model, spends)
+    # 52 epochs at 0.5; then one of full size, which tells what the cooldown costs, and one of ceil(0.2 x 53), all at 2.
+    assert (callback.cooldown_epoch, callback.last_epoch) == (53, 63)
+    assert spends.total == 50
+    assert model.seen == [8] * 2 * 52 + [16] * 2 * 12
+
+
+def test_flops_and_samples_of_a_run_whose_images_still_grow_are_kept(tmp_path):
+    monitor, model = CostMonitor(), Sized()
+    whole = 2 * 2 * (2 * 16 * 16 * 3 * 4) * 2  # two batches of two, forward and the gradient of the weights
+    grow(tmp_path, Budget(flops=20 * whole), model, monitor)
+    assert 19 * whole < monitor.spent["flops"] <= 20 * whole
+    spends = Spends("samples")  # as many at every size
+    callback = grow(tmp_path, Budget(samples=22), Sized(), spends)
+    assert (callback.cooldown_epoch, spends.total) == (8, 22)
+
+
+SECONDS = {
+    "in proportion to the pixels": lambda size: 0.04 * (size / 16) ** 2,
+    "the same at every size": lambda size: 0.02,
+    "more than in proportion": lambda size: 0.04 * (size / 16) ** 4,
+}
+
+
+@pytest.mark.parametrize("cost", SECONDS)
+def test_hours_of_a_run_whose_images_still_grow_are_kept(tmp_path, cost):
+    start = time.monotonic()
+    callback = grow(tmp_path, Budget(hours=1.5 / 3600), Sized(SECONDS[cost]))
+    assert time.monotonic() - start < 1.5 + 1
+    assert callback.cooldown_epoch >= 1
+
+
+def test_growth_that_is_over_leaves_no_trace_in_the_price(tmp_path):
+    """Of the latest five epochs some were small."""
+    spends, change = PerSize(), GrowingImages([8], rule=AtEpoch(10))
+    callback = grow(tmp_path, Budget(kwh=5 + 2 * 6), Sized(), spends, change=change)
+    assert (callback.cooldown_epoch, callback.last_epoch, spends.total) == (13, 15, 17)
+
+
+def test_a_cooldown_that_costs_more_than_its_pixels_say_is_shortened(tmp_path):
+    """The rule fires while images are small, so nothing has shown what a full one costs."""
+    spends = PerSize(power=4)
+    callback = grow(tmp_path, Budget(kwh=20 / 8 + 4 * 2), Sized(), spends, rule=AtEpoch(20), max_epochs=100)
+    assert (callback.cooldown_epoch, callback.last_epoch, spends.total) == (20, 23, 10.5)
+
+
+def test_a_change_that_makes_the_cooldown_dearer_shortens_it(tmp_path):
+    class Priced(Spends):
+        def on_train_batch_end(self, trainer, pl_module, *_):
+            self.total += pl_module.price
+
+    model, spends = TinyModel(), Priced()
+    model.price = 1.0
+    cooldown = Cooldown(fraction=0.5, budget=Budget(kwh=300))
+    recipe = Recipe(after=FULL, changes=[Phased("price", cooldown=2.0)], cooldown=cooldown)
+    callback = CriticalPeriodCallback(rule=Never(), recipe=recipe)
+    trainer = fit(tmp_path, callback, spends, model=model)
+    assert callback.cooldown_epoch == 22  # 9 an epoch: the cooldown was to last 11, and 198 + 11 x 18 is 396
+    assert 300 - 18 < spends.total < 300 + 18
+    assert trainer.optimizers[0].param_groups[0]["lr"] == 0
+    assert callback.reason.count("shortened") == 1
+    epochs = trainer.current_epoch - 22
+    assert callback.reason.endswith(
+        f"; shortened to {epochs} epochs, which cost more than expected, for the budget of 300 kWh"
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*callbacks used to create the checkpoint need to be provided")
+@pytest.mark.parametrize("at", [-3, -2, -1, 0, 1])
+def test_a_run_is_resumed_around_the_end_of_the_growth_by_a_budget_as_if_it_went_on(tmp_path, at):
+    def run(*others, **arguments):
+        model = Sized()
+        callback = grow(tmp_path, Budget(kwh=30), model, PerSize(), *others, **arguments)
+        return callback, torch.cat([p.flatten() for p in model.parameters()]), model.seen
+
+    saves = ModelCheckpoint(tmp_path, filename="{epoch}", save_top_k=-1)
+    whole, expected, sizes = run(saves, enable_checkpointing=True)
+    epoch = whole.cooldown_epoch + at
+    resumed, found, later = run(ckpt_path=tmp_path / f"epoch={epoch}.ckpt")
+    assert torch.equal(found, expected)
+    assert resumed.timeline == whole.timeline
+    assert later == sizes[2 * (epoch + 1) :]

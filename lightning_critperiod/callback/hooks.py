@@ -140,6 +140,7 @@ class CriticalPeriodCallback(RunState):
         if self._cooldown is None or self._driver is None:
             return
         batches = self._driver.batches(self.recipe.volume_in("cooldown"))
+        self._cooldown.shorten(trainer, finished, batches)
         start = self._cooldown.decide(trainer, finished, self.end_epoch is not None, batches)
         if start is None:
             return
@@ -228,7 +229,8 @@ class CriticalPeriodCallback(RunState):
                 self._watch.decide(epoch + 1, acts=not self.observe_only)
             if self._cooldown is not None:
                 with self._watch.safely("deciding about the cooldown"):
-                    self._cooldown.meter.epoch_ends(trainer, epoch)
+                    relative_cost = 1.0 if self._driver is None else self._driver.relative_cost
+                    self._cooldown.meter.epoch_ends(trainer, epoch, relative_cost)
                     self._begin_cooldown(trainer, epoch + 1)
                     self._cooldown.warn_of_no_end(trainer, epoch + 1, self.detector)
         with self._watch.safely("logging"):

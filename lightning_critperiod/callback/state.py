@@ -136,6 +136,7 @@ class RunState(Callback):
             back_epoch=self.back_epoch,
             cooldown_epoch=self.cooldown_epoch,
             last_epoch=self.last_epoch,
+            full_epoch=None if self._cooldown is None else self._cooldown.meter.full_epoch,
             annealing_fraction=self.recipe.annealing_fraction,
         )
 

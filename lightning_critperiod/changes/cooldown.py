@@ -15,6 +15,8 @@ from lightning_critperiod.timeline import Phase
 KEPT = {"momentum", "betas"}
 """What schedulers such as OneCycleLR change beside the learning rate; it stands still in the cooldown."""
 
+SHORTENED = "; shortened to "
+
 
 class CooldownChange(Change):
     """Lets the learning rate of every parameter group decay to zero, from an epoch on that is decided in the run.
@@ -63,6 +65,10 @@ class CooldownChange(Change):
         """The cooldown begins with a 0-based epoch and lasts ``length`` epochs, from the rates as they are now."""
         self.start_epoch, self.length, self.reason = epoch, length, reason
         self._rates = [[_kept(group, epoch) for group in each.param_groups] for each in self._trainer.optimizers]
+
+    def shorten(self, length: float, why: str) -> None:
+        """Let the cooldown last ``length`` epochs in all; the rate goes on from what it is at that length."""
+        self.length, self.reason = length, f"{self.reason.partition(SHORTENED)[0]}{SHORTENED}{why}"
 
     @override
     def setup(self, trainer: Any, pl_module: Any) -> None:

@@ -15,6 +15,8 @@ from lightning_critperiod.lightning_seam import optimizer_steps, unfinished_batc
 
 CHECKPOINT = "before_cooldown.ckpt"
 """The moment before, beside the files of ModelCheckpoint: a run that is resumed from it goes on at the full rate."""
+SHORTEST = 2
+"""Epochs of full size for which the budget must have room to begin with one that is priced before the cooldown."""
 REQUEST = "cool_down"
 """A file of this name in the run's folder asks for the cooldown; it is deleted when that begins."""
 
@@ -106,6 +108,10 @@ class CooldownTrigger:
         found = trainer.strategy.broadcast(self._decision(trainer, finished, fired, batches))
         if found is None:
             return None
+        if not found[0]:
+            self.meter.full_epoch = finished
+            rank_zero_info(f"batches of full size from epoch {finished} on: {found[1]}")
+            return None
         self.asked = False  # nor does the checkpoint that is saved before it ask for it
         return Start(*found)
 
@@ -122,6 +128,28 @@ class CooldownTrigger:
         epochs = f"{start.epochs:.4g} epoch{'' if start.epochs == 1 else 's'}"
         when = f"after epoch {finished - 1}" if finished else "from the first epoch on"
         self.change.begin(finished, start.epochs, f"cooldown of {epochs} {when}: {start.why}")
+        rank_zero_info(self.change.reason)
+
+    def shorten(self, trainer: Any, finished: int, batches: float) -> None:
+        """Let a cooldown whose epochs cost more than they were priced end inside the budget all the same.
+
+        It has one more epoch at least, in which the rate decays to zero. Every rank calls it; rank 0 decides.
+
+        Args:
+            trainer: The trainer of the run.
+            finished: Number of epochs that are over.
+            batches: Length of an epoch of the cooldown; infinite where it is not known.
+        """
+        start = self.change.start_epoch
+        if start is None or start >= finished or unfinished_batches(trainer):
+            return
+        left = start + self.change.length - finished
+        room, limit = trainer.strategy.broadcast(self.meter.remaining(batches))
+        if left <= 1 or room >= left - 1e-9:
+            return
+        length = finished - start + max(1, math.floor(room + 1e-9))
+        epochs = f"{length} epoch{'' if length == 1 else 's'}"
+        self.change.shorten(float(length), f"{epochs}, which cost more than expected, for the {limit}")
         rank_zero_info(self.change.reason)
 
     def warn_of_no_end(self, trainer: Any, finished: int, detector: Detector) -> None:
@@ -162,7 +190,7 @@ class CooldownTrigger:
         )
 
     def _decision(self, trainer: Any, finished: int, fired: bool, batches: float) -> tuple[float, str] | None:
-        """Length in epochs, and why."""
+        """Length in epochs, and why; a length of 0 means that batches have their full size first."""
         left = self._left(trainer, finished, batches)
         room, limit = self.meter.affordable(batches)
         longest = min(left, room if room == math.inf else max(1.0, math.floor(room)))
@@ -176,7 +204,10 @@ class CooldownTrigger:
         later = self.config.epochs(finished + 1)
         if 1 + later > left:
             return longest, f"in time for the end of the run after {finished + left:.4g} epochs"
-        return (length, f"in time for the {limit}") if later > self.meter.affordable(batches, first=1)[0] else None
+        fitting = self.meter.affordable(batches, first=1)[0]
+        if self.meter.guesses and self.meter.full_epoch is None and room >= SHORTEST:
+            return (0.0, f"what the cooldown costs has to be known for the {limit}") if 1 + later > fitting else None
+        return (length, f"in time for the {limit}") if later > fitting else None
 
     def _left(self, trainer: Any, finished: int, batches: float) -> float:
         """Epochs up to the planned end, infinite without one."""

@@ -132,6 +132,11 @@ class Driver:
         return known if known < math.inf or self.cooldown is None else self.cooldown.learned
 
     @property
+    def relative_cost(self) -> float:
+        """What a step of the epoch that runs costs, as a part of one in the cooldown."""
+        return math.prod(change.relative_cost for change in self.changes)
+
+    @property
     def learned(self) -> list[int | None]:
         """See ``TrainLoaders.learned``."""
         return self.volume_change.loaders.learned

@@ -55,11 +55,16 @@ class Growing(Change):
     def shrunk(self, batch: Any, size: int) -> Any:
         """A copy of a batch at a size; the batch itself if it is no larger."""
 
+    @abstractmethod
+    def elements(self, batch: Any) -> int:
+        """The number of elements of what grows in a batch: the work of a step is about in proportion to it."""
+
     def _forget(self) -> None:
         self._full: int | None = None  # size of the batches
         self._seen = False  # a batch, in this fit
         self._proved: set[int] = set()  # sizes that the network takes
         self._gives_up = False
+        self._elements, self._of = 0, 0  # in this epoch: those of the batches, and of the same batches at full size
         self.growth.forget()
 
     @override
@@ -86,6 +91,7 @@ class Growing(Change):
     @override
     def apply(self, phase: Phase) -> None:
         """The size follows from what ``look`` was given, not from the phase alone."""
+        self._elements, self._of = 0, 0
 
     @override
     def undo(self) -> None:
@@ -98,6 +104,11 @@ class Growing(Change):
         """The size in the epoch that runs; None while the full size holds and no batch was seen."""
         return None if self._trainer is None else self.size(finished_epochs(self._trainer))
 
+    @property
+    @override
+    def relative_cost(self) -> float:
+        return self._elements / self._of if self._of else 1.0
+
     @override
     def state_dict(self) -> dict[str, Any]:
         return {"full": self._full}
@@ -109,8 +120,9 @@ class Growing(Change):
     def size(self, epoch: int) -> int | None:
         """The size in a 0-based epoch, the one that runs or one before it."""
         small = [size for size in self.sizes if size != self._full]
-        cooldown = self._timeline.cooldown_epoch  # the phase is "during" again where a guard took the changes back
-        if self._gives_up or (cooldown is not None and epoch >= cooldown):
+        # The phase says nothing here: it is "during" again where a guard took the changes back.
+        ends = [self._timeline.cooldown_epoch, self._timeline.full_epoch]
+        if self._gives_up or any(end is not None and epoch >= end for end in ends):
             return self._full
         grown = self.growth.happened(epoch, len(small), self._timeline, self._history)
         return small[grown] if grown < len(small) else self._full
@@ -122,6 +134,8 @@ class Growing(Change):
         with self._safely(f"making {self.things} smaller"):
             if size is not None and size != self._full:
                 small = self.shrunk(batch, size)
+            self._elements += self.elements(small)
+            self._of += self.elements(batch)
         if small is batch or size is None or size in self._proved:
             return training_step(small, *arguments)
         try:  # the first step at a size shows whether the network takes it

@@ -6,7 +6,7 @@ from typing import Any
 from typing_extensions import override
 
 from lightning_critperiod.changes.batch_images import check_targets, find_key, images_at, resized, shorter_side
-from lightning_critperiod.changes.batch_parts import Key, as_key, with_part
+from lightning_critperiod.changes.batch_parts import Key, as_key, leaves, with_part
 from lightning_critperiod.changes.growing import Growing
 from lightning_critperiod.rules import Rule
 
@@ -68,3 +68,7 @@ class GrowingImages(Growing):
     def shrunk(self, batch: Any, size: int) -> Any:
         images = images_at(batch, self._key)
         return batch if size >= shorter_side(images) else with_part(batch, self._key, resized(images, size))
+
+    @override
+    def elements(self, batch: Any) -> int:
+        return sum(each.numel() for _, each in leaves(images_at(batch, self._key)))

@@ -5,8 +5,8 @@ from typing import Any
 
 from typing_extensions import override
 
-from lightning_critperiod.changes.batch_parts import Key, as_key
-from lightning_critperiod.changes.batch_sequences import check_padding, find_sequences, length_of, shortened
+from lightning_critperiod.changes.batch_parts import Key, as_key, leaves, part
+from lightning_critperiod.changes.batch_sequences import WHO, check_padding, find_sequences, length_of, shortened
 from lightning_critperiod.changes.growing import Growing
 from lightning_critperiod.rules import Rule
 
@@ -69,3 +69,7 @@ class GrowingLength(Growing):
     @override
     def shrunk(self, batch: Any, size: int) -> Any:
         return shortened(batch, self._keys, size)
+
+    @override
+    def elements(self, batch: Any) -> int:
+        return sum(each.numel() for key in self._keys for _, each in leaves(part(batch, key, WHO)))

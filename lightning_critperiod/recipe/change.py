@@ -62,6 +62,11 @@ class Change(ABC):
         return None
 
     @property
+    def relative_cost(self) -> float:
+        """What a step of the epoch that runs costs, as a part of one in a cooldown; a ``Budget`` goes by it."""
+        return 1.0
+
+    @property
     def needs_new_loaders(self) -> bool:
         """Whether ``apply`` changed something for which the train dataloaders must be set up again."""
         return False
