@@ -31,10 +31,10 @@ def for_index(readme: str, source: str | None) -> str:
         source: Address of the repository on GitHub: the URL "Source" in pyproject.toml; None if it has none.
 
     Returns:
-        Without ``source``, pictures are left out with their captions, and of a link its text stays.
+        Without ``source``, pictures are left out with their captions, and a link is its text and the file's name.
     """
     if source is None:
-        return _LINK.sub(r"\1", _PICTURE.sub("", readme)) + _WHERE
+        return _LINK.sub(r"\1 (\2)", _PICTURE.sub("", readme)) + _WHERE
     source = source.rstrip("/")
     readme = _IMAGE_TARGET.sub(rf"\g<1>{source}/raw/main/\g<2>)", readme)
     return _LINK.sub(rf"[\1]({source}/blob/main/\2)", readme)

@@ -91,7 +91,7 @@ def delays(runs: int) -> str:
         for (rule, end), sd in product(ends, (0.0, 0.01, 0.05)):
             cases.append((rule, f"{name}, noise {sd}", partial(decay, shape=shape, sd=sd), end))
     rows = [[words(r), name, str(end), *detection(r, make, end, runs)] for r, name, make, end in cases]
-    return table(["rule", "signal", "true end", "false_alarm", "detection_delay", "missed"], rows)
+    return table(["rule", "signal", "true end", "false alarms", "delay", "missed"], rows)
 
 
 def slope_sensitivity(runs: int) -> str:
@@ -112,7 +112,7 @@ def outlier_sensitivity(runs: int) -> str:
             rule = LowOutlier(threshold, every)
             found = detection(rule, partial(drop, depth=4.0), CHANGE, runs)
             rows.append([words(rule), false_alarm(rule, noise, runs), *found])
-    return table(["rule", "false_alarm, no change", "false_alarm", "detection_delay", "missed"], rows)
+    return table(["rule", "false alarms, no change", "false alarms", "delay", "missed"], rows)
 
 
 def plateau_sensitivity(runs: int) -> str:
@@ -121,7 +121,7 @@ def plateau_sensitivity(runs: int) -> str:
         going_on = false_alarm(rule, partial(steady, change=-1.0, sd=0.02), runs)
         found = detection(rule, partial(broken, before=-1.0, after=0.0, sd=0.005), CHANGE, runs)
         rows.append([words(rule), going_on, *found])
-    return table(["rule", "false_alarm, steady 2%", "false_alarm", "detection_delay", "missed"], rows)
+    return table(["rule", "false alarms, steady 2%", "false alarms", "delay", "missed"], rows)
 
 
 def forecast_sensitivity(runs: int) -> str:
@@ -131,7 +131,7 @@ def forecast_sensitivity(runs: int) -> str:
             end = gain_is_spent(shape, min_gain)
             found = detection(Forecast(min_gain), partial(decay, shape=shape, sd=0.01), end, runs)
             rows.append([f"{min_gain}", name, str(end), *found])
-    return table(["min_gain", "signal", "true end", "false_alarm", "detection_delay", "missed"], rows)
+    return table(["min_gain", "signal", "true end", "false alarms", "delay", "missed"], rows)
 
 
 def worthwhile_sensitivity(runs: int) -> str:
@@ -141,53 +141,68 @@ def worthwhile_sensitivity(runs: int) -> str:
             end = doubling_is_spent(shape, min_gain)
             found = detection(Worthwhile(min_gain, "min"), partial(decay, shape=shape, sd=0.01), end, runs)
             rows.append([f"{min_gain}", name, str(end), *found])
-    return table(["min_gain", "signal", "true end", "false_alarm", "detection_delay", "missed"], rows)
+    return table(["min_gain", "signal", "true end", "false alarms", "delay", "missed"], rows)
 
 
-DOCUMENT = """# Calibration of the rules
+DOCUMENT = """# False alarms and delays of the rules
 
-Written by `python benchmarks/calibration.py` ({runs} synthetic runs a cell; seeds 0, 1, 2, ...). Shares are in percent with their 95% interval (Wilson); epochs are a median with the 10%
-and 90% quantiles. Synthetic runs last {epochs} epochs unless the table says otherwise, and every rule has its
-default `min_epochs`.
+How often does a rule end the critical period too early, and how late does it notice a real end? Here every rule is asked
+about synthetic signals whose end is known, and about the authors' recorded runs.
 
-- false_alarm: the rule ends the period before its true end, or at all where there is none.
-- detection_delay: epochs from the true end to the epoch that the rule picks, negative where it is early; over
-  the runs in which it fired.
-- missed: the rule never fires.
+**No rule is good on every signal. Choose the rule by the signal:**
 
-## No end to find
+- `Slope` needs a smooth signal. Noise of 1% is enough for a false alarm in nearly every run.
+- `LowOutlier` misses most drops of 2 standard deviations. On noise that is correlated from epoch to epoch it has many false
+  alarms. `Patient(LowOutlier(every_n_epochs=1), 3)` misses fewer drops, and on independent noise has fewer false alarms.
+- `Plateau` ends the period on every signal that does not move. On a noisy signal it needs much patience.
+- `Forecast` and `Worthwhile` have the fewest false alarms on a signal that still moves, but they are late. With much noise
+  `Worthwhile` misses the end.
 
-The period goes on for the whole run. "Flat" is a signal that says nothing: noise around a constant,
-independent (white) or with a correlation of 0.9 from one epoch to the next. "Steady" changes evenly over the
-whole run in the direction that means progress (for `Slope` a line at 60 degrees), with noise given as a share
-of that change.
+In all tables:
+
+- *False alarms*: the share of the runs in which the rule fires before the true end, or at all if there is none.
+- *Delay*: epochs from the true end to the epoch at which the rule fires, over the runs in which it fires. Negative: too early.
+- *Missed*: the share of the runs in which the rule never fires.
+
+A cell has {runs} synthetic runs of {epochs} epochs, unless the table says otherwise, and every rule has its default
+`min_epochs`. Shares have a 95% interval (Wilson). Epochs are the median, with the 10% and 90% quantiles in brackets.
+
+## Signals without an end: false alarms
+
+The period lasts for the whole run, so firing at all is a false alarm. A *flat* signal is noise around a constant, either
+independent (white) or with a correlation of 0.9 from one epoch to the next (AR(1)). A *steady* signal changes by the same
+amount in every epoch, in the direction of progress (for `Slope`: a line at 60 degrees). Its noise is given as a share of
+the whole change.
 
 {no_change}
-What it says: `Plateau` looks for the end of a movement, so a flat signal, which never moved, ends the period at
-once: give it only a signal that is known to move. `Slope` asks for a rise first (`Slope.published()`
-does not, and ends a flat signal at once), and needs a smooth signal: noise enters its slope times the number of epochs. `Worthwhile(0.05, "min")` is right to end on a flat
-signal, where nothing is left to gain; on the steady ones a doubling brings ten times what it asks for. `Forecast` measures
-what is left by the gain so far, which on a steady signal is less than 5% from epoch {steady_end} on: only its alarms up to
-epoch 90 count. Noise that is correlated from epoch to epoch looks like a curve to both, and makes them fire earlier.
-`Forecast(mode="max")`, the rule for gradient predictiveness, is its mirror image: the same numbers hold.
+- `Plateau` looks for the end of a movement. A flat signal never moved, so the rule ends the period at once. Use it only with
+  a signal that is known to move.
+- `Slope` first asks for a rise (`Slope.published()` does not, and ends the period of a flat signal at once). It needs a
+  smooth signal, because it multiplies the slope, with its noise, by the number of epochs.
+- `Worthwhile(0.05, "min")` is right to fire on a flat signal, where nothing is left to gain. On the steady signals a doubling
+  brings ten times its `min_gain`.
+- `Forecast` compares what is left with the gain so far. On a steady signal less than 5% is left from epoch {steady_end} on, so
+  only its alarms up to epoch 90 count.
+- To `Forecast` and `Worthwhile`, noise that is correlated from epoch to epoch looks like a curve, so they fire earlier.
+- `Forecast(mode="max")`, the rule for gradient predictiveness, is the mirror image; the same numbers hold.
 
-The published rule for gradient confusion in runs of the published length, on flat white noise:
+The published rule for gradient confusion, in runs of the published length, on flat white noise:
 
 {published_length}
-## Delay after a true end
+## Signals with an end: delay
 
 {delays}
-`Slope`: the signal rises at a rate of 3 a run, then 0.3; the limit of 45 degrees is 1. `Plateau`: falls by
-0.4 in {change} epochs, then stays. `Forecast` and `Worthwhile`: exp(-t / 12) and 1 / (1 + t / 4); the true end is where
-the curve without noise has less than `min_gain` of its gain so far left, and where its next doubling brings less than
-`min_gain`. Noise delays both, and with much of it they miss the end. [worthwhile.md](worthwhile.md) asks them on
-real curves.
+- `Slope`: the signal rises at a rate of 3 per run, then at 0.3. The limit of 45 degrees is a rate of 1.
+- `Plateau`: the signal falls by 0.4 in {change} epochs, then stays.
+- `Forecast` and `Worthwhile`: the curves are exp(-t / 12) and 1 / (1 + t / 4). For `Forecast` the true end is the epoch from which
+  the curve without noise has less than `min_gain` of its gain so far left; for `Worthwhile` it is the epoch from which the
+  next doubling brings less than `min_gain`. Noise delays both rules, and with much noise `Worthwhile` misses the end.
+  [the study on real curves](worthwhile.md) asks them about real curves.
 
-## Sensitivity
+## How the settings of a rule matter
 
-`Slope`: the epoch that it picks on 0.6 (1 - exp(-t / 15)), the shape of layer rotation, which rises at 45
-degrees at epoch 20.6. No verdict comes before epoch {tenth}, the tenth of the run that is the default
-`min_epochs`.
+`Slope`: the epoch at which it fires on 0.6 (1 - exp(-t / 15)), the shape of layer rotation. This curve rises at 45 degrees
+at epoch 20.6. The rule cannot fire before epoch {tenth}: its default `min_epochs` is a tenth of the run.
 
 {slope_sensitivity}
 `LowOutlier`: no change at all, and a drop of 4 standard deviations at epoch {change}.
@@ -209,7 +224,11 @@ degrees at epoch 20.6. No verdict comes before epoch {tenth}, the tenth of the r
 {approximation}
 ## The authors' recorded runs
 
-{recorded}"""
+{recorded}
+## How to reproduce it
+
+`python benchmarks/calibration.py` writes this page; the synthetic runs have the seeds 0, 1, 2, ...; do not edit it.
+"""
 
 
 def document(runs: int) -> str:

@@ -32,12 +32,14 @@ CLAIMS = """\
 
 PAGE = """# Does a cooldown end a run better?
 
-Made by `python benchmarks/ending.py judge` from the runs in `results/ending`; do not edit. The claims, the set-ups, the
-seeds and the settings were written down, and committed, before the first run of the seeds of the verdict.
+Is a run that ends by a cooldown as good as a run of a planned length, and better than one that ends by EarlyStopping or
+ReduceLROnPlateau? The claims, the set-ups, the seeds and the settings were written down, and committed, before the first run
+of the seeds of the verdict.
 
 {state}
 
-More seeds: `python benchmarks/ending.py run --data DIR` goes on where it stands, `--further` with 8,000 images and AdamW.
+`python benchmarks/ending.py judge` writes this page from the runs in `results/ending`; do not edit it. More seeds:
+`python benchmarks/ending.py run --data DIR` continues where it stopped, `--further` with 8,000 images and AdamW.
 
 ## What is compared
 
@@ -59,11 +61,10 @@ is that on 4,000 test images (digits 360), which nothing else sees. One set of s
 - Guessed lengths: a cooldown that ends after a quarter, half or the whole of the greatest length.
 - `averaging only`: the averaged weights when our rule fires, without a cooldown. `placebo`: a cooldown whose end is ours in
   another set-up and seed (interpolated).
-- Budgets of a part of the greatest length: a cooldown in time, against `full`, cut there.
+- Budgets of a part of the greatest length: a cooldown in time, against `full` cut off there.
 
 Cost is the number of epochs as a part of the greatest number. Differences are paired by set-up and seed, ours minus the
-other, with a 95% t-interval over all pairs. It takes the set-ups, which are few, for exchangeable; those with few images
-have their seeds first.
+other, with a 95% t-interval over all pairs. The interval treats the few set-ups as exchangeable.
 
 ## Claims
 

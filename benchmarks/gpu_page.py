@@ -6,12 +6,17 @@ from scoring import table
 
 PAGE = """# What it costs on a GPU
 
-Made by `python benchmarks/gpu_overhead.py judge` from `results/gpu`; do not edit. {machine}
+How much time do the callback and the cost monitor take on a GPU? **A step with the callback takes as long as one without, as far as
+these runs can show; once an epoch the callback reads the weights. `CostMonitor` takes more time, because it counts the
+operations of some steps.**
 
 Real fits with `CriticalPeriodCallback()`, with `CostMonitor()`, with both, and without. ResNet-18 on 32 px images, batches of
 128, {resnet_steps} steps an epoch; a decoder-only transformer of {weights:.2f} billion weights, batches of 8 sequences of 256
 tokens, {transformer_steps} steps an epoch. The data is on the GPU. Times are medians over epochs and repeats, the first epoch left out, with
-the lowest and the highest. Epochs are very short here: what happens once an epoch weighs much more than in a real one.
+the lowest and the highest. Epochs are very short here, so what happens once an epoch counts for much more than in a real run.
+*Added* is what an epoch takes more than without.
+
+{machine}
 
 {steps}
 The monitor counts the operations of the first step of each epoch and of one in 211 steps; these runs counted one in 47. A counted
@@ -22,15 +27,19 @@ step takes longer than a plain one, which shows in epochs as short as these.
 {weights:.2f} billion weights in {layers} layers, {gib:.1f} GiB of initial weights, once an epoch; milliseconds, in the order of the measurements.
 
 {looks}
-The first measurement with a copy on the GPU brings the copy there. For comparison, what there is to move:
+The first measurement with a copy on the GPU moves the copy there. For comparison, the time to move it:
 
 {floors}
 ## A step by the size of the images
 
 `python benchmarks/gpu_sizes.py`: time and operations of a step as fractions of those at full size, medians of nine. Smaller images
-save time only where the network keeps the GPU busy. A small network waits for its kernels to be launched, whatever the size.
+save time only if the network keeps the GPU busy. A small network waits for its kernels to be launched, whatever the size.
 
-{sizes}"""
+{sizes}
+## How to reproduce it
+
+`python benchmarks/gpu_overhead.py judge` writes this page from `results/gpu`; do not edit it.
+"""
 
 
 def ms(values):
@@ -66,7 +75,7 @@ def by_size(found):
         for size, seconds in times.items():
             part, operations = seconds / times[full], case["flops"][size] / case["flops"][full]
             rows.append([name, str(case["batch"]), size, f"{1e3 * seconds:.1f}", f"{part:.2f}", f"{operations:.2f}"])
-    return table(["network, full size", "batch", "px", "a step, ms", "of the time", "of the operations"], rows)
+    return table(["network, full size", "batch", "px", "a step, ms", "time", "operations"], rows)
 
 
 def page(found, sizes):
@@ -77,7 +86,7 @@ def page(found, sizes):
         sizes: The record of gpu_sizes.py.
     """
     first, large = found[0], next(record for record in found if "looks" in record)
-    head = ["case", "callbacks", "a step, ms", "an epoch, ms", "added to an epoch, ms", "after the last epoch, s"]
+    head = ["case", "callbacks", "a step, ms", "an epoch, ms", "added, ms", "after the end, s"]
     words = ("card", "torch", "lightning", "python", "threads", "clock")
     return PAGE.format(
         machine=", ".join(f"{word}: {first[word]}" for word in words) + ".",

@@ -159,7 +159,7 @@ def choices(records):
 
 
 def choice_table(records):
-    head = "| max_drop | patience | false alarms | mean epoch in destructive runs |\n|---|---|---|---|\n"
+    head = "| max_drop | patience | false alarms | fires at, harmful |\n|---|---|---|---|\n"
     lines = (f"| {d:g} | {p} | {a} of {n} | {e:.1f} |" for a, n, e, p, d in choices(records))
     return head + "\n".join(lines)
 

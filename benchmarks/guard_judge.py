@@ -32,15 +32,7 @@ def fired(records):
 
 
 def saved_table(records):
-    head = [
-        "recipe",
-        "switched after epochs",
-        "guard fired after epochs",
-        "without guard",
-        "with guard",
-        "saved",
-        "saves",
-    ]
+    head = ["recipe", "switched after", "guard fired after", "without", "with", "saved", "saved > 0"]
     return table(head, [saved_row(records, name) for name in DESTRUCTIVE])
 
 
@@ -72,31 +64,37 @@ def page(results, others):
     plain = statistics.mean(100 * r["plain"]["test_acc"] for r in records)
     return (
         "\n\n".join([
-            "# What a guard saves, and how often it fires for nothing",
-            "Made by `python benchmarks/guard.py judge` from the records in `results/guard` and `results/safe_default`; do not "
-            "edit.\nRecipes, guard and claim were written down before the runs, at the top of that script.",
-            f"The guard: `{GUARD}`, chosen on other seeds (below).",
+            "# Does a guard help?",
+            "A [guard](changes.md) undoes the changes of a run when a metric drops after the switch. "
+            "This page asks what that saves when a recipe is harmful, and how often a guard fires when nothing is wrong.",
+            f"**A guard rarely fires for nothing, but it saves little:** it fired in {fired(records)} runs with a harmful recipe, and in "
+            f"{total(found, True)} runs with a harmless one. It can only see a drop. Most of what the harmful recipes cost is progress "
+            "that never happens: accuracy stays where it was, or falls slowly, while that of the unchanged run keeps rising.",
+            f"The guard is `{GUARD}`. It was chosen on other seeds ([below](#how-the-guard-was-chosen)). The recipes, the guard "
+            "and the claim were written down before the runs.",
             "## What it saves",
-            f"CIFAR-100, 2,000 images of 16 pixels, ResNet-8, k = 3, 20 epochs, {len(records)} of 5 seeds; {plain:.2f}% test accuracy "
-            "where nothing is changed.\nPoints of test accuracy, paired by seed, 95% t-interval; without and with guard against "
-            "the untouched run.\nSaves: the whole interval of what is saved is above 0.",
+            f"CIFAR-100, 2,000 images of 16 pixels, ResNet-8, k = 3, 20 epochs, {len(records)} of 5 seeds. The unchanged run has "
+            f"{plain:.2f}% test accuracy. Differences are in points of test accuracy, paired by seed, with 95% t-intervals. *Without* "
+            "and *with* are the recipe without and with the guard, against the unchanged run. The last column says whether "
+            "the whole interval of *saved* is above 0.",
             saved_table(records),
-            f"It fired in {fired(records)} destructive runs. A guard sees a drop. Most of what these recipes cost is progress "
-            "that is missing:\nthe accuracy stays about where it was, or falls slowly, while that of the untouched run goes "
-            "on rising. A guard cannot see that.",
             "## False alarms",
-            f"Harmless recipes: it fired in {total(found, True)} runs. Runs in which nothing changed, asked as if they had "
-            f"switched where the published rule fires: in {total(found, False)}.",
+            f"With a harmless recipe the guard fired in {total(found, True)} runs. In runs without any change, asked as if they had "
+            f"switched where the published rule fires, it fired in {total(found, False)}.",
             alarm_table(found),
-            "## Other guards, asked of the same runs",
-            "For information; no choice was made here. A guard that is quick enough to see a destructive recipe also fires where "
-            "nothing is\nwrong: after an early switch the learning rate is high, and the metric falls by itself. A destructive run "
-            "in which a guard never\nfires counts as 20 epochs.",
+            "## Other settings of the guard",
+            "The same runs, asked about every pair of `max_drop` and `patience`; nothing was chosen here. A guard that is fast enough to "
+            "catch a harmful recipe also fires when nothing is wrong: after an early switch the learning rate is still high, and the "
+            "metric falls by itself. *Fires at, harmful* is the mean epoch at which the guard fires in the runs with a harmful recipe; a "
+            "run in which it never fires counts as 20.",
             choice_table(everything),
-            "## How it was chosen",
-            "Seeds 100 to 102: the pair without a false alarm that fires earliest in the destructive runs, a run in which it "
-            "never fires\ncounted as 20; equal ones by the larger patience, then the larger drop.",
+            "## How the guard was chosen",
+            "On seeds 100 to 102: of the pairs without a false alarm, the one that fires earliest in the runs with a harmful "
+            "recipe. A run in which it never fires counts as 20. A tie goes to the larger patience, then to the larger drop.",
             choice_table(read(results / "development")),
+            "## How to reproduce it",
+            "`python benchmarks/guard.py judge` writes this page from `results/guard` and `results/safe_default`; do not edit it. The "
+            "top of that script has the recipes and the claim, and the commands that train.",
         ])
         + "\n"
     )

@@ -179,7 +179,7 @@ def kept_in_both(development, confirmation):
 
 def rule_table(outcomes):
     head = [
-        "| rule | switches at, part of the run | saved | points against full | within 0.2 |",
+        "| rule | switches at | saved | points against full | within 0.2 |",
         "|---|---|---|---|---|",
     ]
     return [*head, *(row(name, found) for name, found in outcomes.items())]
@@ -192,15 +192,15 @@ def judge(folder, epochs, page):
     lines = [
         "# Is there a rule that is late enough?",
         "",
-        "Made by `python benchmarks/late_enough.py judge` from the runs in `results/late_enough`; do not edit.",
-        f"ResNet-8, {epochs} epochs, k from 3 to 1 at the switch, no pruning, no annealing. Test accuracy in points,",
-        "paired by seed with the full recipe, 95% t-interval. Saved: samples not drawn, of those of the full recipe.",
+        "Does any rule switch late enough to keep the accuracy of the full recipe, and still save samples? ResNet-8,",
+        f"{epochs} epochs, k from 3 to 1 at the switch, no pruning, no annealing. Differences are in points of test accuracy against",
+        "the full recipe, paired by seed, with a 95% t-interval. *Saved* is the share of the full recipe's samples that are not drawn.",
         "",
         *answer(**outcomes),
         "",
-        "The oracle's grid ([oracle.md](oracle.md); one set-up, with pruning after the switch) finds even a switch at 0.8 of",
-        "the run below the full recipe by more than 0.2 points, with its whole interval. The callback only observes",
-        "unless it is given a rule or a recipe; `Slope.published()` is the published rule.",
+        "In the oracle's grid ([Try every switch epoch](oracle.md); one set-up, with pruning after the switch) even a switch at 0.8 of the",
+        "run loses more than 0.2 points, by its whole interval. The callback only observes unless you give it a rule or a recipe;",
+        "`Slope.published()` is the published rule.",
         "",
         "## What a switch at a fixed part of the run keeps",
         "",
@@ -208,10 +208,11 @@ def judge(folder, epochs, page):
         "",
         "## Where each rule switches, and what that keeps",
         "",
-        "Rules are asked on the signals that the full runs recorded; the accuracy is interpolated between the trained",
-        "switch epochs (before the first of them, that of the first: a bound that flatters early rules). The interval",
-        f"runs over seeds and set-ups together. Within {MARGIN}: yes if the whole interval is above -{MARGIN}, no if",
-        "it is below, else open.",
+        "The rules are asked about the signals that the full runs recorded. The accuracy is interpolated between the switch epochs that",
+        "were trained; before the first of them it is that of the first, which flatters early rules. The interval is over seeds and",
+        f"set-ups together. Within {MARGIN}: yes if the whole interval is above -{MARGIN}, no if it is below, otherwise open.",
+        "",
+        "`python benchmarks/late_enough.py judge` writes this page from the runs in `results/late_enough`; do not edit it.",
     ]
     for role, found in outcomes.items():
         lines += ["", f"### {role.capitalize()} set-ups", "", *rule_table(found)]

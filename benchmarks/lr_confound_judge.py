@@ -47,7 +47,7 @@ def gains(curves):
 
 
 def curves_table(runs, names, epochs):
-    head = ["epoch", *(f"{name}: {what}" for name in names for what in ("LR", "angle", "val_acc"))]
+    head = ["epoch", *(f"{name}: {what}" for name in names for what in ("LR", "angle", "acc"))]
     rows = []
     for epoch in epochs:
         row = [str(epoch)]
@@ -84,14 +84,7 @@ def published_table(runs):
             f"{mean(left):+.1f} [{min(left):+.1f}, {max(left):+.1f}]",
             f"{mean(loss):.3f} -> {mean(last):.3f}",
         ])
-    head = [
-        "schedule",
-        "fires after epochs",
-        "LR there, of the highest",
-        "val_acc gained afterwards, points",
-        "val_loss",
-    ]
-    return table(head, rows)
+    return table(["schedule", "fires after epochs", "LR then", "accuracy still gained", "val_loss"], rows)
 
 
 def moved_table(runs):
@@ -115,7 +108,7 @@ def separation_table(runs):
     scores = {
         **{name: lambda c, name=name: angles(SIGNALS[name](c)) for name in SIGNALS},
         "the LR itself": lambda c: c["lr"],
-        "epochs that are left": lambda c: list(range(len(c["lr"]), 0, -1)),
+        "epochs left": lambda c: list(range(len(c["lr"]), 0, -1)),
     }
     rows = []
     for name, score in scores.items():
@@ -127,37 +120,53 @@ def separation_table(runs):
             if len(set(curves["lr"][WINDOW - 1 :])) > 1 and len(set(values)) > 1:
                 with_lr.append(spearmanr(values, curves["lr"][WINDOW - 1 :]).statistic)
         rows.append([name, f"{auc(pooled, labels):.2f}", f"{mean(with_lr):+.2f}"])
-    return table(["what", f"AUC: more than {GAIN:g} point to come", "rank correlation with the LR"], rows)
+    return table(["predictor", "AUC", "rank correlation with the LR"], rows)
 
 
 PAGE = """# Layer rotation and the learning rate
 
-Made by `python benchmarks/lr_confound.py judge` from the runs in `results/lr_confound`; do not edit. ResNet-8 on the
-handwritten digits, SGD with momentum, {epochs} epochs, one view of every sample, only the learning rate differs;
-seeds {seeds}. Angle: that of `Slope()`'s line through the last {window} epochs, in degrees. Validation accuracy is the mean of
-the last {smooth} epochs, in percent.
+Does a flat layer rotation mean that the model has stopped learning, or only that the learning rate is low?
 
-## The same weights, with and without a drop
+**Both.** Layer rotation follows the learning rate, whether or not the model still learns. With every schedule whose rate
+falls (OneCycle, cosine, step), the published rule fires before most of the accuracy that the falling rate brings. If you
+decay the learning rate, let the rule wait for the decay: set `Slope(min_epochs=...)`, use a smaller angle, or switch at a
+fixed epoch with `AtEpoch`.
 
-"drop" divides the learning rate by ten from epoch {low} on, "drop and back" undoes it at epoch {back}. Up to epoch
-{before} the three runs of a seed are one run. Means over the seeds.
+The runs: ResNet-8 on the handwritten digits, SGD with momentum, {epochs} epochs, one view of every sample, seeds {seeds}. Only
+the learning rate differs. The *angle*, in degrees, is that of the line which `Slope()` fits to the last {window} epochs.
+*Accuracy* is validation accuracy in percent, the mean of the last {smooth} epochs.
+
+## The same weights with and without a drop of the rate
+
+*Drop* divides the learning rate by ten from epoch {low} on; *drop and back* restores it at epoch {back}. Up to epoch {before}
+the three runs of a seed are identical. The table has the means over the seeds.
 
 {curves}
 {seen}
 ## Where the published rule fires, and what was still to come
 
-{published}
-## Rotation against the path that the learning rate allowed
+*LR then* is a fraction of the highest rate of the run. *Accuracy still gained* is in points, with the lowest and the highest
+run in brackets.
 
-The path is the sum of the learning rates so far, as part of the whole; rotation divided by its root would be constant for
-a random walk. The epochs that `Slope(max_angle=...)` picks, by schedule and seed ({epochs}: never):
+{published}
+## Does it help to divide by the path of the learning rate?
+
+The path is the sum of the learning rates so far, as a fraction of the total. For a random walk, rotation divided by the
+square root of the path would be constant. The table has the epochs at which `Slope(max_angle=...)` ends the period, one
+for each seed ({epochs}: never).
 
 {moved}
-Does the angle tell an epoch after which validation still gains more than {gain:g} point from one after which it does not?
-All schedules, seeds and epochs together; 0.5 is chance, 1 a perfect separation. For comparison, what needs no signal.
+How well does the angle separate epochs after which validation accuracy still rises by more than {gain:g} point from the other
+epochs? All schedules, seeds and epochs together. An AUC of 0.5 is chance, 1 is a perfect separation. The last two rows need
+no signal.
 
 {separation}
-{conclusion}"""
+{conclusion}
+## How to reproduce it
+
+`python benchmarks/lr_confound.py run` trains, `python benchmarks/lr_confound.py judge` writes this page from the runs in
+`results/lr_confound`; do not edit it.
+"""
 
 
 def judge(folder, page, low, back):
@@ -187,18 +196,14 @@ def judge(folder, page, low, back):
 
 
 SEEN = """
-What it says: from the same weights, a tenth of the learning rate lets the angle fall from above 45 degrees to almost none
-within four epochs, and the published rule fires after two of them, in the middle of the climb of validation accuracy that
-the drop brings. Once the angle is down, the climb is over too, so here a later verdict would have been right. But where
-the rate comes back, so does the angle, past 45 degrees again, while accuracy falls by ten points. The angle follows the
-learning rate, whether or not the model learns.
+From the same weights, a tenth of the learning rate makes the angle fall from above 45 degrees to almost zero within four
+epochs. The published rule fires after two of them, while the drop is still raising the validation accuracy. By the time
+the angle is near zero, accuracy has stopped rising, so here a later decision would have been right. But when the rate is
+restored, the angle rises above 45 degrees again, while accuracy falls by ten points.
 """
 CONCLUSION = """
-What it says: in every schedule whose rate falls, the published rule fires before most of the gain that the fall itself
-brings (OneCycle, cosine, step); where the rate stays, little is left to gain. Rotation does carry information: over
-all of these runs it separates better than the learning rate or the epochs left do. How much of that comes from the
-schedule, these runs cannot tell, because the rank correlation with the rate is high. Dividing by the root of the path removes most of that
-correlation and most of the information with it: it fires as soon as it can nearly everywhere. We do not offer it.
-If you decay the learning rate, as almost everyone does, let the rule wait for the decay: `Slope(min_epochs=...)`, a smaller
-angle, or `AtEpoch`.
+Rotation does carry information: over all of these runs it separates better than the learning rate or the epochs left. How
+much of that comes from the schedule, these runs cannot tell, because rotation and learning rate are strongly correlated.
+Dividing by the square root of the path removes most of that correlation, and most of the information with it: nearly
+everywhere such a rule fires as soon as it can. So the package does not offer it.
 """

@@ -65,14 +65,15 @@ def paper():
     kept = {arm: ", ".join(difference(rows[arm]) for rows in found.values()) for arm in PAPER}
     seeds = {len(rows["full"]["values"]) for rows in found.values()}
     assert len(seeds) == 1
-    yield f"**The paper's switch** from three views to one, {seeds.pop()} seeds of 20 epochs on {', '.join(STUDIES.values())}: the published rule saves"
-    yield f"{max(saved['ours']):.0%} of the samples and changes accuracy by {kept['ours']} points. A shorter run of the"
-    yield f"full recipe with as many samples: {kept['short']}. A switch at half of the run saves {max(saved['fixed']):.0%}:"
-    yield f"{kept['fixed']}. ([docs/evidence.md](docs/evidence.md))"
+    yield f"**The paper's switch** from three views to one, {seeds.pop()} seeds of 20 epochs; {', '.join(STUDIES.values())}, in points:"
+    yield ""
+    yield f"- The published rule saves {max(saved['ours']):.0%} of the samples: {kept['ours']}."
+    yield f"- A shorter run of the full recipe with as many samples: {kept['short']}."
+    yield f"- A switch at half of the run saves {max(saved['fixed']):.0%}: {kept['fixed']}."
 
 
 ARMS = {
-    "full recipe": "full recipe: three views, 30 epochs, accuracy",
+    "full recipe": "full recipe: three views, 30 epochs (accuracy)",
     "together": "images that grow, constant rate, cooldown (`configs/cheaper`)",
     "grown": "images that grow, cosine",
     "short": "the full recipe in fewer steps",
@@ -106,8 +107,11 @@ def verdicts():
     parts = sorted(ours / full for ours, full in zip(cpu["together"], cpu["full recipe"], strict=True))
     rows = {name: judged(name, values) for name, values in sets.items()}
     loss, above = (", ".join(f"{name} {found[place][-1]}" for name, found in rows.items()) for place in (0, 2))
-    yield f"Claims stated beforehand. No loss, the whole interval above -0.2 points: {loss}."
-    yield f"Above the better of the two fixed schedules of the same operations: {above}."
+    yield "Two claims about the second row were written down before the runs:"
+    yield ""
+    yield f"- It loses nothing (the whole interval is above -0.2 points): {loss}."
+    yield f"- It is better than the better of the two rows below it, which need as many operations: {above}."
+    yield ""
     yield f"Operations are not seconds: the second row took {parts[0]:.0%} to {parts[-1]:.0%} of the CPU seconds of the first."
 
 
@@ -141,12 +145,12 @@ def ending():
     """What the study of endings found."""
     variants = re.findall(r": ([+-][\d.]+) (\[.*?\])", cell("ending.md", "| 1 |", 2))
     mean, interval = min(variants, key=lambda found: float(found[0]))
-    yield f"`EarlyCooldown(min_gain=0.04)`, ten seeds of five small set-ups: at no more cost it is {mean} {interval} points above the"
-    yield f"best of twelve EarlyStopping variants, and {cell('ending.md', '| 2 |', 2)} above a run that was told its length. A run of"
     fired, cost, lost = (cell("ending.md", "| 0.005 |", column) for column in (1, 2, 3))
-    yield "the whole length costs more and keeps more ([docs/ending.md](docs/ending.md)). The default, `min_gain=0.005`, is for larger"
-    yield f"validation sets ([docs/cooldown.md](docs/cooldown.md)). With it the rule fired {fired}; the mean cost was {cost}"
-    yield f"of the whole length, the difference {lost} points."
+    yield f"**`EarlyCooldown(min_gain=0.04)`**, ten seeds of five small set-ups: at no more cost, it is {mean} {interval} points better than the"
+    yield f"best of twelve EarlyStopping variants, and {cell('ending.md', '| 2 |', 2)} better than a run that was told its length. A"
+    yield "run of the whole length costs more and keeps more ([the study of endings](docs/ending.md)). The default, `min_gain=0.005`, is for larger"
+    yield "validation sets ([how to choose it](docs/cooldown.md#how-to-choose-min_gain)). With it the rule fired"
+    yield f"{fired}, at a mean cost of {cost} of the whole length; the difference to that was {lost} points."
 
 
 def growing():
@@ -157,17 +161,17 @@ def growing():
         for claim in (1, 2)
         for setup in ("cifar10", "fashion")
     ]
-    yield f"`GrowingImages`, ten seeds: {rows[0]} points on CIFAR-10 and {rows[1]} on Fashion-MNIST against a shorter run of"
-    yield f"the same operations, but {rows[2]} and {rows[3]} against the full run, which costs about twice as much"
-    yield "([docs/growing.md](docs/growing.md))."
+    yield f"**`GrowingImages`**, ten seeds: against a shorter run of the same operations {rows[0]} points on CIFAR-10 and"
+    yield f"{rows[1]} on Fashion-MNIST. Against the full run, which costs about twice as much, {rows[2]} and"
+    yield f"{rows[3]} ([Low resolution first](docs/growing.md))."
 
 
 def readme_block():
     """The README's results, as text."""
     saved, lost = of_rule("AtEpoch at 0.8")
     return "\n".join([
-        "Test accuracy in points against the paper's full recipe, paired by seed, with 95% t-intervals. Cost is counted in",
-        "floating-point operations of the training steps ([docs/headline.md](docs/headline.md)).",
+        "Differences in test accuracy to the paper's full recipe, in points, paired by seed, with 95% t-intervals. *Operations* are the",
+        "floating-point operations of the training steps ([Everything together](docs/headline.md)).",
         "",
         *cheaper(),
         "",
@@ -176,13 +180,14 @@ def readme_block():
         "![Test accuracy of three cheaper recipes against the full recipe, on three data sets](docs/headline.svg)",
         "",
         *paper(),
-        f"Without pruning, a switch at 0.8 of the run saves {saved} and changes accuracy by {lost} points ([docs/late.md](docs/late.md)).",
+        f"- A switch at 0.8 of the run to one view of all samples saves {saved}: {lost}, in other set-ups",
+        "  ([the study of late rules](docs/late.md)).",
         "",
         *ending(),
         "",
         *growing(),
         "",
-        "All arms, rules and verdicts: [docs/evidence.md](docs/evidence.md). `make results` makes table and figure.",
+        "[Evidence](docs/evidence.md) has all arms, rules and verdicts. `make results` makes this table and the figure.",
         "",
     ])
 
@@ -200,15 +205,15 @@ def evidence_block():
         *sweep(),
         "",
         "![Test accuracy against the epoch of the switch: the earlier, the lower](switch.svg)",
-        "Fashion-MNIST, 3 seeds: every point is a run that switches at that epoch ([oracle.md](oracle.md)).",
+        "Fashion-MNIST, 3 seeds: every point is a run that switches at that epoch ([Try every switch epoch](oracle.md)).",
         "",
         f"The published rule saves {saved} of the samples and changes accuracy by {lost} points (confirmation set-ups). Late is",
-        "safer than early. [late.md](late.md) has every rule, and [when.md](when.md) says who should use the callback.",
+        "safer than early. [The study of late rules](late.md) has every rule, and [Who should use this](when.md) says who should use the callback.",
         "",
         "## All baselines",
         "",
         "`critperiod compare`: points of test accuracy against the full recipe, paired by seed, 95% t-interval, most accurate",
-        "first. [compare.md](compare.md) explains the arms; verdicts and figures are in `results/*/table.md`.",
+        "first. [Compare with baselines](compare.md) explains the arms; verdicts and figures are in `results/*/table.md`.",
         "",
         *comparison(),
         "",

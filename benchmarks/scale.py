@@ -157,10 +157,7 @@ def page(found):
         (f for f, _ in pairs if f["kind"] == "rotation" and f["precision"] == "32-true"), key=lambda f: f["weights"]
     )
     rate = largest["weights"] / largest["ranks"][0]["seconds"]
-    head = (
-        "| weights | precision | initial weights in | fit without it, GiB | with it, GiB more | kept, GiB | "
-        "in a checkpoint, GiB | CPU seconds a measurement | rotation |"
-    )
+    head = "| weights | precision | copy | fit | added | kept | checkpoint | CPU s | rotation |"
     coming = [
         f"| {billions}B | {4 * billions * 1e9 / GIB:.0f} | {2 * billions * 1e9 / GIB:.0f} | {billions * 1e9 / rate:.0f} |"
         for billions in (3, 7, 13)
@@ -168,18 +165,28 @@ def page(found):
     return (
         "\n\n".join([
             "# Layer rotation on large models",
-            f"From `python benchmarks/scale.py run` and `judge`: a stack of Linear({SIDE}, {SIDE}) layers, real fits on the CPU, "
-            f"one thread, torch {largest['torch']}. Memory is the peak of the process; the fit without the callback holds the "
-            "weights and their gradients. Rank 0 alone keeps the initial weights; the other ranks hold one layer at a time.",
+            "How much memory and time does `LayerRotation` need when the model is large? **As much memory as a copy of the weights, "
+            "on rank 0 alone; half of that for float32 weights with `half_precision=True`. A measurement takes about a second for each "
+            "billion weights.** The signal is measured once an epoch. The other ranks hold one layer at a time.",
+            "## Measured",
+            "- *copy*: the copy of the initial weights is in the weights' own precision, or in half of it.\n"
+            "- *fit*: peak memory of the process without the callback (weights and gradients), GiB.\n"
+            "- *added*: what the callback adds to that peak, GiB.\n"
+            "- *kept*: the copy in memory, *checkpoint*: the copy in a checkpoint, GiB.\n"
+            "- *CPU s*: CPU seconds of one measurement.\n"
+            "- *rotation*: the value that was measured.",
             "\n".join([head, "|--:|---|---|--:|--:|--:|--:|--:|--:|", *(row(*pair) for pair in pairs)]),
-            "## Beyond what was measured",
-            f"Everything is linear in the number of weights. At the {rate / 1e9:.2f}B weights a second of the largest model in "
-            "float32 (one thread, one measurement an epoch), extrapolated, not measured:",
+            "## Larger models, extrapolated",
+            f"Memory and time grow in proportion to the number of weights. This table is extrapolated from the largest float32 "
+            f"model, {rate / 1e9:.2f}B weights a second on one thread; it was not measured.",
             "\n".join([
-                "| weights | kept in float32, GiB | kept with `half_precision=True`, GiB | CPU seconds an epoch |",
+                "| weights | kept, float32, GiB | kept, `half_precision=True`, GiB | CPU seconds an epoch |",
                 "|--:|--:|--:|--:|",
                 *coming,
             ]),
+            "## How it was measured",
+            f"A stack of Linear({SIDE}, {SIDE}) layers, trained for real on the CPU, one thread, torch {largest['torch']}. "
+            "`python benchmarks/scale.py run` trains, `python benchmarks/scale.py judge` writes this page.",
         ])
         + "\n"
     )

@@ -39,11 +39,13 @@ LN2 = log(2)
 
 INTRODUCTION = f"""# Short sequences first, against a shorter run
 
-Made by `python benchmarks/short_first.py judge` from the runs in `results/short_first/`; do not edit.
+Is it better to train on short sequences first (`GrowingLength`), or to train a shorter run that costs as much? **Here the
+shorter run was better:** both claims about `grown` were refuted. The model, a tiny one, is tested on whole sequences.
+
+`python benchmarks/short_first.py judge` writes this page from the runs in `results/short_first/`; do not edit it.
 `python benchmarks/short_first.py run` makes the runs that are missing, on one core.
 
-A shorter run of the same arithmetic is what a cheaper run has to beat. Real fits with `CriticalPeriodCallback` and
-`GrowingLength`; the model is tested on whole sequences.
+## How it was measured
 
 - Data: Python's own help, character by character (`pydoc_data.topics`). {PIECES} pieces of {LENGTHS[-1] + 1} characters for training,
   drawn again for each seed from all but the last {TEST_CHARACTERS:,} characters, which are the test set. The model reads {LENGTHS[-1]} of a
@@ -51,8 +53,8 @@ A shorter run of the same arithmetic is what a cheaper run has to beat. Real fit
 - Training: a transformer of one layer, width 32; {PASSES} passes in batches of {BATCH}, AdamW, one cycle to {PEAK:g} and a cosine to
   zero over the steps of the arm's own length.
 - `grown`: the first {LENGTHS[0]} positions for half of the run, the first {LENGTHS[1]} up to three quarters, then all {LENGTHS[2]}. `full`: all
-  positions in every pass. `short`: all positions, as many steps as the operations of `grown` pay for.
-- Cost: floating-point operations of the training steps, forward and backward, one measurement a length.
+  positions in every pass. `short`: all positions, as many steps as the operations of `grown` allow.
+- Cost: floating-point operations of the training steps, forward and backward, one measurement for each length.
 
 ## Claims
 
@@ -62,7 +64,7 @@ Fewer bits per character are better.
 1. `grown` has fewer bits per character than `short`: the interval is below 0.
 2. `grown` is within {MARGIN:g} bits of `full`: the whole interval is below {MARGIN:g}.
 
-"Not shown" is an interval that leaves both open; "refuted" is one that excludes the claim.
+"Not shown": the interval leaves both open. "Refuted": the interval excludes the claim.
 """
 PARTS = """## Where it lost
 

@@ -128,29 +128,35 @@ def page(found, sizes):
     ]
     return (
         "\n\n".join([
-            "# What a sketch of the initial weights costs",
-            "From `python benchmarks/sketch.py run` and `judge`. Layer rotation compares the weights with those at the start, so every "
-            "checkpoint holds these: whole (the default), in bfloat16 (`half_precision=True`), or as a sketch (`sketch=0.01`: 1% "
-            f"of a layer, at least 1024 numbers). ResNet-8, {len(runs)} runs: {'; '.join(setups)}.",
-            "## Checkpoints",
+            "# Smaller checkpoints: half precision and sketch",
+            "Layer rotation compares the weights with the initial weights, so every checkpoint holds a copy of the initial weights. "
+            "The copy can be whole (the default), in bfloat16 (`LayerRotation(half_precision=True)`), or a sketch "
+            "(`LayerRotation(sketch=0.01)`: random sums of the weights of a layer, 1% as many as it has weights, but at least 1024).",
+            "**Half precision halves the copy and hardly changes a decision. A sketch makes the copy ten times smaller, but changes "
+            "the decisions of rules that look for a small angle,** so the whole copy stays the default. Use a sketch if the size of "
+            "checkpoints matters more to you than the exact epoch of the decision.",
+            "## How much a checkpoint grows",
             "\n".join([
-                "| optimizer | MiB without the callback | " + " | ".join(KINDS) + " |",
+                "| optimizer | MiB without | " + " | ".join(KINDS) + " |",
                 "|---|--:|--:|--:|--:|",
                 *growth,
             ]),
-            "## Value and decision",
-            "Relative error of the signal over all epochs, and the number of runs in which the epoch of "
-            "`Slope(max_angle=..., after_rise=False)` is another one than with the whole weights:",
+            "## How much the signal and the decision change",
+            f"Relative error of the signal over all epochs, and the number of the {len(runs)} runs in which "
+            "`Slope(max_angle=..., after_rise=False)` ends the period at a different epoch than with the whole copy, with the largest "
+            "difference in epochs:",
             "\n".join([
-                "| initial weights | median error | largest error | "
+                "| copy | median error | largest error | "
                 + " | ".join(f"{angle:g} degrees" for angle in ANGLES)
                 + " |",
                 "|---|--:|--:|" + "--:|" * len(ANGLES),
                 *(row(kind, runs) for kind in KINDS if kind != "whole"),
             ]),
-            "At 45 degrees the rule fires at its first chance or soon after in all of these runs, so it says little that its "
-            "epoch did not change. A sketch changes the decisions of rules that look for a small angle, so whole weights stay the default. "
-            "Where the size of checkpoints matters more than the epoch of the decision, take the sketch.",
+            "At 45 degrees the rule fires as early as it can, or soon after, in all of these runs. That its epoch never changes is "
+            "therefore weak evidence.",
+            "## How it was measured",
+            f"ResNet-8, {len(runs)} runs: {'; '.join(setups)}. The three kinds of copy are measured in the same runs.",
+            "`python benchmarks/sketch.py run` trains, `python benchmarks/sketch.py judge` writes this page.",
         ])
         + "\n"
     )

@@ -27,7 +27,7 @@ def smoothing(runs: int) -> str:
             ending = partial(broken, before=-1.0, after=0.0, sd=0.02)
             found = detection(rule, partial(smoothed, make=ending, weight=weight), CHANGE, runs)
             rows.append([words(rule), f"{weight:g}", *alarms, *found])
-    head = ["rule", "smoothing", "steady 2%", "steady 10%", "false_alarm", "detection_delay", "missed"]
+    head = ["rule", "smoothing", "steady 2%", "steady 10%", "false alarms", "delay", "missed"]
     return SMOOTHING + table(head, rows)
 
 
@@ -82,30 +82,31 @@ def patience(runs: int) -> str:
                 delays,
                 share(ends.count(None), runs),
             ])
-    head = ["signal", "rule", "epochs in a row", "false_alarm, no end", "false_alarm", "detection_delay", "missed"]
+    head = ["signal", "rule", "epochs in a row", "false alarms, no end", "false alarms", "delay", "missed"]
     return PATIENCE + table(head, rows)
 
 
-SMOOTHING = """`Plateau` on the exponential moving average of its signal: two steady falls that go on, with noise of 2% and
-10% of the fall, and a fall that ends at epoch 40 (noise 0.02). The result is mixed: at a delay of 7 epochs a
-smoothing of 0.6 halves the false alarms, at 12 patience 7 without it is within 3 points of it, and against noise of
-10% patience 20 without it has a third of the false alarms of 5 at 0.9, which are as late. A few more epochs of patience
-do more than smoothing; `Plateau` has no argument for it. If you want smoothing, log a smoothed metric.
+SMOOTHING = """**Smoothing.** `Plateau` on the exponential moving average of its signal: two steady falls that do not end, with noise of 2% and
+10% of the fall, and a fall that ends at epoch 40 (noise 0.02). The result is mixed. At a delay of 7 epochs, a smoothing of 0.6
+halves the false alarms. At a delay of 12 epochs, patience 7 without smoothing is within 3 points of it. Against noise of 10%,
+patience 20 without smoothing has a third of the false alarms of patience 5 at 0.9, and is as late. A few more epochs of
+patience do more than smoothing, so `Plateau` has no argument for it. If you want smoothing, log a smoothed metric.
 
 """
-PATIENCE = """`Patient(rule, epochs)` fires when the rule has said so that many epochs in a row. No end: a rise at 60 degrees with
-noise of 1%, and stationary noise; an end at epoch 40: the rate falls from 3 to 0.3 (noise 0.02), and the value by 4
-standard deviations. For `LowOutlier` it beats both the published cadence and a higher threshold, if it looks at every
-epoch: what falls for one epoch is an outlier, what stays low is a change. For `Slope` a longer window does as well.
+PATIENCE = """**Waiting.** `Patient(rule, epochs)` fires when the rule has fired that many epochs in a row. Without an end: a rise at 60 degrees
+with noise of 1%, and stationary noise. With an end at epoch 40: the rate falls from 3 to 0.3 (noise 0.02), and the value drops
+by 4 standard deviations. A `LowOutlier` that looks at every epoch gains most: with `Patient` it beats both the published cadence
+and a higher threshold, because a value that is low for one epoch is an outlier, and one that stays low is a change. For `Slope`
+a longer window does as well.
 
 """
 # Printed by the command that it names: that trains for ten minutes, which no table here should wait for.
-APPROXIMATION = """`TrainingGradientConfusion` against `GradientConfusion` in the same training, as
-`python benchmarks/gradient_signals.py approximation` prints it (digits, ResNet-8, batch 32, 60 epochs, SGD at a constant
-rate of 0.1, 5 seeds; torch 2.14.1, 1 thread of 2 shared cores): median over the seeds [least, most] of the mean difference
-from the exact value over the epochs, of its mean absolute value, and of the rank correlation with it. The epochs are
-those at which `LowOutlier(every_n_epochs=1)` ends the period, one a seed; "exact, 8 other batches" is the exact signal on
-another choice of probe batches.
+APPROXIMATION = """**A cheaper signal.** `TrainingGradientConfusion` against `GradientConfusion` in the same training, as printed by
+`python benchmarks/gradient_signals.py approximation` (digits, ResNet-8, batch size 32, 60 epochs, SGD at a constant rate of 0.1,
+5 seeds; torch 2.14.1, 1 thread of 2 shared cores). *Difference*: the mean difference from the exact value over the epochs.
+*Absolute*: the mean absolute difference. *Rank correlation*: with the exact value. Each is the median over the seeds, with the
+least and the most in brackets. The last column has the epochs at which `LowOutlier(every_n_epochs=1)` ends the period, one for each
+seed. "exact, 8 other batches" is the exact signal on another choice of probe batches.
 
 | network | statistic | signal | difference | absolute | rank correlation | LowOutlier, every epoch |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -118,8 +119,9 @@ another choice of probe batches.
 | GroupNorm | max | of training | -0.145 [-0.175, -0.129] | 0.175 [0.164, 0.184] | 0.09 [-0.17, 0.15] | 6, never, 6, never, never |
 | GroupNorm | mean | of training | -0.211 [-0.233, -0.197] | 0.211 [0.197, 0.233] | -0.15 [-0.24, 0.16] | never 5 times |
 
-It costs a twentieth of the exact one (4.5 against 89 CPU milliseconds an epoch; 0.7% against 14% of these short epochs), and
-it measures something else: it does not follow the exact one at all, with BatchNorm (training uses the batch's statistics, the
-exact one the running ones) or without. Which batches are probed matters as well: on two sets of them the exact signal
-agrees with itself at 0.4 to 0.65, and the rule on it agrees in few seeds. Do not use one in place of the other.
+It costs a twentieth of the exact signal (4.5 against 89 CPU milliseconds an epoch; 0.7% against 14% of these short epochs), but
+it measures something else. It does not follow the exact signal at all, neither with BatchNorm (training uses the statistics of
+the batch, the exact signal the running ones) nor without. The choice of probe batches matters as well: on two sets of
+batches the exact signal correlates with itself at 0.4 to 0.65, and the rule on it agrees in few seeds. Do not use one signal in
+place of the other.
 """

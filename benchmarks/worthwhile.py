@@ -34,7 +34,7 @@ def row(name: str, outcomes: list[Outcome]) -> list[str]:
 
 
 def by_group(curves: list[Curve], part: float) -> str:
-    head = ["rule", "fired", "false alarms %", "to come then", "delay", "saved", "possible"]
+    head = ["rule", "fired", "false alarms", "to come", "delay", "saved", "possible"]
     text = ""
     for group in GROUPS:
         chosen = [curve for curve in curves if curve.group == group]
@@ -48,7 +48,7 @@ def by_kind(curves: list[Curve], part: float) -> str:
     for curve in curves:
         if curve.group == STRANGERS:
             kinds[curve.kind].append(judge(WORTHWHILE, curve, part))
-    head = ["kind", "fired", "false alarms %", "to come then", "delay", "saved", "possible"]
+    head = ["kind", "fired", "false alarms", "to come", "delay", "saved", "possible"]
     return table(head, [row(kind, outcomes) for kind, outcomes in sorted(kinds.items())])
 
 
@@ -60,7 +60,7 @@ def alarms(curves: list[Curve], part: float) -> str:
         for o in found
         if o.false_alarm
     ]
-    return table(["run", "metric", "kind", "fired after", "to come then"], rows) if rows else "None.\n"
+    return table(["run", "metric", "kind", "fired", "to come"], rows) if rows else "None.\n"
 
 
 def claims(curves: list[Curve]) -> str:
@@ -98,10 +98,10 @@ def price(curves: list[Curve]) -> str:
     doubling = [judge(DOUBLING, curve, 0.02) for curve in curves if curve.group == AVERAGED]
     fired = sum(outcome.epoch is not None for outcome in doubling)
     return (
-        "The price of few false alarms is delay. With the end of the run as its horizon `Worthwhile` saves\n"
-        f"{saved[0]:.0%} of the epochs of public runs, of {possible[0]:.0%} that were possible, and {saved[1]:.0%} of "
-        f"{possible[1]:.0%} on averaged weights.\nWithout a horizon it asks for a whole doubling that brings less than "
-        f"`min_gain`: {fired} of {len(doubling)}\nof the averaged curves reach that before they end.\n"
+        "Few false alarms have a price: delay. With the end of the run as its horizon, `Worthwhile` saves\n"
+        f"{saved[0]:.0%} of the epochs of public runs ({possible[0]:.0%} were possible), and {saved[1]:.0%} on averaged weights "
+        f"({possible[1]:.0%} were possible).\nWithout a horizon the rule waits until a whole doubling of the training brings less than "
+        f"`min_gain`.\nOf the averaged curves, {fired} of {len(doubling)} reach that before they end.\n"
     )
 
 
@@ -111,54 +111,57 @@ def _held(held: bool) -> str:
 
 PAGE = """# Is going on worth it?
 
-Made by `python benchmarks/worthwhile.py` from the curves in `results/`; do not edit. A rule is asked after every epoch
-of a recorded curve, as a run would ask it. Then the rest of the curve says whether it was right.
+Can a rule tell from a validation curve that the rest of a run is not worth training? Here `Worthwhile`, `Forecast` and simpler
+rules are asked after every epoch of recorded curves, as a run would ask them. The rest of the curve then shows whether
+the rule was right.
 
-- The curves: 44 metrics of 33 public repositories (`results/worthwhile/curves.json` has the numbers with repository,
-  path and commit; most of these repositories state no licence,
-  so only the measured numbers of a column were taken); the runs that our own studies recorded; and 12 runs at a constant learning rate whose metric was taken of the
-  raw and of the averaged weights (`benchmarks/worthwhile_trunks.py`). Repositories were picked by their names. Left out
-  were logs of fewer than 15 epochs, of several runs in one, of a metric that never changed, and those without a
-  validation metric, except for three smooth training losses. A curve on which the training gained nothing is not judged.
-- Development and confirmation: repositories by the hash of their name within each kind; our own by data set. The
-  halves were fixed before any rule was asked. The form of `Worthwhile` (how far its lines reach back, the level of its
-  limit) and that of `Forecast` were chosen on the development half; the claims below were written down, and committed,
-  before the other half was looked at.
-- `min_gain` is a part of what the whole training gained, so that one number suits every metric.
-- A false alarm: more than `min_gain` was still to come when the rule fired. The value at an epoch is the best so far of
-  the mean over the last twentieth of the run (at least 3 epochs). "To come then" is the median over the false alarms,
-  in multiples of `min_gain`.
-- Delay: from the epoch at which it was right to stop, in percent of the run; median over the curves on which the
-  rule fired and was right. Saved: epochs left out where it was right, in percent of the run, mean over all curves.
-  Possible: what a rule that knows the future saves.
-- "One doubling" is judged by what came until twice the epoch, and only as far as the curve goes.
-
-## Claims
-
-For `min_gain` 2%, on the half that confirms:
+**`Worthwhile` has few false alarms, but it fires late.** The table has the four claims about the half of the curves that was kept
+for confirmation, with `min_gain` 2%. They were written down and committed before that half was looked at.
 
 1. `Worthwhile` with the end of the run as its horizon has false alarms on at most 15% of public curves.
-2. On the metric of averaged weights at a constant rate it has false alarms on at most 10% of the curves, and saves at
+2. On the metric of averaged weights at a constant learning rate it has false alarms on at most 10% of the curves, and saves at
    least a third of what is possible.
-3. On public curves it has fewer false alarms than the naive doubling rule and than `Plateau` of patience 3 and 10.
-4. `Forecast` is wrong on at most 20% of public curves, and at most half as often as the exponential that it was
-   before.
+3. On public curves it has fewer false alarms than the naive doubling rule and than `Plateau` with patience 3 and 10.
+4. `Forecast` is wrong on at most 20% of public curves, and at most half as often as its earlier form, an exponential fit.
 
 {claims}
 {price}
-What it cannot see: a drop of the learning rate, a backbone that thaws, an augmentation that is switched off later. Before
-such a step the curve shows nothing left to gain, and the rule says so.
+What these rules cannot see: a drop of the learning rate, layers that are unfrozen later, an augmentation that is switched off
+later. Before such a step the curve shows nothing left to gain, and the rule says so.
+
+## How it was measured
+
+- **Curves.** 44 metrics of 33 public repositories, the runs that our own studies recorded, and 12 runs at a constant learning
+  rate whose metric was taken of the raw and of the averaged weights (`benchmarks/worthwhile_trunks.py`). The public ones are in
+  `results/worthwhile/curves.json`, with repository, path and commit. Most of these repositories state no licence, so
+  only the measured numbers of a column were taken. Repositories were chosen by their names. Left out: logs of fewer than
+  15 epochs, logs of several runs in one, metrics that never changed, and logs without a validation metric, except for three
+  smooth training losses. A curve on which the training gained nothing is not judged.
+- **Two halves, development and confirmation.** Public repositories were divided by the hash of their name within each kind, our own
+  runs by data set, before any rule was asked. The form of `Worthwhile` (how far its lines reach back, the level of its
+  limit) and that of `Forecast` were chosen on the development half.
+- **`min_gain`** is a fraction of what the whole training gained, so that one number suits every metric.
+- **False alarm**: when the rule fired, more than `min_gain` was still to come. The value at an epoch is the best so far of
+  the mean over the last twentieth of the run (at least 3 epochs). *To come* is the median over the false alarms, in
+  multiples of `min_gain`.
+- **Delay**: epochs after the first one at which it was right to stop, as a percentage of the run; the median over the curves
+  on which the rule fired and was right.
+- **Saved**: epochs left out where the rule was right, as a percentage of the run; the mean over all curves. *Possible* is
+  what a rule that knows the future saves.
+- "One doubling" is judged by what came until twice the epoch, and only as far as the curve goes.
+
+`python benchmarks/worthwhile.py` writes this page from the curves in `results/`; do not edit it.
 
 {halves}"""
 
-HALF = """## {title}
+HALF = """## The {role} half
 
 {counts}
 
 ### False alarms of `Worthwhile`, horizon the end of the run
 
 {alarms}
-### By kind of public runs, `Worthwhile`, horizon the end of the run, `min_gain` 2%
+### `Worthwhile` by kind of public run, horizon the end of the run, `min_gain` 2%
 
 {kinds}
 {tables}"""
@@ -170,7 +173,7 @@ def half(role: str) -> str:
     listed = "\n".join(f"`min_gain` {part:.0%}:\n\n{alarms(curves, part)}" for part in PARTS)
     tables = "\n".join(f"### Every rule, `min_gain` {part:.0%}\n{by_group(curves, part)}" for part in PARTS)
     return HALF.format(
-        title=f"The half for {role}",
+        role=role,
         counts=f"Curves: {counts}.",
         alarms=listed,
         kinds=by_kind(curves, 0.02),

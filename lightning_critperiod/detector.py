@@ -15,7 +15,7 @@ class Decision:
 
     Args:
         end_epoch: The first epoch after the critical period; None if the rule did not fire.
-        why: The verdict in words that follow the signal's name; empty if the rule did not fire.
+        why: Why the rule fired, in words that follow the signal's name; empty if it did not fire.
     """
 
     end_epoch: int | None = None
@@ -81,10 +81,10 @@ class Detector:
 
     Attributes:
         judges: Whether the rule is asked at all.
-        armed: Whether its firing counts; where it has been undone, not until it has once said no again.
+        armed: Whether its firing counts. After a firing was undone it does not, until the rule has not fired once.
         history: 0-based epoch -> value; epochs without a value are missing.
-        end_epoch: The first epoch after the critical period; None as long as it is not over.
-        reason: The decision in words; empty as long as there is none.
+        end_epoch: The first epoch after the critical period; None while it is not over.
+        reason: The decision in words; empty while there is none.
     """
 
     def __init__(self, name: str, rule: Rule, max_epochs: int | None) -> None:

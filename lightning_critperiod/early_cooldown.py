@@ -26,7 +26,7 @@ from lightning_critperiod.watching import FallingRate
 class EarlyCooldown(CriticalPeriodCallback):
     """Ends a run when going on is not worth it, or inside a budget, with a learning rate that has decayed to zero.
 
-    Use it in place of ``EarlyStopping``, with a constant learning rate (after a warm-up, if you have one) and
+    Use it instead of ``EarlyStopping``, with a constant learning rate (after a warm-up, if you have one) and
     ``max_epochs=-1`` or a generous ``max_epochs``. ``Worthwhile`` is asked about the monitored metric of averaged
     weights; when it fires, ``Cooldown`` follows and the run ends. The averaging is Lightning's own, with a window of a
     tenth of the run so far; a weight-averaging callback of yours takes its place. At the end the module, and a
@@ -35,14 +35,14 @@ class EarlyCooldown(CriticalPeriodCallback):
     Args:
         monitor: Name of a metric that validation logs.
         mode: "min" if lower is better, "max" if higher is.
-        min_gain: The least gain of one more doubling of the training that is worth it, in units of the metric.
+        min_gain: The least gain of one more doubling of the training that is worth its cost, in units of the metric.
         budget: What the run may spend; None is no limit.
-        average: Whether to bring weight averaging along.
+        average: Whether to add weight averaging.
 
     Attributes:
         final_weights: "averaged" or "raw": what the module has after ``fit``; empty before.
-        final_values: "averaged" and "raw" -> the metric with them when they were compared in the end.
-        final_metrics: What validation logged with the weights that the module has, where these are the raw ones.
+        final_values: "averaged" and "raw" -> the metric with these weights when they were compared at the end.
+        final_metrics: What validation logged with the weights that the module has, if these are the raw ones.
 
     Raises:
         TypeError: An argument is of the wrong kind.

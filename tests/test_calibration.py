@@ -66,10 +66,10 @@ STATED = [
         "epoch to epoch (AR(1), 0.9). At 3 it misses {}% of drops by 4 standard deviations, and is 3 epochs late; the "
         "published ``LowOutlier()`` has {}% false alarms, misses {}% and is 10 late",
         lambda: [
-            *(patient("false_alarm, no end", "white", EVERY, epochs) for epochs in (1, 2, 3)),
-            patient("false_alarm, no end", "AR(1) 0.9", EVERY, 3),
+            *(patient("false alarms, no end", "white", EVERY, epochs) for epochs in (1, 2, 3)),
+            patient("false alarms, no end", "AR(1) 0.9", EVERY, 3),
             patient("missed", "white", EVERY, 3),
-            patient("false_alarm, no end", "white", "LowOutlier()", 1),
+            patient("false alarms, no end", "white", "LowOutlier()", 1),
             patient("missed", "white", "LowOutlier()", 1),
         ],
     ),
@@ -80,7 +80,7 @@ STATED = [
         "signals with correlated noise",
         lambda: [
             *(percent(f"steady, {kind}", rule="Forecast()") for kind in ("10%", "AR(1) 10%")),
-            *(percent(c, rule="Forecast()", signal="power law, noise 0.01") for c in ("false_alarm", "missed")),
+            *(percent(c, rule="Forecast()", signal="power law, noise 0.01") for c in ("false alarms", "missed")),
             percent("flat, AR(1) 0.9", rule="Forecast()"),
         ],
     ),
@@ -90,7 +90,7 @@ STATED = [
         "(AR(1), 0.9); {}% on a power law with noise of 1%, and {}% of the ends missed",
         lambda: [
             *(percent(f"steady, {kind}", rule=WORTH) for kind in ("10%", "AR(1) 10%")),
-            *(percent(c, rule=WORTH, signal="power law, noise 0.01") for c in ("false_alarm", "missed")),
+            *(percent(c, rule=WORTH, signal="power law, noise 0.01") for c in ("false alarms", "missed")),
         ],
     ),
 ]
@@ -113,7 +113,7 @@ def test_what_a_docstring_says_of_false_alarms_stands_in_its_very_cells_of_the_c
     ],
 )
 def test_what_a_docstring_says_of_public_runs_stands_on_the_page_of_the_study(rule, row, sentence):
-    half = (ROOT / "docs" / "worthwhile.md").read_text().split("## The half for confirmation")[1]
+    half = (ROOT / "docs" / "worthwhile.md").read_text().split("## The confirmation half")[1]
     table = half.split("### Every rule, `min_gain` 2%")[1].split("Ours,")[0]
     (cells,) = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith(f"| {row}")]
     numbers = {"alarms": cells[2].split("%")[0], "saved": cells[5], "possible": cells[6]}

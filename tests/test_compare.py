@@ -160,7 +160,7 @@ def compare(monkeypatch, *arguments):
 def everything(tmp_path_factory):
     """All arms with one seed, one after the other in this process: the results folder."""
     folder = tmp_path_factory.mktemp("everything")
-    arms = ",".join([*ALL.split(","), *ON_REQUEST])
+    arms = ",".join([*ALL, *ON_REQUEST])
     with pytest.MonkeyPatch.context() as patch:
         status = compare(
             patch, "--config", written(folder), "--arms", arms, "--seeds", 1, "--results", folder / "results"
@@ -186,7 +186,7 @@ def steps_of(found):
 
 
 def test_the_fifteen_baselines_and_ours_in_three_forms_are_shipped_and_run(everything):
-    assert set(shipped()) == {*ALL.split(","), *ON_REQUEST}
+    assert set(shipped()) == {*ALL, *ON_REQUEST}
     assert len(shipped()) == 18
     for name in shipped():
         assert record(everything, name)["metrics"]["test"]["test_acc"] > 0.6
@@ -286,7 +286,7 @@ def test_finished_runs_are_not_run_again(everything, monkeypatch):
     files = {file: file.stat().st_mtime_ns for file in everything.glob("*/seed-*.json")}
     table = (everything / "table.md").read_text()
     config = everything.parents[1] / "blobs.yaml"
-    arms = ",".join([*ALL.split(","), *ON_REQUEST])
+    arms = ",".join([*ALL, *ON_REQUEST])
     arguments = ("--config", config, "--arms", arms, "--seeds", 1, "--results", everything.parent)
     assert compare(monkeypatch, *arguments) == 0
     assert {file: file.stat().st_mtime_ns for file in everything.glob("*/seed-*.json")} == files

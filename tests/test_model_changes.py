@@ -387,7 +387,7 @@ def test_nothing_is_measured_before_a_finetuning_callback_has_thawed_the_backbon
     assert [forward.values[epoch] for epoch in range(3)] == [None, None, None]
     assert [forward.values[epoch] for epoch in range(3, 6)] == pytest.approx(truth, rel=1e-4)
     assert len(said) == 1
-    assert "may thaw" in said[0]
+    assert "may be unfrozen" in said[0]
 
 
 def test_the_default_does_not_decide_on_a_head_while_the_backbone_is_frozen():

@@ -53,7 +53,7 @@ def test_the_rows_of_public_runs_on_the_page_are_what_the_curves_say(study, name
     for role in ("confirmation", "development"):
         curves = [curve for curve in study.load(role) if curve.group == study.STRANGERS]
         row = study.row(rule, [study.judge(rule, curve, 0.02) for curve in curves])
-        half = (ROOT / "docs" / "worthwhile.md").read_text().split(f"## The half for {role}")[1]
+        half = (ROOT / "docs" / "worthwhile.md").read_text().split(f"## The {role} half")[1]
         table = half.split("### Every rule, `min_gain` 2%")[1].split("Public runs:")[1].split("Ours,")[0]
         assert f"| {' | '.join(row)} |" in table.splitlines()
 

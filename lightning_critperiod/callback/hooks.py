@@ -32,11 +32,11 @@ class CriticalPeriodCallback(RunState):
 
     At the end of every training epoch it measures a signal of the training dynamics and asks a rule whether the period
     is over. From then on the run does what the recipe says. With nothing given it only observes: it measures, decides,
-    says what it would have saved, and changes nothing. Give a rule or a recipe to let it act. Without a ``during`` of
-    its own the recipe's full volume is the one that the datamodule declares, or the user's loader as it is.
+    says what it would have saved, and changes nothing. Give a rule or a recipe to let it act. Unless the recipe has its
+    own ``during``, its full volume is the one that the datamodule declares, or the user's loader as it is.
 
-    Of several in one Trainer one acts and the others observe; observers differ in signal or rule. Two that are alike
-    are refused by Lightning when the Trainer is made: "more than one stateful callback".
+    Of several in one Trainer, one acts and the others observe. Observers must differ in signal or rule: Lightning
+    refuses two with the same settings when the Trainer is made ("more than one stateful callback").
 
     Source: Fukase et al. 2025, arXiv 2506.15954.
 
@@ -46,19 +46,19 @@ class CriticalPeriodCallback(RunState):
         recipe: What holds during the period, after it, and in the last part of training. None is ``Recipe()``.
         lr_policy: "epoch_equivalent" lets step-wise LR schedulers follow the planned epochs, so that they end where
             they should; "unchanged" leaves them to Lightning.
-        observe_only: Measure and decide, and change nothing. None is True if neither rule nor recipe is given.
-        guard: Takes the changes back where a metric drops; None is no guard.
+        observe_only: Measure and decide, but change nothing. None is True if neither rule nor recipe is given.
+        guard: Undoes the changes when a metric drops; None is no guard.
 
     Attributes:
-        volumes: 0-based epoch -> the volume that it really drew.
+        volumes: 0-based epoch -> the volume that it drew.
         settings: 0-based epoch -> name of a change of the recipe -> its setting in that epoch.
         full_volume: The full recipe's volume in this run.
 
     Raises:
         TypeError: An argument is of the wrong kind.
         ValueError: ``lr_policy`` is unknown, or the signal has no rule of its own and none was given. At the start of
-            ``fit``: the rule cannot work in the run, a volume leaves nothing to draw, a change can't be made, or a
-            second callback drives the same run.
+            ``fit``: the rule cannot work in the run, a volume leaves nothing to draw, a change cannot be made,
+            or a second callback drives the same run.
 
     Example:
         >>> from lightning_critperiod import AtEpoch, CriticalPeriodCallback, Recipe, Volume

@@ -18,7 +18,7 @@ class DeclaredVolume:
         datamodule: One for which ``is_declared`` holds.
 
     Raises:
-        TypeError: A declared value is no number.
+        TypeError: A declared value is not a number.
         ValueError: A declared value is out of range.
     """
 

@@ -14,8 +14,8 @@ from lightning_critperiod.rules import Rule
 class GrowingImages(Growing):
     """Trains on smaller images first and on full-size ones at the end; validation and test always have the full size.
 
-    The batch that ``training_step`` gets is a copy with its images resized (bilinear, antialiased) on their device; the
-    targets stay. The first size holds until the critical period is over, then the next ones follow, and the full size
+    ``training_step`` gets a copy of the batch whose images are resized (bilinear, antialiased) on their device; targets
+    are unchanged. The first size holds until the critical period is over, then the next ones follow, and the full size
     holds for at least the last quarter of the planned epochs and in a cooldown. A guard does not shrink images again.
 
     Sources: Tan, Le 2021, arXiv 2104.00298 (progressive learning); Wang et al. 2024, arXiv 2405.08768.
@@ -24,16 +24,16 @@ class GrowingImages(Growing):
         sizes: Pixels of the shorter side, ascending. The full size is that of the images in the batch; it comes last,
             whether it is given or not.
         key: Where the images are in a batch: a key of a dict, an index of a tuple, an attribute, or a list of them that
-            leads into a nested batch. A list of images there is one of views. None is the one tensor (N, C, H, W) of
-            floats or uint8 in the batch.
+            leads into a nested batch. A list of images there is taken as views of one batch. None is the one tensor
+            (N, C, H, W) of floats or uint8 in the batch.
         rule: Asked after every epoch about the callback's signal since the last growth; the next size follows when it
             fires. None leaves the first growth to the callback's own decision and spreads the others from there to
             three quarters of the planned epochs.
-        at: Fractions of the planned epochs with which the second, third, ... size begins, ascending, up to 0.75.
+        at: Fractions of the planned epochs at which the second, third, ... size begins, ascending, up to 0.75.
 
     Raises:
         TypeError: An argument is of the wrong kind.
-        ValueError: An argument is out of its range, or both ``rule`` and ``at`` are given. With the first batch, before
+        ValueError: An argument is out of its range, or both ``rule`` and ``at`` are given. At the first batch, before
             anything is trained: there is no such image, a size is larger than it, a target would have to be resized
             too, the network takes one size only, or nothing can make the images grow.
 

@@ -12,10 +12,10 @@ from lightning_critperiod.rules import Rule
 
 
 class GrowingLength(Growing):
-    """Trains on the beginnings of sequences first and on whole ones at the end; validation and test have whole ones.
+    """Trains on the beginnings of sequences first and on whole ones at the end; validation and test see whole ones.
 
-    The batch that ``training_step`` gets is a copy in which tokens, labels and masks are cut to their first positions,
-    on their device. A batch whose labels would then all be negative (positions that the loss ignores) stays whole. The
+    ``training_step`` gets a copy of the batch in which tokens, labels and masks are cut to their first positions, on
+    their device. A batch whose labels would then all be negative (positions that the loss ignores) stays whole. The
     first length holds until the critical period is over, then the next ones follow, and the full length holds for at
     least the last quarter of the planned epochs and in a cooldown. A guard does not cut sequences again.
 
@@ -29,11 +29,11 @@ class GrowingLength(Growing):
         rule: Asked after every epoch about the callback's signal since the last growth; the next length follows when it
             fires. None leaves the first growth to the callback's own decision and spreads the others from there to
             three quarters of the planned epochs.
-        at: Fractions of the planned epochs with which the second, third, ... length begins, ascending, up to 0.75.
+        at: Fractions of the planned epochs at which the second, third, ... length begins, ascending, up to 0.75.
 
     Raises:
         TypeError: An argument is of the wrong kind.
-        ValueError: An argument is out of its range, or both ``rule`` and ``at`` are given. With the first batch, before
+        ValueError: An argument is out of its range, or both ``rule`` and ``at`` are given. At the first batch, before
             anything is trained: there is no such sequence, a length is larger than it, the sequences differ in length
             or are padded on the left, the network takes one length only, or nothing can make the sequences grow.
 

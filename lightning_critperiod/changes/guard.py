@@ -12,15 +12,15 @@ Mode = Literal["min", "max"]
 
 @dataclass(frozen=True)
 class Guard:
-    """Takes every change back for the rest of the run when a metric drops after the switch.
+    """Undoes every change for the rest of the run when a metric drops after the switch.
 
-    That is: after each of the last ``patience`` epochs since the switch, the metric was worse than the best value
-    before by more than ``max_drop``. Weights and learning rate are not touched, and a cooldown that has begun goes on
-    to its end.
+    It fires when the metric was worse than its best earlier value by more than ``max_drop`` in each of the last
+    ``patience`` epochs since the switch. Weights and learning rate are not touched, and a cooldown that has begun
+    continues to its end.
 
     Args:
         monitor: Name of a metric that the module logs, such as "val_acc".
-        max_drop: Largest drop below the best value so far that is accepted, in the metric's own unit, from 0.
+        max_drop: Largest accepted drop below the best value so far, in the metric's own unit, from 0.
         mode: "min" if lower is better, "max" if higher is.
         patience: Measured epochs in a row that must be below, at least 1.
 

@@ -14,11 +14,12 @@ DATAMODULE = "datamodule"
 
 
 class Phased(Change):
-    """Gives an attribute of the module, or as ``datamodule.x`` of the datamodule, another value in some phases.
+    """Gives an attribute of the module (or of the datamodule, as ``datamodule.x``) another value in some phases.
 
-    A phase without a value (None) keeps the user's own value; the cooldown then has the value of ``after``. The user's
-    own value is back after ``fit``. Whenever an attribute of the datamodule changes, Lightning asks
-    ``train_dataloader()`` for new loaders, so that the value reaches worker processes, persistent ones too.
+    In a phase without a value (None) the attribute keeps the user's own value; a cooldown without one has the value of
+    ``after``. The user's own value is restored after ``fit``. Whenever an attribute of the datamodule changes,
+    Lightning asks ``train_dataloader()`` for new loaders, so that the value reaches worker processes, persistent ones
+    too.
 
     Args:
         path: Dotted path of an attribute that exists, such as "mixup_alpha", "backbone.dropout.p" or
@@ -29,7 +30,7 @@ class Phased(Change):
         cooldown: Value in the cooldown.
 
     Raises:
-        TypeError: ``path`` is no string.
+        TypeError: ``path`` is not a string.
         ValueError: ``path`` is empty, or no phase has a value. Before the first batch: there is no such attribute, it
             is read-only, or a value is of another type than the user's own.
 

@@ -18,12 +18,12 @@ class ValidateSparsely(Callback):
     """Validates after the epochs of a geometric grid, after every epoch of a cooldown, and at the end.
 
     A curve flattens with the logarithm of the epochs, so what is known about it grows with the number of doublings, not
-    of epochs. After n epochs there is a validation if a power of ``factor`` lies in (n - 1, n], so the first ones are
-    all validated. Training is not affected: the weights are those of the run with all validations.
+    of epochs. After n epochs there is a validation if a power of ``factor`` lies in (n - 1, n], so the first epochs
+    are all validated. Training is not affected: the weights are those of the run with all validations.
 
     A rule on a validation metric gets fewer measurements and fires later, which may cost more than the validations. It
-    is meant for a rule on another signal, a budget, or ``max_epochs``. The default leaves
-    ``Worthwhile`` the four measurements below which it never fires.
+    is meant for a rule on another signal, a budget, or ``max_epochs``. The default leaves ``Worthwhile`` the four
+    measurements that it needs to fire.
 
     Args:
         factor: Ratio of successive numbers of epochs, above 1 and at most 2.

@@ -7,20 +7,20 @@ from collections.abc import Callable
 from lightning_critperiod.cli.refusal import Refusal, refusing
 
 OVERVIEW = {
-    "fit": "Train; the report of what it cost and saved is left in the run's folder.",
+    "fit": "Train, and leave a report of what the run cost and saved in its folder.",
     "validate": "Evaluate a model on the validation data.",
     "test": "Evaluate a model on the test data.",
     "predict": "Run a model on data without labels.",
-    "compare": "Train the arms of a comparison with the same seeds; say what was lost and what was saved.",
-    "oracle": "Train the recipe with the switch at each epoch of a grid; say what each switch keeps and saves.",
-    "report": "Redraw the report of a run, or make one page of several runs. Trains nothing.",
-    "inspect": "Read the log of any finished Lightning run: until when was going on worth it? Trains nothing.",
+    "compare": "Train a recipe and its baselines with the same seeds; say what each one lost and saved.",
+    "oracle": "Train a recipe with the switch at each epoch of a grid; say what each switch keeps and saves.",
+    "report": "Draw the report of a run again, or show several runs on one page. Trains nothing.",
+    "inspect": "Read the log of any finished Lightning run: how long was it worth training? Trains nothing.",
 }
 HELP = """usage: critperiod COMMAND [OPTIONS]
 
 {commands}
 
-critperiod COMMAND --help explains its options. To see it work: critperiod fit --config digits
+critperiod COMMAND --help explains the options of a command. To see it work: critperiod fit --config digits
 """
 
 

@@ -13,8 +13,8 @@ from lightning_critperiod.report import command_console, comparison_pages, compa
 from lightning_critperiod.report.words import notes
 
 DESCRIPTION = (
-    "Draws report.md and report.html of a run again, from its report.json alone. Of several runs it makes one page "
-    "that shows them side by side. It trains nothing and leaves report.json as it is."
+    "Draws report.md and report.html of a run again, from its report.json. For several runs it writes one page that "
+    "shows them side by side. It trains nothing and does not change report.json."
 )
 SUFFIXES = ("", ".md", ".html")
 
@@ -60,7 +60,7 @@ def report(arguments: Sequence[str]) -> None:
 def _options(arguments: Sequence[str]) -> Options:
     parser = ArgumentParser(prog="critperiod report", description=DESCRIPTION, exit_on_error=False, allow_abbrev=False)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="A run folder, or its report.json.")
-    where = "Where to write FILE.md and FILE.html; beside report.json for one run, ./comparison for several."
+    where = "Write FILE.md and FILE.html. If not given, beside report.json (one run) or ./comparison (several)."
     parser.add_argument("--output", metavar="FILE", type=str | None, default=None, help=where)
     found = parser.parse_args(list(arguments))
     runs = list(dict.fromkeys(found.runs))

@@ -34,7 +34,7 @@ def check_grid(country_iso_code: str, region: str | None) -> None:
         region: A state of the USA or a province of Canada in lower case, or None for the whole country.
 
     Raises:
-        TypeError: An argument is no string.
+        TypeError: An argument is not a string.
         ValueError: Unknown country or region.
     """
     if not isinstance(country_iso_code, str):

@@ -69,7 +69,7 @@ class ImageDataModule(LightningDataModule, ABC):
             It is read when ``train_dataloader`` is called.
 
     Raises:
-        TypeError: An argument is no number.
+        TypeError: An argument is not a number.
         ValueError: An argument is out of range; ``train_samples`` in ``setup``.
     """
 

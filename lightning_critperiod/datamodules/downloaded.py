@@ -28,7 +28,7 @@ class Downloaded(ImageDataModule):
         randaugment_magnitude: RandAugment of this magnitude, 0 to 30, in training; None is without.
 
     Raises:
-        TypeError: An argument is no number.
+        TypeError: An argument is not a number.
         ValueError: An argument is out of range, or the data is neither there nor can be downloaded.
     """
 

@@ -30,7 +30,7 @@ class ImageFolder(ImageDataModule):
         seed: Seed of the draw of the validation images.
 
     Raises:
-        TypeError: An argument is no number.
+        TypeError: An argument is not a number.
         ValueError: An argument is out of range; in ``setup``: a folder is missing or holds no images, or the two
             folders differ in classes.
     """

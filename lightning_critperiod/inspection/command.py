@@ -51,20 +51,20 @@ def inspect(arguments: Sequence[str]) -> None:
 def _options(arguments: Sequence[str]) -> Any:
     parser = ArgumentParser(prog="critperiod inspect", description=DESCRIPTION, exit_on_error=False, allow_abbrev=False)
     parser.add_argument("run", metavar="RUN", help="The folder of a run, or one log file.")
-    parser.add_argument("--signal", type=str | None, default=None, help="The logged value to look at; by default all.")
+    parser.add_argument("--signal", type=str | None, default=None, help="A logged value. If not given, all.")
     own = "each signal's own; Plateau and Forecast for a validation metric"
-    parser.add_argument("--rule", type=Rule | None, default=None, help=f"The rule to ask; by default {own}.")
-    what = "min or max: whether lower or higher is better, if nothing else says so; NAME=min, NAME=max for one metric."
+    parser.add_argument("--rule", type=Rule | None, default=None, help=f"The rule to ask. If not given, {own}.")
+    what = "min or max: whether lower or higher is better, if nothing else says so. For one metric: NAME=min, NAME=max."
     parser.add_argument("--mode", action="append", default=[], help=f"{what} May be given several times.")
-    what = "The planned number of epochs; by default those that ran."
+    what = "The planned number of epochs. If not given, the number that ran."
     parser.add_argument("--max_epochs", type=int | None, default=None, help=what)
-    what = "Gain that is worth going on for, in units of the metric; by default 2% of what the run gained."
+    what = "The least gain that is worth going on for, in units of the metric. If not given, 2% of what the run gained."
     parser.add_argument("--min_gain", type=float | None, default=None, help=what)
-    what = "Price of the machine per hour: with it, the epochs that were not worth it are priced, if the log has times."
+    what = "Price of the machine per hour. Prices the epochs that were not worth it, if the log has times."
     parser.add_argument("--price_per_hour", type=float | None, default=None, help=what)
-    what = "Number of training samples; by default passes over the data are counted."
+    what = "Number of training samples. If not given, passes over the data are counted."
     parser.add_argument("--samples", type=int | None, default=None, help=what)
-    parser.add_argument("--output", type=str | None, default=None, help="An .html file for a page with the figures.")
+    parser.add_argument("--output", type=str | None, default=None, help="Write a page with figures to this .html file.")
     parser.add_class_arguments(Recipe, "recipe", skip={"changes", "cooldown"})
     options = instantiate(parser, parser.parse_args(list(arguments)))
     for name in ("max_epochs", "samples"):

@@ -21,7 +21,7 @@ def limit_in_words(name: str, limit: float) -> str:
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits of a run; None is no limit. The run ends inside every one of them, its learning rate decayed to zero.
+    """Limits of a run; None is no limit. The run ends within all of them, with its learning rate decayed to zero.
 
     Args:
         hours: Wall-clock time of the training in h.

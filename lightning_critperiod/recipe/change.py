@@ -13,11 +13,11 @@ AS_COSTLY = ("augmentation_multiplier", "pruning_ratio", "cooldown")
 
 
 class Change(ABC):
-    """Something of a run that has one setting in each phase. Write your own, and give it to ``Recipe(changes=[...])``.
+    """Something in a run that has one setting for each phase. Write your own, and give it to ``Recipe(changes=[...])``.
 
     The callback calls ``setup`` when a fit begins (before the module configures its optimizers), ``start`` and then
     ``apply`` before the first batch, ``apply`` again before every further epoch, with the phase of that epoch, and
-    ``undo`` when the fit ends or fails. Refuse what can't work by a ValueError in ``setup`` or ``start``.
+    ``undo`` when the fit ends or fails. To refuse what cannot work, raise a ValueError in ``setup`` or ``start``.
 
     >>> class WeightDecay(Change):
     ...     name = "weight_decay"

@@ -15,9 +15,9 @@ class Cooldown:
     """Ends a run with a learning rate that decays to zero.
 
     When the critical period ends after c epochs, d = max(min_epochs, ceil(fraction c)) more epochs follow. With u in
-    [0, 1] the part of their optimizer steps that is taken, the learning rate of every parameter group is the one that
-    it had at the start of the cooldown times 1 - sqrt(u) ("sqrt") or 1 - u ("linear"). The user's schedulers stand
-    still. After the cooldown the run ends. In a run with ``max_epochs`` the cooldown begins in time to end with it,
+    [0, 1] the fraction of their optimizer steps that is done, the learning rate of every parameter group is the one
+    that it had at the start of the cooldown times 1 - sqrt(u) ("sqrt") or 1 - u ("linear"). The user's schedulers are
+    paused. After the cooldown the run ends. In a run with ``max_epochs`` the cooldown begins in time to end with it,
     even if the rule never fires.
 
     Sources: Hägele et al. 2024, arXiv 2405.18392; Wen et al. 2024, arXiv 2410.05192.

@@ -15,11 +15,11 @@ class Recipe:
     """What a run does during the critical period and after it.
 
     Args:
-        during: The full recipe's volume. None is the one that the datamodule declares, or else the user's own loader
-            as it is.
+        during: The full recipe's volume. None is the volume that the datamodule declares; if it declares none, the
+            user's own loader is used as it is.
         after: What an epoch draws after the critical period, in a cooldown too.
-        annealing_fraction: The last part of the remaining epochs that has the full recipe again, in [0, 1]; see
-            ``Timeline``. A cooldown takes its place.
+        annealing_fraction: The last fraction of the remaining epochs, which has the full recipe again, in [0, 1]. A
+            cooldown takes its place.
         changes: What else changes, such as ``Phased``.
         cooldown: Ends the run with a decayed learning rate; None leaves the end to the Trainer.
 

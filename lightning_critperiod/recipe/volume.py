@@ -16,7 +16,7 @@ class Volume:
         pruning_ratio: r, the fraction of samples left out of an epoch, in [0, 1).
 
     Raises:
-        TypeError: An argument is not a number (a bool is none).
+        TypeError: An argument is not a number (a bool does not count).
         ValueError: An argument is out of its range.
     """
 

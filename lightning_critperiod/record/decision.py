@@ -57,12 +57,12 @@ class Decision:
         observe_only: Whether the run was left as it was.
         full_volume: Volume of the full recipe.
         end_epoch: First epoch after the critical period; None while it is not over.
-        back_epoch: First epoch for which a guard took the changes back.
+        back_epoch: First epoch for which a guard undid the changes.
         cooldown_epoch: First epoch of the cooldown.
         last_epoch: Last epoch of the run, once a cooldown has decided it.
         reason: The decision in words.
         cooldown_reason: Why the cooldown began, in words; the end of ``reason``.
-        guard_reason: Why the guard took the changes back, in words.
+        guard_reason: Why the guard undid the changes, in words.
         final_weights: "averaged" or "raw": what the module was left with, where it had the choice.
         final_values: "averaged" and "raw" -> the metric with them, where they were compared.
         phases: The phases of the run from its first epoch to its last, as planned in the end.

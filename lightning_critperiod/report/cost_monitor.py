@@ -12,8 +12,8 @@ class CostMonitor(costs.CostMeter):
     """Measures the time, energy, CO2 and money of ``Trainer.fit`` and leaves the report in the run's folder.
 
     What it measures, and its arguments, are those of ``costs.CostMeter``. At the end of training it prints the
-    decision and the table of costs, and leaves ``report.html``, ``report.md`` and ``report.json``. Add a
-    ``RunRecorder`` to the callbacks to switch either off; it takes the place of the one that is brought along here.
+    decision and the table of costs, and leaves ``report.html``, ``report.md`` and ``report.json``. To
+    switch either off, add a ``RunRecorder`` to the callbacks; it replaces the one that this callback brings along.
 
     Attributes:
         recorder: What writes the report; None before ``fit`` and where the callbacks list a ``RunRecorder``.

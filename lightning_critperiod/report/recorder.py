@@ -28,11 +28,11 @@ class RunRecorder(Callback):
     """Writes the report of a run into its folder: after training, after the test, and when an error ends the run.
 
     ``CostMonitor`` brings one along; list one yourself for other settings, or for a report without costs. While
-    training runs, ``report.json`` says so and is renewed after an epoch, so that a process that is killed leaves what
+    training runs, ``report.json`` is updated after an epoch, so that a process that is killed leaves a record of what
     it did so far. The folder is the run's own of the first logger, where Lightning keeps its checkpoints, or
     ``default_root_dir`` without one. Only rank 0 writes, and nothing is written under ``fast_dev_run``. The loggers of
     TensorBoard, W&B and MLflow get the report and its figures. If something cannot be drawn, written or sent, a
-    warning says so. Put it behind ``CriticalPeriodCallback`` and ``CostMonitor`` in the list of callbacks.
+    warning says so. List it after ``CriticalPeriodCallback`` and ``CostMonitor``.
 
     Args:
         write: Leave ``report.html``, ``report.md`` and ``report.json`` in the folder and on the loggers.
@@ -44,7 +44,7 @@ class RunRecorder(Callback):
         folder: The folder of the run; None before ``fit``.
 
     Raises:
-        TypeError: ``write`` or ``show`` is no bool.
+        TypeError: ``write`` or ``show`` is not a bool.
     """
 
     def __init__(self, write: bool = True, show: bool = True, config: str | None = None) -> None:

@@ -21,7 +21,7 @@ class Dropped:
         patience: Measured values in a row, at least 1.
 
     Raises:
-        TypeError: ``max_drop`` is not a number, or ``patience`` is no int.
+        TypeError: ``max_drop`` is not a number, or ``patience`` is not an int.
         ValueError: An argument is out of its range.
 
     >>> accuracy = {0: 0.6, 1: 0.7, 2: 0.66, 3: 0.65}

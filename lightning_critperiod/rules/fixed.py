@@ -11,13 +11,13 @@ from lightning_critperiod.rules.measured import last_epoch
 class AtEpoch(Rule):
     """The period ends at an epoch that was chosen in advance: the oracle, or the baseline for a signal.
 
-    ``epoch`` is the first epoch after the period, so that 0 is a run that never has the full recipe.
+    ``epoch`` is the first epoch after the period, so with 0 the run never has the full recipe.
 
     Args:
         epoch: 0-based, below the number of epochs of the run.
 
     Raises:
-        TypeError: ``epoch`` is no int.
+        TypeError: ``epoch`` is not an int.
         ValueError: ``epoch`` is negative.
 
     >>> AtEpoch(0)({}, max_epochs=10)

@@ -16,19 +16,19 @@ _FIRST = 3
 
 @dataclass(frozen=True)
 class Forecast(Rule):
-    """Over when the rest of the run can bring at most ``min_gain`` of the gain so far, noise allowed for.
+    """Over when the rest of the run can bring at most ``min_gain`` of the gain so far, with allowance for noise.
 
-    What is left has an upper limit: that of ``Worthwhile``, a slope over log2(epochs) times the doublings of the epochs
-    that are missing to the last one. The gain so far is what the line through the last doubling stands above the mean
-    of the first three measured values. Over when the limit is below ``min_gain`` times the gain so far.
+    The upper limit of what is left is that of ``Worthwhile``: a slope over log2(epochs) times the doublings that remain
+    until the last epoch. The gain so far is the height of the line through the last doubling above the mean of the
+    first three measured values. Over when the limit is below ``min_gain`` times the gain so far.
 
-    It abstains (no verdict) while fewer than 4 epochs were measured in the last half doubling, where nothing was gained
+    It abstains (no verdict) while fewer than 4 epochs were measured in the last half doubling, if nothing was gained
     so far, and after the last epoch. A metric that gains evenly has little left only shortly before the end. Ours.
 
     False alarms (docs/calibration.md, 100 epochs): 0% of the runs on a steady fall with noise of 10% of it, 14% when
     that is correlated from epoch to epoch (AR(1), 0.9); 0% on a power law with noise of 1%, and 0% of the ends missed.
-    It fires on 39% of flat signals with correlated noise. On finished public runs (docs/worthwhile.md, the half
-    that confirms, 2%) 4% false alarms.
+    It fires on 39% of flat signals with correlated noise. On finished public runs (docs/worthwhile.md, the
+    confirmation half, 2%) 4% false alarms.
 
     Args:
         min_gain: Least gain left that is worth the full recipe, as a fraction of the gain so far, above 0.
@@ -36,7 +36,7 @@ class Forecast(Rule):
         min_epochs: No verdict while fewer epochs are over; None is a tenth of the run, rounded up.
 
     Raises:
-        TypeError: ``min_gain`` is not a number, or ``min_epochs`` is no int.
+        TypeError: ``min_gain`` is not a number, or ``min_epochs`` is not an int.
         ValueError: An argument is out of its range.
 
     >>> import math

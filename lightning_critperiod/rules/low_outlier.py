@@ -37,7 +37,7 @@ class LowOutlier(Rule):
             where the run has no last epoch.
 
     Raises:
-        TypeError: An argument is not a number, or ``every_n_epochs`` or ``min_epochs`` is no int.
+        TypeError: An argument is not a number, or ``every_n_epochs`` or ``min_epochs`` is not an int.
         ValueError: An argument is out of its range.
 
     >>> confusion = dict(enumerate([0.91, 0.93, 0.90, 0.92, 0.91, 0.94, 0.92, 0.93, 0.80, 0.81]))

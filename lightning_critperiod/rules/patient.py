@@ -9,10 +9,10 @@ from lightning_critperiod.rules.measured import last_epoch
 
 @dataclass(frozen=True)
 class Patient(Rule):
-    """Over when another rule has said so after each of the last ``epochs`` epochs.
+    """Over when another rule has fired after each of the last ``epochs`` epochs.
 
-    An epoch that was not measured is one at which the rule is asked, too: what it says then counts. A rule that looks
-    at every tenth epoch only never says so twice in a row: ``Patient(LowOutlier(every_n_epochs=1), 2)``. Ours.
+    The rule is asked after an epoch that was not measured, too, and its answer counts. A rule that looks only at every
+    tenth epoch never fires twice in a row: ``Patient(LowOutlier(every_n_epochs=1), 2)``. Ours.
 
     False alarms (docs/calibration.md, 100 epochs): with ``LowOutlier(every_n_epochs=1)`` on stationary noise 57% of the
     runs at 1 epoch, 5% at 2, 0% at 3, and 32% at 3 when it is correlated from epoch to epoch (AR(1), 0.9). At 3 it
@@ -24,7 +24,7 @@ class Patient(Rule):
         epochs: How many times in a row it must say that the period is over, at least 1.
 
     Raises:
-        TypeError: ``rule`` is no Rule, or ``epochs`` is no int.
+        TypeError: ``rule`` is not a Rule, or ``epochs`` is not an int.
         ValueError: ``epochs`` is below 1.
 
     >>> from lightning_critperiod.rules import LowOutlier

@@ -16,8 +16,8 @@ class Plateau(Rule):
     ``Plateau(min_epochs=0)`` fires at the check at which Lightning's ``EarlyStopping`` with the same words
     would stop: a value improves when value + min_delta < best (mode "min") or value - min_delta > best
     ("max"), and only a value that improves becomes the best. Patience counts measurements, not epochs: with
-    ``check_val_every_n_epoch=5`` a patience of 3 is 15 epochs. Before ``min_epochs`` the measurements
-    count, the verdict waits. One difference: a value that is not finite counts as not measured, while
+    ``check_val_every_n_epoch=5`` a patience of 3 is 15 epochs. Measurements before ``min_epochs`` count,
+    but the rule cannot fire yet. One difference: a value that is not finite counts as not measured, while
     ``EarlyStopping`` stops at it (``check_finite=True``) or counts it as no improvement (False).
 
     False alarms (docs/calibration.md, 100 epochs): at the default patience, on a steady fall 0% of the runs with noise
@@ -34,7 +34,7 @@ class Plateau(Rule):
             of the signal: ``min_delta=0.01`` is one percent. Lightning has no such thing.
 
     Raises:
-        TypeError: A number is none, ``patience`` or ``min_epochs`` is no int, or ``relative`` is no bool.
+        TypeError: A number is none, ``patience`` or ``min_epochs`` is not an int, or ``relative`` is not a bool.
         ValueError: An argument is out of its range.
 
     >>> val_loss = {0: 2.0, 1: 1.0, 2: 1.1, 3: 1.2}

@@ -16,7 +16,7 @@ _START = (-1, 0.0)  # rotation before the first epoch
 
 @dataclass(frozen=True)
 class Slope(Rule):
-    """Over when the signal rose at ``max_angle`` degrees before, and its last measured epochs no longer do.
+    """Over when the signal has risen at ``max_angle`` degrees, and no longer does in its last measured epochs.
 
     With x = e / (max_epochs - 1), training progress in [0, 1] at the 0-based epoch e, and m the slope of
     the line through the last ``window`` measured points (x, value): over when atan(m) < ``max_angle``, if
@@ -28,8 +28,8 @@ class Slope(Rule):
     ``Slope.published()`` is the rule for layer rotation of Fukase et al. 2025 (arXiv 2506.15954) to the
     letter: it looks from the first full window on and asks for no rise before.
 
-    A window of fewer measured epochs gives no verdict. The verdict uses the values that there are: an
-    epoch without a value does not change it.
+    With fewer measured epochs than the window there is no verdict. An epoch without a value does not change
+    the verdict.
 
     False alarms (docs/calibration.md, 100 epochs): on a steady rise at 60 degrees 0% of the runs with noise of 0.1% of
     that rise, 100% with 1%. It is for smooth signals, as rotation is.
@@ -42,7 +42,8 @@ class Slope(Rule):
             of a signal that has hardly moved.
 
     Raises:
-        TypeError: An argument is not a number, ``window`` or ``min_epochs`` is no int, or ``after_rise`` is no bool.
+        TypeError: An argument is not a number, ``window`` or ``min_epochs`` is not an int, or ``after_rise`` is not a
+            bool.
         ValueError: An argument is out of its range.
 
     >>> rotation = {0: 0.0, 1: 0.2, 2: 0.4, 3: 0.45, 4: 0.46}

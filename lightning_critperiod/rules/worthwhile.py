@@ -14,14 +14,14 @@ _LEAST_EPOCHS = 11
 
 @dataclass(frozen=True)
 class Worthwhile(Rule):
-    """Over when going on is not worth it: even with the noise, less than ``min_gain`` is still to come.
+    """Over when going on is not worth it: even allowing for noise, less than ``min_gain`` is still to come.
 
     With t the number of epochs so far, the gain per doubling of the training is the slope of the least-squares line of
     the values over log2(epochs). Two such lines are fitted, through the epochs since t / 2 and since t / sqrt(2). Each
     slope has an upper limit (99%, one-sided, Student's t), and the larger limit counts. A curve that is concave in
     log(epochs), as a power law or one that saturates, gains at most that much per doubling from here on. The rule
     fires when the limit, times the doublings that are left, is below ``min_gain``. What is left is one doubling, or the
-    way to ``horizon``. Noise makes the limit larger: it delays the verdict.
+    doublings until ``horizon``. Noise makes the limit larger: it delays the verdict.
 
     There is no verdict while fewer than 4 epochs were measured since t / sqrt(2) (11 epochs, if every epoch is
     measured), and none after the last epoch of the run. Give it a metric that is smooth and that no schedule moves:
@@ -30,7 +30,7 @@ class Worthwhile(Rule):
 
     False alarms (docs/calibration.md, 100 epochs): 0% of the runs on a steady fall with noise of 10% of it, 31% when
     that is correlated from epoch to epoch (AR(1), 0.9); 0% on a power law with noise of 1%, and 56% of the ends missed.
-    On finished public runs (docs/worthwhile.md: the half for confirmation, ``min_gain`` 2% of the whole gain,
+    On finished public runs (docs/worthwhile.md: the confirmation half, ``min_gain`` 2% of the whole gain,
     ``horizon`` the end of the run) 4% false alarms; it is late and saves 4% of the epochs, of 32% that were possible.
 
     Args:
@@ -40,7 +40,7 @@ class Worthwhile(Rule):
             far.
 
     Raises:
-        TypeError: ``min_gain`` is not a number, or ``horizon`` is no int.
+        TypeError: ``min_gain`` is not a number, or ``horizon`` is not an int.
         ValueError: An argument is out of its range.
 
     >>> accuracy = {epoch: 0.9 - 0.5 / (epoch + 1) for epoch in range(60)}

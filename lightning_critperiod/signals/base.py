@@ -14,7 +14,7 @@ class Signal(ABC):
     """One float an epoch that describes the training dynamics.
 
     The callback calls ``measure`` once at the end of every training epoch, on every rank; rank 0's value
-    counts, and another rank may return None. The other methods are called at the time their names say and do
+    counts, and another rank may return None. The other methods are called when their names say, and do
     nothing unless overridden; only driving code in ``lightning_critperiod.callback`` calls them. After the
     first batch none of them raises. If a signal cannot be measured as before, because the model changed or
     the metric is not logged, it goes on with what is left, or has no value, and says so with ``warn_once``. What

@@ -25,8 +25,8 @@ class GradientConfusion(ProbeSignal):
 
     value = max over i < j of cos(g_i, g_j), the statistic of the published runs; low similarity is high confusion. The
     gradients are those of the training loss, with BatchNorm on its running statistics and without dropout, as in the
-    authors' script, flattened over the trainable weight matrices (ndim > 1). Measuring leaves no trace on
-    module, generators, logs and gradients. A measurement costs a forward and a backward pass a probe batch, and the
+    authors' script, flattened over the trainable weight matrices (ndim > 1). Measuring changes neither module,
+    generators, logs nor gradients. A measurement costs one forward and one backward pass for each probe batch, and the
     memory of as many gradients. Under DDP every rank measures its own batches, and rank 0's value counts.
 
     The probe batches, the first ones that training saw, are kept in host memory and in the checkpoint.
@@ -37,8 +37,8 @@ class GradientConfusion(ProbeSignal):
     Args:
         probe_batches: How many batches are compared, at least 2. None: as many as 1% of the batches of the run's first
             epoch, from 2 to 8, so that a measurement costs 1% of such an epoch, and a larger share
-            of a shorter one after the switch. Two cost more than 1% where an epoch has fewer than 200 batches. The
-            fewer, the noisier the value.
+            of a shorter one after the switch. Two cost more than 1% if an epoch has fewer than 200 batches. The value
+            is noisier with fewer batches.
         every_n_epochs: Measure after epochs n, 2 n, ... of training. With gaps
             ``LowOutlier`` has fewer values to compare with, and fires more often on noise.
 
@@ -46,7 +46,7 @@ class GradientConfusion(ProbeSignal):
         last: "max", "mean" and "min" over the pairs at the last measurement.
 
     Raises:
-        TypeError: An argument is no int. Before the first step: a batch is not made of tensors,
+        TypeError: An argument is not an int. Before the first step: a batch is not made of tensors,
             numbers and strings in dicts, lists and tuples.
         ValueError: An argument is too small. Before training: the module optimizes manually, is sharded,
             cannot be copied or has no trainable weight matrix, or an epoch has a single batch.

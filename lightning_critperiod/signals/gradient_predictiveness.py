@@ -15,7 +15,7 @@ class GradientPredictiveness(ProbeSignal):
     """Cosine similarity of a probe batch's gradients at successive measurements, averaged over batches, in [-1, 1].
 
     value = mean over i of cos(g_i(previous), g_i(now)); there is none at the first measurement, and at the first one
-    after layers were added, thawed or removed. The gradients
+    after layers were added, unfrozen or removed. The gradients
     are those of ``GradientConfusion``, at the same cost. The previous gradients are kept in host memory and
     in the checkpoint, which grows by the number of probe batches times the size of the weight matrices in float32:
     lower ``probe_batches`` for a large model.

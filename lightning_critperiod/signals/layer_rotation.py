@@ -58,12 +58,12 @@ class LayerRotation(Signal):
     whose initial or current weights are all zero has no angle and is left out of the mean.
 
     The initial weights are those at the start of the fit, after whatever the model's own hooks load; of lazy layers
-    those before the first optimizer step. When the model changes in mid-run, the mean is over the layers that there
-    are. A layer that is thawed, added, or replaced by one of another shape joins with its weights before the first
-    optimizer step of an epoch, a layer that is gone leaves, which is said once, and the curve goes on without a jump:
-    from its last value, by the mean change of the layers. Where no layer is left there is no value. There is no
-    value either while most layers are frozen, or any in a run with one of Lightning's finetuning callbacks: a head
-    that has settled says nothing about a backbone that has yet to thaw.
+    those before the first optimizer step. If the model changes during the run, the mean is over the layers that it has.
+    A layer that is unfrozen, added, or replaced by one of another shape joins with its weights before the first
+    optimizer step of an epoch; a layer that is gone leaves, with one warning. The curve continues without a jump: from
+    its last value, by the mean change of the layers. If no layer is left there is no value. There is none either while
+    most layers are frozen, or while any layer is in a run with one of Lightning's finetuning callbacks: a head that has
+    settled says nothing about a backbone that is still frozen.
 
     A copy of the initial weights is kept in the host memory of rank 0 and saved with every checkpoint, which grows by
     the size of the layers, or less with either argument. On a CUDA card the distances are computed there, with about 64
@@ -71,14 +71,14 @@ class LayerRotation(Signal):
     a second copy stays on the card until the fit is over, as long as it takes at most a tenth of the card's memory that
     neither training nor another process has reserved; this is decided anew after every epoch. Sharded parameters
     (FSDP2, tensor parallel) are gathered one layer at a time. The flat parameters of FSDP1 and DeepSpeed
-    ZeRO-3 have no layers left to look at. What models of up to 1.3B weights cost is in docs/scale.md.
+    ZeRO-3 have no layers to look at. docs/scale.md has the costs for models of up to 1.3B weights.
 
     Source: Carbonnelle & De Vleeschouwer, arXiv 1806.01603 (2018); as a predictor of the critical period
     Fukase et al., arXiv 2506.15954 (2025).
 
     Before training a ValueError refuses a model in which no trainable layer has an angle, and a checkpoint that holds
-    none of the model's layers; where no decision goes by it, it is a warning, and nothing is measured. The value is NaN
-    once no layer has an angle any more.
+    none of the model's layers; if no decision depends on the signal, this is a warning, and nothing is measured. The
+    value is NaN once no layer has an angle any more.
 
     Args:
         half_precision: Keep the initial weights in bfloat16 where they have more bits: half the memory, half of
@@ -88,7 +88,7 @@ class LayerRotation(Signal):
             distance d is d sqrt(2 / numbers): 4.4% with 1024, 1.4% with 10,000. None keeps the layers whole.
 
     Raises:
-        TypeError: ``half_precision`` is no bool, or ``sketch`` no number.
+        TypeError: ``half_precision`` is not a bool, or ``sketch`` no number.
         ValueError: ``sketch`` is not in (0, 1].
     """
 
@@ -189,7 +189,7 @@ class LayerRotation(Signal):
         if gone and len(self._initial):
             names = ", ".join(gone[:3]) + (", ..." if len(gone) > 3 else "")
             self.warn_once(
-                "layers that were measured are gone or have another shape; the mean goes on over those of the model",
+                "layers that were measured are gone or have another shape; from now on the mean is over the layers of the model",
                 f" ({len(gone)} gone, {names}; {len(self._initial)} measured).",
             )
 
@@ -199,7 +199,7 @@ class LayerRotation(Signal):
         waits = bool(frozen) and ("BaseFinetuning" in kinds or 2 * len(frozen) > len(found))
         if waits:
             self.warn_once(
-                "not measured while layers are frozen that may thaw: the others say nothing about them",
+                "not measured while layers are frozen that may be unfrozen later: the others say nothing about them",
                 f" ({len(frozen)} of {len(found)} are frozen).",
             )
         return waits

@@ -12,19 +12,19 @@ from lightning_critperiod.signals.base import Signal
 class MonitoredMetric(Signal):
     """The value of a metric that validation or training logged in this epoch, under the metric's own name.
 
-    A value counts once, in the epoch in which it was logged: an epoch without validation has none. Of several
-    validations in an epoch the last one counts, and what validation logs goes before what training logs under
-    the same name. A metric that training logs has its value at the end of the epoch.
+    A value counts once, in the epoch in which it was logged; an epoch without validation has none. Of several
+    validations in an epoch the last one counts. If validation and training log the same name, validation counts. A
+    metric that training logs has its value at the end of the epoch.
 
-    If the name has not been logged by the end of the first epoch that could, a warning lists the names that there are,
-    and the epoch has no value. It can't be refused earlier: training may log what the sanity check did not.
+    If the name has not been logged by the end of the first epoch that could have logged it, a warning lists the logged
+    names, and the epoch has no value. It cannot be refused earlier: training may log what the sanity check did not.
 
     Args:
         monitor: The name in ``trainer.callback_metrics``, such as "val_loss".
         mode: Whether "min" (lower) or "max" (higher) values of it are better; None if not given.
 
     Raises:
-        TypeError: ``monitor`` is no string.
+        TypeError: ``monitor`` is not a string.
         ValueError: ``monitor`` is empty, or ``mode`` is something else.
     """
 

@@ -18,12 +18,12 @@ class TrainingGradientConfusion(Signal):
     """Largest cosine similarity between the gradients of an epoch's last optimizer steps, in [-1, 1]: no extra pass.
 
     value = max over i < j of cos(g_i, g_j), g_i the gradient that the i-th of the last ``steps`` optimizer steps used,
-    flattened over the trainable weight matrices (ndim > 1). It approximates ``GradientConfusion``, from which
-    it differs: the weights move from one gradient to the next; the batches are other ones in every epoch; BatchNorm
-    and dropout work as in training; a gradient is that of a whole step, accumulated over ``accumulate_grad_batches``
-    and averaged over the ranks. As there, the optimizer's weight decay and gradient clipping are not in it.
-    Do not use it in place of that: on the handwritten digits it costs a twentieth of it and does not follow it at all
-    (rank correlation over 60 epochs 0.07 [-0.13, 0.11], 5 seeds; docs/calibration.md).
+    flattened over the trainable weight matrices (ndim > 1). It resembles ``GradientConfusion``, but differs from it:
+    the weights move from one gradient to the next; the batches are other ones in every epoch; BatchNorm and dropout
+    work as in training; a gradient is that of a whole step, accumulated over ``accumulate_grad_batches`` and averaged
+    over the ranks. As there, the optimizer's weight decay and gradient clipping are not in it. Do not use it in its
+    place: on the handwritten digits it costs a twentieth as much and does not follow it at all (rank correlation over
+    60 epochs 0.07 [-0.13, 0.11], 5 seeds; docs/calibration.md).
 
     Of several steps on one batch (LBFGS, or manual optimization) the last counts. A gradient that is not finite gives
     no value, nor does an epoch with a single step. Memory is ``steps`` times the size of these matrices, on their

@@ -73,19 +73,25 @@ def study_parser(command: str, description: str, seeds: int, results: str) -> Ar
         prog=f"critperiod {command}", description=description, exit_on_error=False, allow_abbrev=False
     )
     add = parser.add_argument
-    layers = "The config, as for fit: a file, or the name of a shipped one; of several, the last one gives the name."
+    layers = (
+        "A config file, or the name of a shipped config. Of several, later ones override earlier ones, and the last "
+    )
+    layers += "one gives the results folder its name."
     add("-c", "--config", action="extend", nargs="+", required=True, help=layers)
-    first = "Number of seeds of each arm: the config's seed_everything (0 where it has none) and those that follow it."
-    add("--seeds", type=int, default=seeds, help=first)
-    add("--metric", default="test_acc", help="The test metric that decides, as it is logged.")
-    known = "by default as the config's ModelCheckpoint or EarlyStopping on the same metric says, or the metric's name."
-    add("--mode", choices=("min", "max"), help=f"Whether lower (min) or higher (max) values of it are better; {known}")
-    share = "trunk: runs with the same beginning train it only once; scratch: every run starts from its first epoch."
+    first = "Number of seeds: the config's seed_everything (0 if it has none) and the ones that follow it."
+    add("--seeds", type=int, default=seeds, metavar="N", help=first)
+    add("--metric", default="test_acc", metavar="NAME", help="The test metric that decides, by its logged name.")
+    known = "If not given, the config's ModelCheckpoint or EarlyStopping on this metric decides, or the metric's name."
+    add("--mode", choices=("min", "max"), help=f"Whether a lower (min) or a higher (max) metric is better. {known}")
+    share = "trunk: epochs that several runs have in common are trained once; scratch: every run trains all its epochs."
     add("--from", dest="source", choices=("trunk", "scratch"), default="trunk", help=share)
-    at_a_time = "Runs at a time, each in a process of its own; 1 runs them here, one after the other."
-    add("--workers", type=int, default=1, help=at_a_time)
-    add("--ray", help="Address of a Ray cluster that trains the runs, workers at a time, in place of this machine.")
-    add("--results", default=results, help="Folder for the results of all configs.")
+    at_a_time = (
+        "Number of runs trained at the same time, each in its own process; 1: one after the other, in this process."
+    )
+    add("--workers", type=int, default=1, metavar="N", help=at_a_time)
+    cluster = "Address of a Ray cluster that trains the runs instead of this machine, --workers at a time."
+    add("--ray", metavar="ADDRESS", help=cluster)
+    add("--results", default=results, metavar="FOLDER", help="Folder for the results of all configs.")
     return parser
 
 
@@ -116,7 +122,7 @@ def listed(words: Sequence[str]) -> list[str]:
         Its items.
 
     Raises:
-        ValueError: It is no list.
+        ValueError: It is not a list.
 
     >>> listed(["[a,", "b]"]), listed(["a", "b"]), listed(["a,b"])
     (['a', 'b'], ['a', 'b'], ['a', 'b'])

@@ -22,30 +22,33 @@ SECTIONS = {
 }
 INTRODUCTION = """# Compatibility
 
-Each line is a test that ran: a real Trainer on the CPU whose epochs *shrink* (three views, then a quarter of the
-samples, then three views again) or *grow* (one view, then three, then one). Samples, batches, validations, LR at every
-epoch end and the length that Lightning counts with were compared with a slow computation from the settings alone.
-"yes": the test passed; "one test": it has one direction only. A line that says "refused" or "said" is a
-combination that cannot work: training does not start, or the user is told.
+Which settings of Lightning work with a data volume that changes? All that are listed here: every line is a test, and
+it passed.
+
+A test trains with a real Trainer on the CPU. Its epochs *shrink* (three views, then a quarter of the samples, then
+three views again) or *grow* (one view, then three, then one). It compares samples, batches, validations, the learning
+rate at the end of every epoch and the length that Lightning counts with, with a slow computation from the settings
+alone. "yes": the test passed. "one test": there is one test for both directions. A line that says "refused" or "said"
+is a combination that cannot work: training does not start, or the user is told.
 
 Made by `python tests/compatibility/table.py docs/compatibility.md` with lightning {lightning} and torch {torch}.
 """
 
-NOTES = """## What to know beside the table
+NOTES = """## Notes
 
-- **Private attributes of Lightning.** The length of an epoch has no public interface, so three attributes are
-  written. Where one of them is missing, Lightning is made to set its train dataloaders up again whenever the volume
-  changes (last section). That gives the same run, restarts the workers, and makes Lightning itself refuse, before the
-  first batch, a `val_check_interval` longer than a shrunk epoch, and a fraction in `limit_train_batches` that leaves no
-  batch of one.
+- **Private attributes of Lightning.** Lightning has no public interface for the length of an epoch, so the callback
+  writes three private attributes. If one of them is missing, it makes Lightning set up its train dataloaders again
+  whenever the volume changes (last section). The run is the same, but workers are restarted, and Lightning itself
+  refuses two settings before the first batch: a `val_check_interval` longer than a shrunk epoch, and a fraction in
+  `limit_train_batches` that leaves it without a batch.
 - **Several loaders in "max_size_cycle".** A loader that is shorter than the epoch starts again, as without the
-  callback. From the switch on it repeats the order that it had in this epoch, with the same kept subset.
+  callback. Within an epoch it then repeats its order, with the same kept subset.
 - **Several processes** are in `tests/test_distributed.py`: DDP with 2 and 4 ranks on gloo in every launch, two nodes,
   FSDP2.
 - **A cooldown in a run without a last epoch** with both progress bars, under DDP and FSDP2, and resumed from every
   moment, is in `tests/test_cooldown*.py`.
 - **One GPU** is in `tests/test_gpu.py`: full, half and bfloat16 precision, `torch.compile`, FSDP2 on one card.
-  The tests are skipped where there is none; they last passed on an NVIDIA H200 with torch 2.11.
+  The tests are skipped without a GPU; they last passed on an NVIDIA H200 with torch 2.11.
 - **Not tried**: NCCL between GPUs, FSDP1 (`FSDPStrategy`), DeepSpeed, TPUs.
 """
 

@@ -239,7 +239,7 @@ class WithBackbone(Witness):
 
 @pytest.mark.filterwarnings("ignore:LayerRotation. not measured while layers are frozen")
 @CASES
-def test_a_backbone_that_thaws(tmp_path, case):
+def test_a_backbone_that_is_unfrozen(tmp_path, case):
     model = WithBackbone()
     thaws = BackboneFinetuning(unfreeze_backbone_at_epoch=3, lambda_func=lambda epoch: 1.0)
     run(tmp_path, case, model, loaders(), thaws)

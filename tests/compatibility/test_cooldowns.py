@@ -128,14 +128,14 @@ SCHEDULES = {
 @pytest.mark.filterwarnings("ignore:.*`OneCycleLR` scheduler is using .interval.*")
 @pytest.mark.parametrize("interval", ["step", "epoch"])
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_a_scheduler_stands_still(tmp_path, case, name, interval):
+def test_a_scheduler_is_paused(tmp_path, case, name, interval):
     model = Rates(scheduler=SCHEDULES[name], interval=interval)
     run(tmp_path, case, model, loaders(), own=callback(case))
     assert_cools_down(model, epochs_of(case), base=model.taken[START][0])
 
 
 @CASES
-def test_reduce_lr_on_plateau_stands_still(tmp_path, case):
+def test_reduce_lr_on_plateau_is_paused(tmp_path, case):
     class Plateau(Rates):
         def configure_optimizers(self):
             optimizer = torch.optim.SGD(self.parameters(), lr=0.05)

@@ -12,13 +12,13 @@ from lightning_critperiod.studies.compare.spent import BUDGETS
 from lightning_critperiod.studies.sources import Sources
 from lightning_critperiod.studies.study_options import StudyOptions, common, listed, study_parser
 
-ALL = (
-    "ours,full,k1,short,constant,lr_matched,fixed,random,reverse,rs2,infobatch,placebo,early_stopping,"
-    "ours_unannealed,ramp"
-)
-DESCRIPTION = """Trains the arms of one config side by side, with the same seeds and splits, and says what was lost and
-saved. Finished runs are never run again: the same command continues where it was stopped, and makes the tables again
-when all runs are finished. Records, table.md, summary.json and pareto.svg are in a folder of the config's name."""
+ALL = [
+    *("ours", "full", "k1", "short", "constant", "lr_matched", "fixed", "random", "reverse", "rs2", "infobatch"),
+    *("placebo", "early_stopping", "ours_unannealed", "ramp"),
+]
+DESCRIPTION = """Trains several variants of one config, the arms, with the same seeds and data splits, and says what
+each one lost and saved. Finished runs are kept: run the same command again to continue where it stopped, or to make the
+tables again. Records, table.md, summary.json and pareto.svg are in a folder with the name of the config."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,16 @@ def parse(arguments: Sequence[str]) -> CompareOptions:
         The options; a ValueError says what is wrong with them.
     """
     parser = study_parser("compare", DESCRIPTION, seeds=5, results="results")
-    names = "Names of ready-made arms, or YAML files with overrides of the config: a b, a,b or [a, b]."
-    parser.add_argument("--arms", nargs="+", default=[ALL], help=names)
-    budget = "The unit in which arms of equal cost spend as much as ours; short@flops in --arms sets it for one arm. "
-    budget += "FLOPs and seconds are converted to samples by the cost of a sample in the arm full."
+    names = "Ready-made arms, or YAML files that override the config, as a b, a,b or [a, b]."
+    parser.add_argument("--arms", nargs="+", default=ALL, metavar="ARM", help=names)
+    budget = "The arms of equal cost spend as much of this as the arm ours; short@flops in --arms sets it for one arm. "
+    budget += "FLOPs and seconds are converted to samples with the cost of a sample in the arm full."
     parser.add_argument("--budget", choices=BUDGETS, default="samples", help=budget)
-    margin = "Non-inferiority margin against the arm full, in the unit of the metric (points of an accuracy); the "
-    parser.add_argument("--margin", type=float, help=f"{margin}config's own if not given.")
+    margin = (
+        "Non-inferiority margin: how much worse than the arm full an arm may be, in the unit of the metric (points, "
+    )
+    margin += "for an accuracy). If not given, the config's own."
+    parser.add_argument("--margin", type=float, help=margin)
     given = vars(parser.parse_args(list(arguments)))
     given.pop("cfg", None)
     arms, margin = find(listed(given.pop("arms")), given.pop("budget")), given.pop("margin")

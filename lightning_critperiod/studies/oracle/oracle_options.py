@@ -7,10 +7,11 @@ from lightning_critperiod.recipe import require_number
 from lightning_critperiod.studies.oracle.switches import default_epochs
 from lightning_critperiod.studies.study_options import StudyOptions, common, numbers, study_parser
 
-DESCRIPTION = """Trains the config's recipe, without annealing, with the switch at each of a grid of epochs, and says
-what each one keeps and saves against the full recipe to the end (Figure 1 of the paper); with --annealing also what
-bringing the full recipe back in the last part does (Figure 2). Finished runs are never run again. Records, table.md,
-figure1.svg and figure2.svg are in a folder of the config's name."""
+DESCRIPTION = """Trains the config's recipe with the switch at each epoch of a grid, without annealing, and says what
+each switch keeps and saves, compared with the full recipe in all epochs (Figure 1 of the paper). With --annealing it
+also tries bringing the full recipe back in the last part of a run (Figure 2). Finished runs are kept: run the same
+command again to continue where it stopped. Records, table.md, figure1.svg and figure2.svg are in a folder with the name
+of the config."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,12 @@ def parse(arguments: Sequence[str]) -> OracleOptions:
         ValueError: Something is wrong with them.
     """
     parser = study_parser("oracle", DESCRIPTION, seeds=3, results="results/oracle")
-    epochs = "First epochs after the switch: a b, a,b or [a, b]; eight evenly over the run if not given."
-    parser.add_argument("--switch-epochs", nargs="+", help=epochs)
-    fractions = "Fractions of the epochs after the switch with the full recipe again: a b, a,b or [a, b]."
-    parser.add_argument("--annealing", nargs="+", help=fractions)
-    at = "Epoch at which the runs of --annealing switch; where the config's own rule fires if not given."
-    parser.add_argument("--at", type=int, help=at)
+    epochs = "First epochs after the switch, as a b, a,b or [a, b]. If not given, eight, evenly spread over the run."
+    parser.add_argument("--switch-epochs", nargs="+", metavar="EPOCH", help=epochs)
+    fractions = "Fractions of the epochs after the switch that have the full recipe again, as a b, a,b or [a, b]."
+    parser.add_argument("--annealing", nargs="+", metavar="FRACTION", help=fractions)
+    at = "Epoch at which the runs of --annealing switch. If not given, where the config's own rule fires."
+    parser.add_argument("--at", type=int, metavar="EPOCH", help=at)
     given = vars(parser.parse_args(list(arguments)))
     annealing = numbers("annealing", given["annealing"], float)
     for fraction in annealing:
