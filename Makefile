@@ -38,6 +38,8 @@ results: .venv/installed
 	$(BIN)/python benchmarks/safe_default.py judge
 	$(BIN)/python benchmarks/guard.py judge
 	$(BIN)/python benchmarks/coverage.py judge
+	$(BIN)/python benchmarks/sketch.py judge
+	$(BIN)/python benchmarks/lr_confound.py judge
 	$(BIN)/python benchmarks/scale.py judge
 	$(BIN)/python benchmarks/gpu_overhead.py judge
 	$(BIN)/python benchmarks/worthwhile.py

@@ -153,7 +153,7 @@ full size.
 
 ## Claims
 
-Written down and committed before the first run of the seeds 0 to 9. They are about every set-up, with ten seeds; the intervals are
+Written down and committed before the first run of the seeds 0 to 9. They are about every set-up, with ten seeds; the 95% intervals are
 Student's t over the paired differences.
 
 1. `grown` and `grown by rule` are each at least {gain:g} point above the shorter run of the same operations, the interval above 0.

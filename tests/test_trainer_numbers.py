@@ -130,7 +130,9 @@ def test_the_total_of_a_gan_mixed_its_steps_with_its_batches(tmp_path):
 def test_max_steps_of_a_gan_was_taken_for_as_many_batches(tmp_path):
     model, ours = TwoStepsABatch(), CriticalPeriodCallback()
     trainer = make_trainer(tmp_path, [ours], max_epochs=-1, max_steps=60)
-    with pytest.warns(UserWarning, match="needs a run with a last epoch: layer_rotation is measured, but the rule is not asked"):
+    with pytest.warns(
+        UserWarning, match="needs a run with a last epoch: layer_rotation is measured, but the rule is not asked"
+    ):
         trainer.fit(model, DataLoader(Numbered(80), batch_size=8), DataLoader(Numbered(8), batch_size=8))
     assert list(ours.history) == [0, 1, 2]
     assert ours.end_epoch is None

@@ -189,7 +189,7 @@ class LayerRotation(Signal):
         if gone and len(self._initial):
             names = ", ".join(gone[:3]) + (", ..." if len(gone) > 3 else "")
             self.warn_once(
-                "layers that were measured are gone or have another shape; from now on the mean is over the layers of the model",
+                "layers that were measured are gone or have another shape; the mean is now over the model's layers",
                 f" ({len(gone)} gone, {names}; {len(self._initial)} measured).",
             )
 

@@ -69,7 +69,9 @@ class Watch:
         """
         self.detector.max_epochs = max_epochs
         if not acts and max_epochs is None and not self.rule.open_ended:
-            rank_zero_warn(f"{self.rule} needs a run with a last epoch: {self.signal.name} is measured, but the rule is not asked.")
+            rank_zero_warn(
+                f"{self.rule} needs a run with a last epoch: {self.signal.name} is measured, but the rule is not asked."
+            )
             self.detector.judges = False
         elif self.detector.end_epoch is None:
             try:
