@@ -1,6 +1,6 @@
 """Fine-tuning: a backbone that knows the digits 0 to 4 learns 5 to 9. It is frozen first and unfrozen later.
 
-The critical period ends when the validation loss of the new task no longer falls, with the backbone thawed. From then
+The critical period ends when the validation loss of the new task no longer falls, with the backbone unfrozen. From then
 on an epoch draws half of the images; a guard takes that back if the accuracy drops.
 
     python examples/fine_tuning.py            # half of the images once the loss no longer falls
