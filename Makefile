@@ -6,9 +6,9 @@ BIN := .venv/bin
 run: .venv/installed
 	$(BIN)/critperiod fit --config configs/digits.yaml
 
-# Two processes, a file of tests in one of them; the slowest twenty are listed.
+# Two processes, a file of tests in one of them, the longest first (tests/conftest.py); the slowest twenty are listed.
 test: lint
-	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile --durations=20
+	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder --durations=20
 
 test-all: lint
 	$(BIN)/python -m pytest -q

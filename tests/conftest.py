@@ -1,5 +1,6 @@
 """A tiny real model and tiny real data, and what an outsider sees of a run."""
 
+import os
 from pathlib import Path
 
 import lightning as L
@@ -9,8 +10,16 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 SHARED = Path(__file__).parents[1].parent / "shared"
+LONG = ("compare", "oracle", "examples", "notebooks", "own_project", "distributed", "namespaces", "metered_ranks")
 
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files come first, so that none of them is what one process still runs when the other is done."""
+    order = {f"test_{name}.py": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.name, len(LONG)))
 
 
 @pytest.fixture

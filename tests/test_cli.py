@@ -1,13 +1,12 @@
 import csv
 import json
-import os
-import subprocess
 import sys
 import traceback
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from fresh import Python
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.utils.data import BatchSampler, DataLoader
@@ -320,15 +319,11 @@ def test_bad_input_to_the_users_own_classes_is_one_line(project, capsys, text, w
 
 def test_a_traceback_reaches_the_terminal(project, tmp_path):
     words = ["fit", "--model=mine.Model", "--data=mine.Data", *QUIET, "--model.fail_in=configure_optimizers"]
-    paths = os.pathsep.join([str(ROOT), str(tmp_path)])
-    command = [sys.executable, "-W", "ignore", "-m", "lightning_critperiod", *words]
-    run = subprocess.run(
-        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 1
-    assert "Traceback (most recent call last)" in run.stderr
-    assert f'{tmp_path / "mine.py"}", line' in run.stderr
-    assert run.stderr.rstrip().endswith("ValueError: Invalid learning rate: -1.0")
+    status, _, err = Python("-m", "lightning_critperiod", *words, folder=tmp_path, paths=[tmp_path]).finish()
+    assert status == 1
+    assert "Traceback (most recent call last)" in err
+    assert f'{tmp_path / "mine.py"}", line' in err
+    assert err.rstrip().endswith("ValueError: Invalid learning rate: -1.0")
 
 
 NAMES = ("fit", "validate", "test", "predict", "compare", "oracle", "report", "inspect")

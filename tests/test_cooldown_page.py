@@ -4,11 +4,11 @@ import math
 import os
 import re
 import signal
-import subprocess
-import sys
+import time
 from pathlib import Path
 
 import pytest
+from fresh import Python
 
 PAGE = (Path(__file__).parents[1] / "docs" / "cooldown.md").read_text()
 
@@ -23,8 +23,7 @@ def test_the_table_of_min_gain_is_what_the_formula_gives():
 
 
 REST = """
-import sys, time
-sys.path.insert(0, {tests!r})
+import time
 from conftest import TinyData, TinyModel
 
 class Slow(TinyModel):
@@ -42,6 +41,14 @@ print(trainer.optimizers[0].param_groups[0]["lr"], callback.reason, flush=True)
 SLURM = {"JOB_ID": "12", "JOB_NAME": "job", "NTASKS": "1", "PROCID": "0", "LOCALID": "0", "NODEID": "0"}
 
 
+def said(process, lines):
+    """What it printed, once that is so many lines."""
+    printed = Path(process.output, "out")
+    while process.is_alive() and not (printed.exists() and printed.read_text().count("\n") >= lines):
+        time.sleep(0.01)
+    return printed.read_text()
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR2"), reason="needs the signals of POSIX")
 def test_a_signal_of_slurm_begins_the_cooldown_and_that_of_lightning_still_requeues(tmp_path):
     scontrol = tmp_path / "scontrol"  # stands for SLURM's own
@@ -49,19 +56,17 @@ def test_a_signal_of_slurm_begins_the_cooldown_and_that_of_lightning_still_reque
     scontrol.chmod(0o755)
     (code,) = (block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "SIGUSR2" in block)
     quiet = 'max_epochs=-1, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False, logger=False'
-    code = code.replace("max_epochs=-1", quiet) + REST.format(tests=str(Path(__file__).parent))
-    paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": paths, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    environment |= {f"SLURM_{name}": value for name, value in SLURM.items()}
-    with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", code], cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout.readline() == "training\n"
-        process.send_signal(signal.SIGUSR1)
-        assert process.stdout.readline() == "requeue 12\n"
-        assert (tmp_path / "hpc_ckpt_1.ckpt").is_file()
-        process.send_signal(signal.SIGUSR2)
-        rate, _, reason = process.stdout.readline().partition(" ")
-    assert process.returncode == 0
+    (tmp_path / "train.py").write_text(code.replace("max_epochs=-1", quiet) + REST)
+    environment = {f"SLURM_{name}": value for name, value in SLURM.items()}
+    environment["PATH"] = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    process = Python("train.py", folder=tmp_path, environment=environment)
+    assert said(process, lines=1) == "training\n"
+    os.kill(process.pid, signal.SIGUSR1)
+    assert said(process, lines=2) == "training\nrequeue 12\n"
+    assert (tmp_path / "hpc_ckpt_1.ckpt").is_file()
+    os.kill(process.pid, signal.SIGUSR2)
+    status, out, err = process.finish()
+    assert status == 0, err
+    rate, _, reason = out.splitlines()[2].partition(" ")
     assert float(rate) == 0
-    assert reason.endswith("a cooldown was requested\n")
+    assert reason.endswith("a cooldown was requested")

@@ -1,17 +1,14 @@
 """A cooldown on two processes: one decision, the same rates, and the same weights on every rank."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import lightning as L
 import pytest
 import torch
 from conftest import Declares, TinyModel, make_trainer, weights
+from fresh import launched
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from test_distributed import finish
 
 from lightning_critperiod import (
     Budget,
@@ -24,8 +21,6 @@ from lightning_critperiod import (
     Recipe,
     Volume,
 )
-
-TESTS = str(Path(__file__).parent)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:It is recommended to use `self.log.*sync_dist=True"),
@@ -128,7 +123,6 @@ def test_early_cooldown_keeps_the_same_weights_everywhere(tmp_path):
 
 SHARDED = """
 import json, sys, torch
-sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from conftest import Declares, make_trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -172,11 +166,7 @@ def test_sharded_weights_are_cooled_down_and_only_their_average_is_refused(tmp_p
     """FSDP2 on two processes."""
     file = tmp_path / "sharded.py"
     file.write_text(SHARDED)
-    command = [sys.executable, "-W", "ignore", file, tmp_path, TESTS]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([TESTS, str(Path(TESTS).parent)])}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    codes, outputs = finish(subprocess.Popen(command, env=environment, text=True, **pipes), timeout=240)
-    assert codes == [0], outputs
+    launched(file, tmp_path)
     for rank in range(2):
         found = json.loads((tmp_path / f"{rank}.json").read_text())
         assert [found[name]["epochs"] for name in ("whole", "undone", "early")] == [5, 7, 5]

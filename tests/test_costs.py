@@ -1,12 +1,9 @@
 import json
-import os
 import pickle
 import socket
 import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import lightning.pytorch as L
 import pytest
@@ -554,60 +551,6 @@ def test_two_processes_of_one_node_are_metered_once_and_their_samples_add_up(tmp
     assert first["metered_here"]
     assert not second["metered_here"]
     assert first["kwh"] == second["kwh"] > 0
-
-
-TESTS = Path(__file__).parent
-
-
-def metered(folder, nodes, ranks):
-    """Train in processes that launchers start, as on a cluster; hand back what each rank says."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(nodes * ranks)}
-    shared |= {"LOCAL_WORLD_SIZE": str(ranks), "TORCHELASTIC_RUN_ID": "test"}
-    command = [sys.executable, "-W", "ignore", str(TESTS / "metered.py"), str(folder)]
-    command += [json.dumps({"devices": ranks, "num_nodes": nodes})]
-    places = [(node, rank) for node in range(nodes) for rank in range(ranks)]
-    processes = [
-        subprocess.Popen(
-            command,
-            env=environment
-            | shared
-            | {"RANK": str(node * ranks + rank), "LOCAL_RANK": str(rank), "GROUP_RANK": str(node)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for node, rank in places
-    ]
-    try:
-        outputs = [process.communicate(timeout=150)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0] * len(places), outputs
-    return [json.loads((folder / f"costs-{rank}.json").read_text()) for rank in range(nodes * ranks)]
-
-
-@pytest.mark.parametrize(("nodes", "ranks"), [(1, 2), pytest.param(2, 1, marks=pytest.mark.slow)])
-def test_energy_is_metered_once_a_node_and_seconds_are_those_of_one_clock(tmp_path, nodes, ranks):
-    """Two ranks of one node share a meter; two nodes have one each, and their readings add up."""
-    said = metered(tmp_path, nodes, ranks)
-    meters = [rank for rank in said if rank["own_kwh"] is not None]
-    assert [rank["node"] for rank in meters] == list(range(nodes))
-    for quantity in ("kwh", "co2_kg"):
-        total = sum(rank[f"own_{quantity}"] for rank in meters)
-        assert total > 0
-        assert [rank[quantity] for rank in said] == pytest.approx([total] * len(said), rel=0.01)
-    for rank in said:
-        assert rank["samples"] == 2 * 34
-        assert rank["flops"] == 2 * 34 * 2 * (2 * (4 * 8 + 8 * 2) + 8 * 2)  # two layers, and between them the input's
-        assert 0 < rank["seconds"] <= rank["elapsed"]  # added over ranks it would be more than passed
-        assert rank["money"] == pytest.approx(2 * rank["kwh"] + 3 * rank["seconds"] / 3600)
-    for rank in range(nodes * ranks):  # batches of other sizes on every rank
-        assert json.loads((tmp_path / f"uneven-{rank}.json").read_text()) == [8, 8]
 
 
 def test_what_comes_before_the_first_epoch_is_start_up_and_the_meters_own_start_is_apart():

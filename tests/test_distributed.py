@@ -1,16 +1,12 @@
 """Several processes on gloo: each rank says what it did, and the test compares what they say."""
 
-import contextlib
 import json
-import os
-import socket
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
+from fresh import Python, launched
 from ranks import train
 
 pytestmark = [
@@ -25,12 +21,9 @@ EVEN = {"n": 34, "multiplier": 2}
 DRAWN = {0: 34, 1: 34, 2: 8, 3: 8, 4: 8, 5: 34}  # round(2 x 17) and, after the period, round(0.5 x 17)
 
 
-def script(folder, environment=(), **settings):
+def script(folder, **settings):
     """The same training in a Python of its own, for launchers that start the script again."""
-    path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
-    command = [sys.executable, "-W", "ignore", str(TESTS / "ranks.py"), str(folder), json.dumps(settings)]
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **dict(environment)}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return [TESTS / "ranks.py", folder, json.dumps(settings)]
 
 
 def records(folder, ranks=2):
@@ -104,63 +97,23 @@ def forked(tmp_path_factory):
     return folder, run(folder, options=ODD, saves=True)
 
 
-def finish(*processes, timeout=150):
-    """Wait for all of them; none outlives the test.
-
-    Returns:
-        Exit codes and outputs.
-    """
-    try:
-        outputs = [process.communicate(timeout=timeout)[0] for process in processes]
-    finally:
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-    return [process.returncode for process in processes], outputs
-
-
 def test_subprocess_launch_is_the_same_run(tmp_path, forked):
-    codes, outputs = finish(script(tmp_path, options=ODD, strategy="ddp"))
-    assert codes == [0], outputs
+    status, *said = Python(*script(tmp_path, options=ODD, strategy="ddp")).finish()
+    assert status == 0, said
     assert records(tmp_path) == forked[1]
 
 
 @pytest.mark.slow
 def test_spawned_processes_are_the_same_run(tmp_path, forked):
-    codes, outputs = finish(script(tmp_path, options=ODD, strategy="ddp_spawn"))
-    assert codes == [0], outputs
+    status, *said = Python(*script(tmp_path, options=ODD, strategy="ddp_spawn")).finish()
+    assert status == 0, said
     assert records(tmp_path) == forked[1]
-
-
-def free_port():
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return str(listening.getsockname()[1])
 
 
 @pytest.mark.slow
 def test_two_nodes_of_one_process_are_the_same_run(tmp_path, forked):
     """As torchrun starts them, one process a node."""
-    shared = {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": free_port(),
-        "WORLD_SIZE": "2",
-        "LOCAL_WORLD_SIZE": "1",
-    }
-    shared |= {"TORCHELASTIC_RUN_ID": "test", "LOCAL_RANK": "0"}
-    nodes = [
-        script(
-            tmp_path,
-            {**shared, "RANK": str(node), "GROUP_RANK": str(node)},
-            options=ODD,
-            strategy="ddp",
-            devices=1,
-            num_nodes=2,
-        )
-        for node in range(2)
-    ]
-    codes, outputs = finish(*nodes)
-    assert codes == [0, 0], outputs
+    launched(*script(tmp_path, options=ODD, strategy="ddp", devices=1, num_nodes=2), nodes=2, ranks=1)
     assert records(tmp_path) == forked[1]
 
 
@@ -223,14 +176,13 @@ def test_our_datamodule_draws_its_declared_volume_with_and_without_us(tmp_path, 
 
 @pytest.mark.parametrize("how", ["raises", pytest.param("killed", marks=pytest.mark.slow)])
 def test_a_rank_that_dies_ends_the_run_with_an_error(tmp_path, how):
-    codes, outputs = finish(script(tmp_path, options=ODD, strategy="ddp", dies=how))
-    assert codes != [0], outputs
+    status, *said = Python(*script(tmp_path, options=ODD, strategy="ddp", dies=how)).finish()
+    assert status != 0, said
     assert not list(tmp_path.glob("rank-*.json"))
 
 
 SHARDED = """
 import json, sys, torch
-sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from conftest import Declares, make_trainer
 from lightning.pytorch.callbacks import Callback
@@ -272,7 +224,7 @@ def run(folder, ckpt=None):
 
 folder = Path(sys.argv[1])
 result = {"whole": run(folder / "whole")}
-for name in sys.argv[3:]:
+for name in sys.argv[2:]:
     result[name] = run(folder / name, ckpt=str(folder / "whole" / f"{name}.ckpt"))
 (folder / f"rank-{result['whole']['rank']}.json").write_text(json.dumps(result))
 """
@@ -282,12 +234,7 @@ def test_sharded_training_is_driven_and_resumes(tmp_path):
     """FSDP2: the state of callbacks arrives late, and each rank holds a part of every layer."""
     file, names = tmp_path / "sharded.py", ["epoch-1", "batch-1-4", "batch-4-1", "val-2-1"]
     file.write_text(SHARDED)
-    command = [sys.executable, "-W", "ignore", file, tmp_path, TESTS, *names]
-    path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    codes, outputs = finish(subprocess.Popen(command, env=environment, text=True, **pipes), timeout=240)
-    assert codes == [0], outputs
+    launched(file, tmp_path, *names)
     results = records(tmp_path)
     start, *ends = results[0]["whole"]["weights"]
     for record in results:

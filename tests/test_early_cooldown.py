@@ -1,13 +1,12 @@
 """EarlyCooldown in place of EarlyStopping: what its signal sees, how it ends, and what the model has then."""
 
 import math
-import subprocess
-import sys
 
 import lightning as L
 import pytest
 import torch
 from conftest import Declares, TinyData, TinyModel, make_trainer, weights
+from fresh import Python
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
@@ -333,11 +332,12 @@ print(trainer.current_epoch, callback.final_weights)
 
 @pytest.mark.parametrize("first", ["pytorch_lightning", "lightning.pytorch"])
 def test_a_trainer_of_pytorch_lightning_gets_its_own_averaging(tmp_path, first):
-    code = OTHER.format(first=first, folder=str(tmp_path))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.split()[-2] == "4"
-    assert done.stdout.split()[-1] in {"raw", "averaged"}
+    program = tmp_path / "other.py"
+    program.write_text(OTHER.format(first=first, folder=str(tmp_path)))
+    status, out, err = Python(program).finish()
+    assert status == 0, err[-2000:]
+    assert out.split()[-2] == "4"
+    assert out.split()[-1] in {"raw", "averaged"}
 
 
 @pytest.mark.parametrize("bar", [RichProgressBar, TQDMProgressBar])

@@ -7,7 +7,6 @@ import json
 import re
 import runpy
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +16,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import rich
 import torch
+from fresh import Python
 
 FOLDER = Path(__file__).parents[1] / "examples"
 # name -> its metric, and what it must reach: at least for an accuracy, at most for a distance
@@ -47,18 +47,20 @@ def reports(folder):
 
 
 @cache
-def ran(name, *flags):
+def ran(name, *flags, **environment):
     """A script in this process, in an empty folder of its own: start-up is most of the time of a small run."""
     with TemporaryDirectory() as folder:
-        printed = run(folder, f"{name}.py", *flags)
+        printed = run(folder, f"{name}.py", *flags, **environment)
         left = sorted(path.name for path in Path(folder).rglob("report.*"))
         assert left in ([], ["report.html", "report.json", "report.md"])
         return Ran(printed, *(reports(folder) or [None]))
 
 
-def run(folder, script, *words):
+def run(folder, script, *words, **environment):
     """What a script prints."""
     with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng():
+        for variable, value in environment.items():
+            patch.setenv(variable, value)
         patch.chdir(folder)
         patch.setattr(sys, "argv", [script, *words])
         rich.reconfigure()  # a progress bar of another test leaves its own console behind, and Lightning prints there
@@ -67,9 +69,11 @@ def run(folder, script, *words):
         return out.getvalue()
 
 
+@pytest.mark.filterwarnings("ignore:The number of training batches")  # fewer than the steps from log to log
 @pytest.mark.parametrize("name", FLOORS)
 def test_without_our_line_an_example_leaves_no_trace_of_us(name):
-    plain = ran(name, "--plain")
+    """Two batches an epoch are enough for one."""
+    plain = ran(name, "--plain", PL_TRAINER_LIMIT_TRAIN_BATCHES="2")
     assert plain.report is None
     assert "ritical period" not in plain.printed
 
@@ -151,11 +155,10 @@ def test_a_config_group_adds_our_line_to_a_command_line(project, group):
 
 
 def test_another_config_group_ends_the_run_early(project):
-    command = [sys.executable, "main.py", *words("cooldown")]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    status, out, err = Python("main.py", *words("cooldown"), folder=project).finish()
+    assert status == 0, err
     (report,) = reports(project / "runs" / "lightning_cli" / "cooldown")
-    assert Ran(done.stdout, report).cells("samples drawn")[0] == f"{report['measured']['samples']:,}"
+    assert Ran(out, report).cells("samples drawn")[0] == f"{report['measured']['samples']:,}"
     assert report["metrics"]["validation"]["val_error"] < 0.2  # the noise is 0.1
     assert report["run"]["epochs_done"] < 40
 

@@ -1,11 +1,7 @@
 """``lightning.pytorch`` and ``pytorch_lightning``: Trainer and LightningCLI of each, whichever is imported first."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from fresh import Python
 
 pytest.importorskip("pytorch_lightning")
 
@@ -109,9 +105,6 @@ ORDERS = {
 def test_trainer_and_cli_of_either_namespace(tmp_path, imported, used, loaded, cli):
     (tmp_path / "run.yaml").write_text(CONFIG)
     (tmp_path / "program.py").write_text(PROGRAM.format(imported=imported, used=used, cli=cli))
-    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    command = [sys.executable, "program.py"]
-    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr[-2000:]
-    assert ran.stdout.splitlines()[-1].split() == ["loaded", *loaded]
+    status, out, err = Python("program.py", folder=tmp_path).finish()
+    assert status == 0, err[-2000:]
+    assert out.splitlines()[-1].split() == ["loaded", *loaded]

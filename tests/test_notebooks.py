@@ -1,11 +1,13 @@
 import ast
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+pytestmark = pytest.mark.filterwarnings("ignore")  # of the kernel's own machinery; the cells run in another process
 
 
 def outputs(notebook):
@@ -23,15 +25,33 @@ def test_notebooks_are_kept_without_outputs(path):
     assert [cell for cell in cells if cell.get("outputs") or cell.get("execution_count")] == []
 
 
-def executed(name, folder, monkeypatch):
-    """The notebook with its outputs, run with ``folder`` as the working directory."""
-    nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed: the extra notebooks brings it")
-    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed: the extra notebooks brings it")
+@pytest.fixture(scope="module")
+def execute():
+    """Executes notebooks in one kernel; what one of them defined is forgotten before the next."""
+    pytest.importorskip("nbclient", reason="nbclient is not installed: the extra notebooks brings it")
+    pytest.importorskip("nbformat", reason="nbformat is not installed: the extra notebooks brings it")
     pytest.importorskip("ipykernel", reason="ipykernel is not installed: the extra notebooks brings it")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    notebook = nbformat.read(ROOT / "notebooks" / name, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": folder}}).execute()
-    return notebook
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    client = NotebookClient(new_notebook(), timeout=600, startup_timeout=600)
+
+    def execute(notebook, folder):
+        """The notebook with its outputs, run with ``folder`` as the working directory."""
+        notebook.cells.insert(0, new_code_cell(f"%reset -f\n%cd -q {folder}"))
+        client.nb = notebook
+        client.execute(cleanup_kc=False)
+        del notebook.cells[0]
+        return notebook
+
+    with client.setup_kernel(env={**os.environ, "PYTHONPATH": str(ROOT)}):
+        yield execute
+
+
+def kept(name):
+    import nbformat
+
+    return nbformat.read(ROOT / "notebooks" / name, as_version=4)
 
 
 def pictures(notebook):
@@ -45,9 +65,8 @@ def markdowns(notebook):
     return ["".join(text) for text in shown]
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_figure_1_is_drawn_from_the_records_with_the_numbers_of_their_table(monkeypatch):
-    notebook = executed("figure1.ipynb", ROOT, monkeypatch)
+def test_figure_1_is_drawn_from_the_records_with_the_numbers_of_their_table(execute):
+    notebook = execute(kept("figure1.ipynb"), ROOT)
     table, findings = markdowns(notebook)
     page = (ROOT / "results" / "oracle" / "fashion" / "table.md").read_text()
     assert table in page
@@ -55,17 +74,15 @@ def test_figure_1_is_drawn_from_the_records_with_the_numbers_of_their_table(monk
     assert len(pictures(notebook)) == 1
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_figure_2_is_drawn_from_the_records_with_the_numbers_of_their_table(monkeypatch):
-    notebook = executed("figure2.ipynb", ROOT / "notebooks", monkeypatch)
+def test_figure_2_is_drawn_from_the_records_with_the_numbers_of_their_table(execute):
+    notebook = execute(kept("figure2.ipynb"), ROOT / "notebooks")
     (table,) = markdowns(notebook)
     assert table in (ROOT / "results" / "oracle" / "fashion" / "table.md").read_text()
     assert len(pictures(notebook)) == 1
 
 
-@pytest.mark.filterwarnings("ignore")  # of the kernel's own machinery; the cells run in another process
-def test_the_quickstart_runs_and_shows_a_decision_and_its_report(tmp_path, monkeypatch):
-    notebook = executed("quickstart.ipynb", tmp_path, monkeypatch)
+def test_the_quickstart_runs_and_shows_a_decision_and_its_report(execute, tmp_path):
+    notebook = execute(kept("quickstart.ipynb"), tmp_path)
     _, reason, history, *_, table, caveats, files = outputs(notebook)
     assert "critical period over after epoch" in reason
     assert len(ast.literal_eval(history)) == 20
@@ -74,3 +91,24 @@ def test_the_quickstart_runs_and_shows_a_decision_and_its_report(tmp_path, monke
     assert files == "['report.html', 'report.json', 'report.md']"
     assert len(pictures(notebook)) == 2
     assert (tmp_path / "runs" / "quickstart" / "report.html").is_file()
+
+
+CELL = """
+import lightning.pytorch as L
+from lightning.pytorch.demos.boring_classes import BoringModel
+from lightning_critperiod import CostMonitor
+quiet = dict(logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
+trainer = L.Trainer(max_epochs=1, accelerator="cpu", callbacks=[CostMonitor()], default_root_dir=FOLDER, **quiet)
+trainer.fit(BoringModel())
+"""
+
+
+def test_a_notebook_shows_the_summary_as_html(execute, tmp_path):
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    notebook = execute(new_notebook(cells=[new_code_cell(CELL.replace("FOLDER", repr(str(tmp_path))))]), tmp_path)
+    outputs = notebook.cells[0].outputs
+    (page,) = [output.data["text/html"] for output in outputs if output.output_type == "display_data"]
+    assert "<td" in page
+    assert str(tmp_path) in page
+    assert "samples drawn" not in "".join(output.text for output in outputs if output.output_type == "stream")

@@ -1,11 +1,8 @@
 import io
 import json
 import statistics
-import subprocess
-import sys
 import time
 from importlib.metadata import version
-from pathlib import Path
 
 import lightning.pytorch as L
 import pytest
@@ -456,16 +453,6 @@ def test_a_cap_in_batches_that_both_volumes_reach_saves_nothing_and_says_so(tmp_
     assert "limit_train_batches=5 caps both" in text
 
 
-def test_under_ddp_one_process_reports_what_all_of_them_drew(tmp_path):
-    script, arguments = Path(__file__).parent / "metered.py", json.dumps({"devices": 2})
-    done = subprocess.run(
-        [sys.executable, script, tmp_path, arguments], capture_output=True, text=True, check=True, timeout=600
-    )
-    record = load(tmp_path)
-    assert (record.status, record.run.processes, record.measured.samples) == ("completed", 2, 2 * 34)
-    assert (done.stdout + done.stderr).count("samples drawn") == 1
-
-
 def test_a_cooldown_that_ended_the_run_early_counts_the_epochs_that_it_left_out_as_saved(tmp_path):
     recipe = Recipe(after=Volume(), annealing_fraction=0, cooldown=Cooldown(fraction=0.5, min_epochs=2))
     recorder, _ = run(tmp_path, CriticalPeriodCallback(rule=AtEpoch(3), recipe=recipe), CostMonitor(), max_epochs=12)
@@ -571,29 +558,6 @@ def test_a_record_is_there_after_a_fit_in_spawned_processes(tmp_path):
     fit(tmp_path, monitor, strategy="ddp_spawn", devices=2, max_epochs=2)
     assert monitor.recorder.record == load(tmp_path)
     assert monitor.recorder.folder == tmp_path
-
-
-CELL = """
-import lightning.pytorch as L
-from lightning.pytorch.demos.boring_classes import BoringModel
-from lightning_critperiod import CostMonitor
-quiet = dict(logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
-trainer = L.Trainer(max_epochs=1, accelerator="cpu", callbacks=[CostMonitor()], default_root_dir=FOLDER, **quiet)
-trainer.fit(BoringModel())
-"""
-
-
-def test_a_notebook_shows_the_summary_as_html(tmp_path):
-    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed: the extra notebooks brings it")
-    nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed: the extra notebooks brings it")
-    pytest.importorskip("ipykernel", reason="ipykernel is not installed: the extra notebooks brings it")
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL.replace("FOLDER", repr(str(tmp_path))))])
-    nbclient.NotebookClient(notebook, kernel_name="python3").execute()
-    outputs = notebook.cells[0].outputs
-    (page,) = [output.data["text/html"] for output in outputs if output.output_type == "display_data"]
-    assert "<td" in page
-    assert str(tmp_path) in page
-    assert "samples drawn" not in "".join(output.text for output in outputs if output.output_type == "stream")
 
 
 @pytest.mark.parametrize(("error", "told"), [(RuntimeError, False), (KeyboardInterrupt, True)])

@@ -1,8 +1,6 @@
 """Layer rotation and the monitored metric, against numpy in extended precision and what the run itself logged."""
 
 import math
-import subprocess
-import sys
 import textwrap
 import warnings
 
@@ -10,6 +8,7 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
+from fresh import launched
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -377,7 +376,6 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.fsdp import fully_shard
-sys.path.insert(0, sys.argv[1])
 from test_signals import Forward, Net, loader, trainer
 from lightning_critperiod.signals import LayerRotation
 
@@ -407,7 +405,7 @@ def run(epochs, *callbacks, **arguments):
     return run, forward
 
 run_, forward = run(3, Whole())
-out = sys.argv[2]
+out = sys.argv[1]
 checkpoint = ModelCheckpoint(out, filename="one")
 run(1, checkpoint)
 _, resumed = run(3, ckpt_path=out + "/one.ckpt")
@@ -420,8 +418,7 @@ def test_sharded_rotation_is_the_unsharded_one_and_resumes(tmp_path):
     """FSDP2 on two processes, after validation has left the root's parameters unsharded."""
     script = tmp_path / "sharded.py"
     script.write_text(textwrap.dedent(SHARDED))
-    tests = str(__file__).rpartition("/")[0]
-    subprocess.run([sys.executable, "-W", "ignore", script, tests, tmp_path], check=True, timeout=300)
+    launched(script, tmp_path)
 
     result = torch.load(tmp_path / "result.pt", weights_only=True)
     start, *epochs = result["weights"]

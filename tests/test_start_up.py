@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from fresh import Python
 
 import lightning_critperiod
 
@@ -184,10 +185,12 @@ print(repr([str(warning.message) for warning in said if "install" in str(warning
 
 def fitted(folder, *arguments):
     """What a training says of packages that are not installed."""
-    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    command, environment = [sys.executable, "-c", FITTED, *arguments], {**os.environ, "PYTHONPATH": paths}
-    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
-    return ast.literal_eval(run.stdout.splitlines()[-1])
+    program = folder / "fitted.py"
+    program.write_text(FITTED)
+    status, out, err = Python(program, *arguments, folder=folder).finish()
+    program.unlink()
+    assert status == 0, err
+    return ast.literal_eval(out.splitlines()[-1])
 
 
 def test_the_callback_trains_where_none_of_the_packages_of_report_and_costs_is_installed(tmp_path):

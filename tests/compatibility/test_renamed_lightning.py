@@ -1,18 +1,15 @@
 """A Lightning that keeps the length of an epoch elsewhere: a copy of the installed one with its attributes renamed."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import lightning
 import pytest
+from fresh import Python
 from outside import EPOCHS, epochs_of, rates_of, validations_of
 
-TESTS = Path(__file__).parents[1]
 # attribute -> the files of Lightning that know it
 PLACES = {
     "val_check_batch": ["loops/fit_loop.py", "loops/training_epoch_loop.py", "trainer/trainer.py"],
@@ -38,9 +35,9 @@ print(json.dumps([model.batches, model.validations, model.last_rates, said]))
 
 @pytest.fixture(scope="module", params=[*PLACES, "all three"])
 def renamed(request, tmp_path_factory):
-    """A folder with a Lightning that has no such attribute."""
+    """A folder with a Lightning that has no such attribute, and the byte code of the files that stay."""
     folder = tmp_path_factory.mktemp("renamed")
-    shutil.copytree(Path(lightning.__file__).parent, folder / "lightning", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(Path(lightning.__file__).parent, folder / "lightning")
     for name in PLACES if request.param == "all three" else [request.param]:
         for file in PLACES[name]:
             path = folder / "lightning" / "pytorch" / file
@@ -54,16 +51,15 @@ def renamed(request, tmp_path_factory):
 
 
 def run(renamed, tmp_path, **settings):
-    paths = [renamed, TESTS, TESTS / "compatibility", TESTS.parent]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
-    command = [sys.executable, "-c", RUN, str(tmp_path), json.dumps(settings)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    script = tmp_path / "run.py"
+    script.write_text(RUN)
+    return Python(script, tmp_path, json.dumps(settings), paths=[renamed, Path(__file__).parent]).finish()
 
 
 def test_a_lightning_that_keeps_its_lengths_elsewhere_sets_its_loaders_up_again(renamed, tmp_path):
-    done = run(renamed, tmp_path, accumulate_grad_batches=2, val_check_interval=0.5)
-    assert done.returncode == 0, done.stderr
-    batches, validations, rates, said = json.loads(done.stdout.splitlines()[-1])
+    status, out, err = run(renamed, tmp_path, accumulate_grad_batches=2, val_check_interval=0.5)
+    assert status == 0, err
+    batches, validations, rates, said = json.loads(out.splitlines()[-1])
     assert len(batches) == EPOCHS
     assert batches == epochs_of("shrinks")
     assert [tuple(v) for v in validations] == validations_of(batches, 0.5)
@@ -73,6 +69,6 @@ def test_a_lightning_that_keeps_its_lengths_elsewhere_sets_its_loaders_up_again(
 
 @pytest.mark.parametrize("renamed", ["all three"], indirect=True)
 def test_what_such_a_lightning_would_reject_in_mid_run_is_refused_before_training(renamed, tmp_path):
-    done = run(renamed, tmp_path, val_check_interval=6)
-    assert done.returncode != 0
-    assert "val_check_interval=6 is longer than the" in done.stderr
+    status, _, err = run(renamed, tmp_path, val_check_interval=6)
+    assert status != 0
+    assert "val_check_interval=6 is longer than the" in err
