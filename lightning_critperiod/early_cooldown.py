@@ -157,6 +157,11 @@ class EarlyCooldown(CriticalPeriodCallback):
                 f"average=True needs whole weights on every process, but {type(trainer.strategy).__name__} has parts: "
                 "give average=False."
             )
+        if any(kind.__name__ == "ModelPruning" for callback in trainer.callbacks for kind in type(callback).__mro__):
+            raise ValueError(
+                "average=True needs a module that keeps its parameters, but ModelPruning gives it others in the course "
+                "of a run: give average=False."
+            )
         self._averaging = growing_average(trainer)
         # Right behind ours, so that Lightning sets it up next.
         trainer.callbacks.insert(trainer.callbacks.index(self) + 1, self._averaging)
@@ -170,7 +175,9 @@ class EarlyCooldown(CriticalPeriodCallback):
         """Keep the raw weights or their average, whichever validates better; once."""
         if self._averaging is None or self.final_weights:
             return
-        self.final_weights = "averaged"
+        self.final_weights = "raw" if self._averaging.is_lost else "averaged"
+        if self._averaging.is_lost:
+            return
         with self._watch.safely("comparing the averaged weights with the raw ones"):
             averaged = self.history.get(finished_epochs(trainer) - 1)
             if averaged is None:

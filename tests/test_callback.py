@@ -370,7 +370,9 @@ def test_two_callbacks_that_drive_are_refused(trainer_for):
         name = "other"
 
     callbacks = CriticalPeriodCallback(recipe=Recipe()), CriticalPeriodCallback(signal=Other(), rule=Slope())
-    with pytest.raises(ValueError, match="one CriticalPeriodCallback may drive"):
+    with pytest.raises(
+        ValueError, match="one callback may drive a run, got CriticalPeriodCallback and CriticalPeriodCallback"
+    ):
         fit(trainer_for, fresh(), TinyData(), *callbacks)
 
 

@@ -22,6 +22,42 @@ def test_the_table_of_min_gain_is_what_the_formula_gives():
         assert (error, gain) == (f"{expected:.2g}", f"{2 * expected:.2g}")
 
 
+GROWS = """
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+class Net(L.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.sizes = nn.Conv2d(1, 2, 1), []
+    def training_step(self, batch, batch_idx):
+        self.sizes.append(batch[0].shape[-1])
+        return self.layer(batch[0]).square().mean()
+    def validation_step(self, batch, batch_idx):
+        self.log("val_acc", 1 - 2.0 ** -min(self.current_epoch, 5))
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+model, data = Net(), DataLoader(TensorDataset(torch.ones(2, 1, 32, 32)), batch_size=2)
+trainer.fit(model, data, data)
+"""
+QUIET = 'max_epochs=-1, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False, logger=False'
+
+
+def test_the_long_form_of_early_cooldown_with_images_that_grow_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "GrowingImages" in block)
+    found = {}
+    exec(code.replace("max_epochs=-1", QUIET) + GROWS, found)
+    callback = found["callback"]
+    assert callback.cooldown_epoch == callback.end_epoch  # the rule fired, and nothing else has ended the run
+    assert found["trainer"].current_epoch == callback.last_epoch + 1
+    assert found["trainer"].optimizers[0].param_groups[0]["lr"] == 0
+    assert sorted(set(found["model"].sizes)) == [16, 24, 32]
+    assert found["model"].sizes[callback.cooldown_epoch :] == [32] * (callback.last_epoch + 1 - callback.cooldown_epoch)
+
+
 REST = """
 import time
 from conftest import TinyData, TinyModel
@@ -55,8 +91,7 @@ def test_a_signal_of_slurm_begins_the_cooldown_and_that_of_lightning_still_reque
     scontrol.write_text('#!/bin/sh\necho "$@"\n')
     scontrol.chmod(0o755)
     (code,) = (block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "SIGUSR2" in block)
-    quiet = 'max_epochs=-1, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False, logger=False'
-    (tmp_path / "train.py").write_text(code.replace("max_epochs=-1", quiet) + REST)
+    (tmp_path / "train.py").write_text(code.replace("max_epochs=-1", QUIET) + REST)
     environment = {f"SLURM_{name}": value for name, value in SLURM.items()}
     environment["PATH"] = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     process = Python("train.py", folder=tmp_path, environment=environment)

@@ -102,6 +102,18 @@ def test_asked_for_on_one_rank_it_begins_on_all(tmp_path):
     assert found["decision"][:2] == [4, 6]
 
 
+def test_what_one_rank_was_asked_for_was_not_in_a_checkpoint_that_was_saved_before_the_epoch_ended(tmp_path):
+    saves = ModelCheckpoint(tmp_path, filename="{step}", every_n_train_steps=1, save_top_k=-1)
+    run(tmp_path, drive(Never()), saves, asks_at=3)  # asked after step 7, rank 1 alone; 2 steps an epoch
+    requests = {step: request(tmp_path / f"step={step}.ckpt") for step in (6, 7)}
+    assert requests == {6: None, 7: "a cooldown was requested"}
+
+
+def request(path):
+    states = torch.load(path, weights_only=True)["callbacks"]
+    return next(state["request"] for key, state in states.items() if key.startswith("CriticalPeriodCallback"))
+
+
 def test_early_stopping_on_one_rank_begins_it_on_all(tmp_path):
     found = run(tmp_path, drive(Never()), EarlyStopping("val_loss", patience=2))
     assert found["decision"][:2] == [5, 7]  # rank 0's metric is best in epoch 2, the other's improves on

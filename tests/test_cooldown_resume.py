@@ -104,3 +104,18 @@ def test_a_request_for_the_cooldown_was_lost_with_the_process(tmp_path, step):
     file = next(tmp_path.glob(f"*{step}.ckpt"))
     resumed = fit(drive(Never()), ckpt=file)
     assert resumed == (6 if step == "before_cooldown" else 2)
+
+
+def test_a_run_that_was_resumed_inside_its_cooldown_with_fewer_epochs_went_on_beyond_them(tmp_path):
+    def fit(max_epochs, *callbacks, ckpt=None):
+        callback = drive(Never(), cooldown=Cooldown(min_epochs=5))
+        options = {"max_epochs": max_epochs, "enable_checkpointing": bool(callbacks)}
+        trainer = make_trainer(tmp_path, [callback, *callbacks], **options)
+        trainer.fit(TinyModel(), datamodule=TinyData(), ckpt_path=ckpt, weights_only=bool(ckpt))
+        return trainer, callback
+
+    fit(9, ModelCheckpoint(tmp_path, filename="{epoch}", save_top_k=-1))
+    trainer, callback = fit(7, ckpt=tmp_path / "epoch=4.ckpt")
+    assert (callback.cooldown_epoch, callback.last_epoch, trainer.current_epoch) == (4, 6, 7)
+    assert trainer.optimizers[0].param_groups[0]["lr"] == 0
+    assert callback.reason.endswith("after 9 epochs; shortened to 3 epochs because of max_epochs")

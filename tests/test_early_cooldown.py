@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import (
     EMAWeightAveraging,
     LearningRateFinder,
     ModelCheckpoint,
+    ModelPruning,
     RichProgressBar,
     TQDMProgressBar,
     WeightAveraging,
@@ -210,6 +211,31 @@ def test_a_module_that_cannot_be_copied_is_refused_in_one_sentence(tmp_path):
         fit(tmp_path, EarlyCooldown("val_acc", mode="max"), model=model)
     fit(tmp_path, EarlyCooldown("val_acc", mode="max", average=False), model=model, max_epochs=4)
     assert len(model.steps) == 16
+
+
+def test_pruning_which_replaces_the_parameters_ended_the_training_with_an_error(tmp_path):
+    pruning, model = ModelPruning("l1_unstructured", amount=0.1), Saturates()
+    with pytest.raises(ValueError, match=r"keeps its parameters, but ModelPruning .* give average=False"):
+        fit(tmp_path, EarlyCooldown("val_acc", mode="max"), pruning, model=model)
+    assert not model.steps
+    pruning = ModelPruning("l1_unstructured", amount=0.1)
+    trainer, _ = fit(tmp_path, EarlyCooldown("val_acc", mode="max", average=False), pruning, max_epochs=4)
+    assert trainer.current_epoch == 4
+
+
+def test_a_module_that_gets_other_parameters_in_mid_run_trains_on_without_the_average(tmp_path):
+    class Widens(Saturates):
+        def on_train_epoch_start(self):
+            if self.current_epoch == 2:
+                self.net = nn.Sequential(nn.Linear(4, 16), nn.Linear(16, 2))
+                self.optimizers().param_groups[0]["params"] = list(self.net.parameters())
+
+    callback = EarlyCooldown("val_acc", mode="max")
+    with pytest.warns(UserWarning, match="The weights are averaged no longer .* validation sees the raw weights"):
+        trainer, model = fit(tmp_path, callback, model=Widens(), max_epochs=5)
+    assert (trainer.current_epoch, callback.final_weights) == (5, "raw")
+    assert trainer.optimizers[0].param_groups[0]["lr"] == 0
+    assert torch.equal(state(model), model.steps[-1])
 
 
 def test_a_failed_run_leaves_nothing_for_the_next_one(tmp_path):

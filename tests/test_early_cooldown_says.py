@@ -11,6 +11,7 @@ from conftest import TinyData, TinyModel, make_trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import CSVLogger
 from torch.optim import lr_scheduler
+from torch.utils.data import DataLoader, IterableDataset
 
 from lightning_critperiod import (
     AtEpoch,
@@ -173,6 +174,35 @@ def test_a_metric_that_is_not_finite_any_more_is_said_when_half_of_the_run_had_n
         "since epoch 4, in 11",
         "since epoch 4, in 27",
     ]
+
+
+class Endless(IterableDataset):
+    def __iter__(self):
+        while True:
+            yield 0, torch.ones(4), 1
+
+
+def test_a_stream_without_an_end_had_no_cooldown_and_nobody_said_so(tmp_path):
+    """Steps end such a run in its first epoch."""
+    data = DataLoader(Endless(), batch_size=4)
+
+    def said(**arguments):
+        model = Curve()
+        model.train_dataloader, model.val_dataloader = (lambda: data), TinyData().val_dataloader
+        trainer = make_trainer(tmp_path, [early()], max_epochs=-1, max_steps=12, **arguments)
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            trainer.fit(model)
+        texts = [str(each.message) for each in found]
+        return [any(part in text for text in texts) for part in (NO_LENGTH, NO_DECAY)], trainer
+
+    assert said(val_check_interval=4)[0] == [True, True]
+    found, trainer = said(limit_train_batches=2)
+    assert found == [False, False]
+    assert trainer.optimizers[0].param_groups[0]["lr"] == 0
+
+
+NO_LENGTH, NO_DECAY = "Give limit_train_batches=N", "such as max_steps in an epoch of unknown length"
 
 
 def by_metric(rule, **cooldown):

@@ -97,7 +97,9 @@ class CriticalPeriodCallback(RunState):
         drivers = [callback for callback in ours if not callback.observe_only]
         if len(drivers) > 1:
             raise ValueError(
-                f"one CriticalPeriodCallback may drive a run, got {len(drivers)}: give all but one observe_only=True."
+                f"one callback may drive a run, got {' and '.join(type(driver).__name__ for driver in drivers)}: give "
+                "one CriticalPeriodCallback a recipe with all the changes and the cooldown, or let the others observe "
+                "(observe_only=True)."
             )
         self._max_epochs = planned_epochs(trainer)
         again = bool(self.volumes)
@@ -172,6 +174,7 @@ class CriticalPeriodCallback(RunState):
             self._driver.load(self._states)
             if self._cooldown is not None:
                 self._cooldown.start(trainer, self._max_epochs)
+                self._cooldown.warn_of_endless_epoch(trainer, self._driver.batches(self.recipe.volume_in("cooldown")))
             self._begin_cooldown(trainer, finished)
             self._driver.start(pl_module, self._seed, self.volumes, self._learned)
 
@@ -235,6 +238,12 @@ class CriticalPeriodCallback(RunState):
                     self._cooldown.warn_of_no_end(trainer, epoch + 1, self.detector)
         with self._watch.safely("logging"):
             watching.log_epoch(pl_module, self._prefix, self.logged(epoch))
+
+    @override
+    def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        state = checkpoint.get("callbacks", {}).get(self.state_key)
+        if state and self._cooldown is not None:  # rank 0's state is saved, and another rank may have been asked
+            state["request"] = self._cooldown.agree(trainer)
 
     @override
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:

@@ -133,7 +133,8 @@ class BudgetMeter:
         Returns:
             The number, infinite without a limit; and the limit in words.
         """
-        return self._least(lambda name: self._reach(name, batches))
+        room, limit = self._least(lambda name: self._reach(name, batches))
+        return room, f"the {limit}"
 
     @property
     def guesses(self) -> bool:

@@ -62,6 +62,15 @@ class CooldownTrigger:
         """Let it begin as soon as it may."""
         self.asked, self._asked_because = True, why
 
+    def agree(self, trainer: Any) -> str | None:
+        """Let what one rank was asked for hold on all of them. Every rank calls it.
+
+        Returns:
+            The request.
+        """
+        self.asked = bool(trainer.strategy.reduce_boolean_decision(self.asked, all=False))
+        return self.request
+
     @property
     def request(self) -> str | None:
         """Why it was asked for, where it has not begun yet."""
@@ -103,8 +112,7 @@ class CooldownTrigger:
             return None
         if not self.asked and (self._folder / REQUEST).is_file():
             self.ask("a cooldown was requested")
-        wanted = self.asked
-        self.asked = bool(trainer.strategy.reduce_boolean_decision(wanted, all=False))
+        self.agree(trainer)
         found = trainer.strategy.broadcast(self._decision(trainer, finished, fired, batches))
         if found is None:
             return None
@@ -133,7 +141,8 @@ class CooldownTrigger:
     def shorten(self, trainer: Any, finished: int, batches: float) -> None:
         """Let a cooldown whose epochs cost more than they were priced end inside the budget all the same.
 
-        It has one more epoch at least, in which the rate decays to zero. Every rank calls it; rank 0 decides.
+        One that is resumed with a smaller ``max_epochs`` ends with that. It has one more epoch at least, in which the
+        rate decays to zero. Every rank calls it; rank 0 decides.
 
         Args:
             trainer: The trainer of the run.
@@ -144,13 +153,30 @@ class CooldownTrigger:
         if start is None or start >= finished or unfinished_batches(trainer):
             return
         left = start + self.change.length - finished
-        room, limit = trainer.strategy.broadcast(self.meter.remaining(batches))
+        planned = (math.inf if self._planned is None else float(self._planned - finished), "max_epochs")
+        room, limit = trainer.strategy.broadcast(min(self.meter.remaining(batches), planned))
         if left <= 1 or room >= left - 1e-9:
             return
         length = finished - start + max(1, math.floor(room + 1e-9))
         epochs = f"{length} epoch{'' if length == 1 else 's'}"
-        self.change.shorten(float(length), f"{epochs}, which cost more than expected, for the {limit}")
+        self.change.shorten(float(length), f"{epochs} because of {limit}")
         rank_zero_info(self.change.reason)
+
+    def warn_of_endless_epoch(self, trainer: Any, batches: float) -> None:
+        """Warn, before the first batch, in a run that is not sure to have a second epoch, with which a cooldown begins.
+
+        Args:
+            trainer: The trainer of the run.
+            batches: Length of an epoch; infinite where it is not known.
+        """
+        ends_elsewhere = self._planned is None or trainer.max_steps != -1 or self.meter.limits
+        if batches < math.inf or self.change.start_epoch is not None or not ends_elsewhere:
+            return
+        rank_zero_warn(
+            "A cooldown begins with an epoch, and the train dataloader has no length: unless its data comes to an end, "
+            "no cooldown begins, whatever a rule, a budget or max_steps says. Give limit_train_batches=N, after which "
+            "an epoch ends."
+        )
 
     def warn_of_no_end(self, trainer: Any, finished: int, detector: Detector) -> None:
         """Warn, after 1, 2, 4, 8, ... epochs, in a run that nothing can end because its rule has no values (any more).
@@ -181,12 +207,13 @@ class CooldownTrigger:
         """Training ends after ``finished`` epochs: say it if that is before the end of a cooldown."""
         self.asked = False
         last, all_steps = self.change.last_epoch, 0 <= trainer.max_steps <= trainer.global_step
-        if trainer.fast_dev_run or all_steps or (last is not None and finished > last):
+        if trainer.fast_dev_run or (last is not None and (all_steps or finished > last)):
             return
         until = "its cooldown could begin" if last is None else f"the cooldown was over in epoch {last}"
         rank_zero_warn(
             f"The run ended after epoch {finished - 1}, before {until}, so its learning rate has not decayed to zero: "
-            "something else stopped it, such as another callback, or EarlyStopping at a value that is not finite."
+            "something else stopped it, such as max_steps in an epoch of unknown length, another callback, or "
+            "EarlyStopping at a value that is not finite."
         )
 
     def _decision(self, trainer: Any, finished: int, fired: bool, batches: float) -> tuple[float, str] | None:

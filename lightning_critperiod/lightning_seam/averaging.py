@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 import torch
+from lightning_utilities.core.rank_zero import rank_zero_warn
 from typing_extensions import override
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class GrowingAverage(Base):
 
     keeps_raw = False
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether there is no average: it could not follow the module."""
+        return self._average_model is None
+
     @override
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         try:
@@ -67,6 +73,19 @@ class GrowingAverage(Base):
             average.double()  # its memory holds the raw weights during validation
 
     @override
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.is_lost:
+            return
+        try:
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        except Exception as error:
+            self._average_model = None
+            rank_zero_warn(
+                f"The weights are averaged no longer ({error}): something has given the module other parameters than "
+                "it had when training started. Training goes on, and validation sees the raw weights from here on."
+            )
+
+    @override
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(trainer, pl_module, checkpoint)
         if self.keeps_raw:
@@ -74,7 +93,7 @@ class GrowingAverage(Base):
 
     @override
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        if not self.keeps_raw:
+        if not (self.keeps_raw or self.is_lost):
             super().on_train_end(trainer, pl_module)
 
 
