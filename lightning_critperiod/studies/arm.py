@@ -15,8 +15,9 @@ class Arm:
         name: Unique in its study.
         overrides: What it changes in the config, as read from YAML. A value ``$name`` stands for a quantity.
         description: What it does, in words.
-        equal_cost: Whether it costs as much as the arm ``ours``.
+        equal_cost: Whether it costs as much as the arm that it follows.
         budget: In what: "samples", "flops" or "seconds".
+        follows: The arm whose runs say what this one may spend, if its quantities come from one.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Arm:
     description: str
     equal_cost: bool = False
     budget: str = "samples"
+    follows: str = "ours"
 
     @property
     def quantities(self) -> set[str]:

@@ -59,19 +59,20 @@ class Config:
         return find_metric(name, mode, self.monitors)
 
 
-def read(sources: Sources, cli: Cli) -> Config:
+def read(sources: Sources, cli: Cli, over: Sequence[Path] = ()) -> Config:
     """Parse a config.
 
     Args:
         sources: Its files.
         cli: Parses them.
+        over: Files of ours that go over them.
 
     Returns:
         The config; a ValueError says why no study can be made of it.
     """
     with ExitStack() as stack:
         pairs = zip(sources.files, sources.layers, strict=True)
-        layers = [_as_fit_layer(file, source, stack) for file, source in pairs]
+        layers = [_as_fit_layer(file, source, stack) for file, source in pairs] + list(over)
         stack.enter_context(quiet())
         parsed = cli([argument for layer in layers for argument in ("--config", str(layer))], run=False)
     _check(sources.name, parsed)

@@ -49,18 +49,17 @@ def train(job: Job, cli: Cli) -> StudyRun:
         The run.
 
     Raises:
+        NotApplicable: A baseline does not exist for this project.
         RuntimeError: The run did not come to its end.
     """
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder, quiet():
-        changes = {"arm": job.filled, "here": job.here, "run": _of_the_run(folder)}
-        layers = {"config": job.config, **{name: json.dumps(change) for name, change in changes.items()}}
-        arguments = ["fit", *(["--ckpt_path", job.checkpoint] if job.checkpoint else [])]
-        for name, text in layers.items():
-            file = Path(folder, f"{name}.layer.yaml")
-            file.write_text(text, encoding="utf-8")
-            arguments += ["--config", str(file)]
-        callbacks = _fitted([*arguments, "--seed_everything", str(job.seed)], cli)
+    try:
+        callbacks = carry_out(job, cli).trainer.callbacks
+    except Exception as error:
+        # What a baseline has to say of the project comes out as it was raised.
+        if isinstance(error.__cause__, NotApplicable):
+            raise NotApplicable(str(error.__cause__)) from None
+        raise
     record = next(c.record for c in callbacks if isinstance(c, RunRecorder))
     if record is None or record.status != "completed" or not record.metrics.test:
         raise RuntimeError("the run left no record of its end and its test")
@@ -76,22 +75,27 @@ def train(job: Job, cli: Cli) -> StudyRun:
     )
 
 
-def _fitted(arguments: list[str], cli: Cli) -> list[Any]:
-    """Run ``fit``; what a baseline has to say of the project comes out as it was raised.
+def carry_out(job: Job, cli: Cli, command: str = "fit", last: dict[str, Any] | None = None) -> Any:
+    """Run a job quietly; no file is left behind.
+
+    Args:
+        job: What is to be done.
+        cli: Runs a command by the arguments of a command line.
+        command: Which one.
+        last: Overrides that come after all others.
 
     Returns:
-        The callbacks of the trainer.
-
-    Raises:
-        NotApplicable: A baseline does not exist for this project.
+        What ``cli`` returns.
     """
-    try:
-        callbacks: list[Any] = cli(arguments, report=False).trainer.callbacks
-    except Exception as error:
-        if isinstance(error.__cause__, NotApplicable):
-            raise NotApplicable(str(error.__cause__)) from None
-        raise
-    return callbacks
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        changes = {"arm": job.filled, "here": job.here, "run": _of_the_run(folder), "last": last or {}}
+        layers = {"config": job.config, **{name: json.dumps(change) for name, change in changes.items()}}
+        arguments = [command, *(["--ckpt_path", job.checkpoint] if job.checkpoint else [])]
+        for name, text in layers.items():
+            file = Path(folder, f"{name}.layer.yaml")
+            file.write_text(text, encoding="utf-8")
+            arguments += ["--config", str(file)]
+        return cli([*arguments, "--seed_everything", str(job.seed)], report=False)
 
 
 def _of_the_run(folder: str) -> dict[str, Any]:

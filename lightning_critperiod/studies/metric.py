@@ -104,6 +104,10 @@ class Metric:
         """A difference turned so that a value above 0 is better."""
         return difference if self.mode == "max" else difference.negated()
 
+    def missing(self, where: str, logged: Iterable[str]) -> str:
+        """What to say where it is not among the test metrics that were logged."""
+        return f"no test metric {self.name!r} in {where}: give --metric one of {', '.join(logged)}"
+
     def text(self, value: float) -> str:
         """A value: two decimals in percent, else five significant digits."""
         return f"{value:.2f}" if self.percent else f"{value:#.5g}".rstrip(".")

@@ -23,6 +23,7 @@ class Plan:
         rule: What decides, in the same form; None is the one that belongs to the signal.
         monitor: What the config's own callbacks watch.
         changes: The other changes of its recipe, as the config has them.
+        image_size: Pixels of the shorter side of its training images, where somebody has looked.
     """
 
     max_epochs: int
@@ -31,6 +32,7 @@ class Plan:
     rule: dict[str, Any] | None
     monitor: Monitor
     changes: Sequence[dict[str, Any]] = ()
+    image_size: int | None = None
 
     @property
     def full(self) -> Volume:

@@ -19,6 +19,8 @@ from lightning_critperiod.studies.statistics import (
 from lightning_critperiod.studies.study_run import StudyRun
 
 REFERENCES = ("full", "ours")
+TWIN = "short@"
+"""Before the name of an arm: a shorter run of its FLOPs, where a comparison has one."""
 
 Studied = Mapping[str, Mapping[int, StudyRun]]
 """Arm -> seed -> finished run."""
@@ -182,9 +184,7 @@ def logged_value(metric: Metric, run: StudyRun) -> float | None:
     """
     found = run.record.metrics.test
     if metric.name not in found:
-        raise ValueError(
-            f"no test metric {metric.name!r} in {run.arm}, seed {run.seed}: give --metric one of {', '.join(found)}"
-        )
+        raise ValueError(metric.missing(f"{run.arm}, seed {run.seed}", found))
     return found[metric.name]
 
 
@@ -198,7 +198,8 @@ def _pass_samples(studied: Studied) -> int | None:
 
 def _row(arm: Arm, runs: Mapping[int, StudyRun], values: Mapping[str, dict[int, float]], n: int | None) -> Row:
     own = values[arm.name]
-    found = {name: paired(own, values[name]) for name in REFERENCES if name != arm.name and name in values}
+    others = [name for name in (*REFERENCES, TWIN + arm.name) if name != arm.name and name in values]
+    found = {name: paired(own, values[name]) for name in others}
     samples = statistics.fmean(run.samples for run in runs.values())
     return Row(
         arm=arm.name,

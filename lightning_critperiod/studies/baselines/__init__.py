@@ -4,7 +4,17 @@ from lightning_critperiod.studies.baselines.held_rate import HeldRate
 from lightning_critperiod.studies.baselines.infobatch import InfoBatch
 from lightning_critperiod.studies.baselines.not_applicable import NotApplicable
 from lightning_critperiod.studies.baselines.placebo import NoSignal, Replayed
-from lightning_critperiod.studies.baselines.rates import FollowRates, RecordRates
+from lightning_critperiod.studies.baselines.rates import FollowRates, RecordRates, SqueezedRates
 from lightning_critperiod.studies.baselines.scheduled import Scheduled
 
-__all__ = ["FollowRates", "HeldRate", "InfoBatch", "NoSignal", "NotApplicable", "RecordRates", "Replayed", "Scheduled"]
+__all__ = [
+    "FollowRates",
+    "HeldRate",
+    "InfoBatch",
+    "NoSignal",
+    "NotApplicable",
+    "RecordRates",
+    "Replayed",
+    "Scheduled",
+    "SqueezedRates",
+]

@@ -10,9 +10,10 @@ from lightning_critperiod.lightning_seam.namespace import Callback
 
 
 class HeldRate(Callback):
-    """Holds every learning rate at its peak, whatever the run's own schedulers say, until a cooldown begins.
+    """Lets no learning rate fall, whatever the run's own schedulers say, until a cooldown begins; a warm-up stays.
 
-    The peak is a scheduler's ``max_lr``, or else the rate that the optimizer was made with. With ``monitor`` it is
+    A rate is the highest one that the schedulers have set so far, up to its peak: a scheduler's ``max_lr``, or else the
+    rate that the optimizer was made with. With ``monitor`` it is
     multiplied by ``factor`` whenever that metric has not improved for more than ``patience`` validations, as torch's
     ``ReduceLROnPlateau`` does.
 
@@ -35,10 +36,12 @@ class HeldRate(Callback):
         self._part = torch.optim.SGD([torch.zeros(1)], lr=1.0)
         self._plateau = ReduceLROnPlateau(self._part, mode, factor, patience)
         self._peaks: list[list[float]] = []
+        self._risen: list[list[float]] = []
 
     @override
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         self._peaks = [[_peak(group) for group in optimizer.param_groups] for optimizer in trainer.optimizers]
+        self._risen = [[0.0] * len(peaks) for peaks in self._peaks]
 
     @override
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
@@ -57,9 +60,10 @@ class HeldRate(Callback):
         if any(getattr(callback, "cooldown_epoch", None) is not None for callback in trainer.callbacks):
             return  # which has the last word
         part = self._part.param_groups[0]["lr"]
-        for optimizer, peaks in zip(trainer.optimizers, self._peaks, strict=True):
-            for group, peak in zip(optimizer.param_groups, peaks, strict=False):
-                group["lr"] = peak * part
+        for optimizer, peaks, risen in zip(trainer.optimizers, self._peaks, self._risen, strict=True):
+            for index, (group, peak) in enumerate(zip(optimizer.param_groups, peaks, strict=False)):
+                risen[index] = min(peak, max(risen[index], float(group["lr"])))
+                group["lr"] = risen[index] * part
 
 
 def _peak(group: dict[str, Any]) -> float:

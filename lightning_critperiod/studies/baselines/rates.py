@@ -1,5 +1,6 @@
 """The learning rate of every optimizer step, read and prescribed."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,3 +71,28 @@ class FollowRates(Callback):
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if trainer.global_step >= len(self._steps):
             trainer.should_stop = True
+
+
+class SqueezedRates(Callback):
+    """Prescribes the learning rates of a longer run, squeezed into this one: each where the same part of it is done.
+
+    A schedule whose length is written down in epochs, such as ``CosineAnnealingLR(T_max=200)``, would otherwise be cut
+    off. With several optimizers, or other parameter groups than that run had, the run keeps its own schedule.
+
+    Args:
+        rates: [learning rate of each parameter group], at evenly spaced parts of the longer run.
+    """
+
+    def __init__(self, rates: Sequence[list[float]]) -> None:
+        self.rates = rates
+
+    @override
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        batches, groups = trainer.num_training_batches, trainer.optimizers[0].param_groups
+        within = 0.0 if batches == math.inf else batch_idx / batches
+        part = (trainer.current_epoch + within) / trainer.max_epochs
+        rates = self.rates[min(int(part * len(self.rates) + 1e-9), len(self.rates) - 1)]
+        if len(trainer.optimizers) > 1 or len(rates) != len(groups):
+            return
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate

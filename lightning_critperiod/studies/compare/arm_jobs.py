@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from lightning_critperiod.studies.arm import Arm
 from lightning_critperiod.studies.compare.quantities import BUDGETED, quantity
-from lightning_critperiod.studies.compare.shipped_arms import FULL, OURS, follows_ours
+from lightning_critperiod.studies.compare.shipped_arms import FULL, OURS, is_follower
 from lightning_critperiod.studies.compare.spent import Spent, spent
 from lightning_critperiod.studies.config import Config
 from lightning_critperiod.studies.job import Job
@@ -19,15 +19,16 @@ from lightning_critperiod.studies.trunks import Trunks
 TRUNKS = (OURS, FULL)
 NEVER = "lightning_critperiod.Never"
 OF_A_BRANCH = {"signal", "rule", "recipe"}
+VOLUMES = {"during", "after", "annealing_fraction"}
 
 
 @dataclass
 class ArmJobs(Jobs):
     """The jobs of a comparison.
 
-    Some arms take their quantities from what ``ours`` drew in the same seed, and where their budget is in FLOPs or
-    seconds from what a sample of ``full`` costs. An arm that differs from ``ours`` or from
-    ``full`` in nothing but where it switches goes on from a checkpoint of that run.
+    Some arms take their quantities from what ``ours`` or another arm drew in the same seed, and where their budget is
+    in FLOPs or seconds from what a sample of ``full`` costs. An arm that differs from ``ours`` or from ``full`` in
+    nothing but where it switches goes on from a checkpoint of that run.
 
     Args:
         config: The config of the comparison.
@@ -45,7 +46,7 @@ class ArmJobs(Jobs):
 
     @override
     def ready(self, arm: Arm, seed: int) -> bool:
-        if follows_ours(arm) and not self._has(OURS, seed):
+        if is_follower(arm) and not self._has(arm.follows, seed):
             return False
         if arm.budget != "samples" and not self._has(FULL, seed):
             return False
@@ -62,9 +63,9 @@ class ArmJobs(Jobs):
 
     @override
     def work(self, arm: Arm, seed: int) -> Work:
-        ours = self._arm(OURS)
-        if arm.equal_cost and ours is not None:
-            return Work(self._course(ours, seed).passes())
+        followed = self._arm(arm.follows)
+        if arm.equal_cost and followed is not None:
+            return Work(self._course(followed, seed).passes())
         course, trunk = self._course(arm, seed), self._trunk(arm, seed)
         shared = 0 if trunk is None else self._shared(arm, trunk, seed)
         if trunk is not None and self._has(trunk.name, seed):
@@ -85,7 +86,7 @@ class ArmJobs(Jobs):
         return next((arm for arm in self.arms if arm.name == name), None)
 
     def _filled(self, arm: Arm, seed: int) -> dict[str, Any]:
-        drawn = self._spent(arm, seed) if follows_ours(arm) else None
+        drawn = self._spent(arm, seed) if is_follower(arm) else None
         filled = arm.filled(lambda name: quantity(name, self.config.plan, seed, drawn))
         return _with_changes(filled, self.config.plan.full_changes) if self._has_full_steps(arm) else filled
 
@@ -96,12 +97,12 @@ class ArmJobs(Jobs):
         return self.config.plan.grows and (never or bool(arm.quantities & set(BUDGETED)))
 
     def _spent(self, arm: Arm, seed: int) -> Spent | None:
-        ours, full = (None if one is None else self.trunks.results.load(one, seed) for one in self._followed(arm))
-        return None if ours is None else spent(ours, full, arm.budget)
+        run, full = (None if one is None else self.trunks.results.load(one, seed) for one in self._followed(arm))
+        return None if run is None else spent(run, full, arm.budget)
 
     def _followed(self, arm: Arm) -> tuple[Arm | None, Arm | None]:
         """The arms whose runs say what this one may draw."""
-        return self._arm(OURS), None if arm.budget == "samples" else self._arm(FULL)
+        return self._arm(arm.follows), None if arm.budget == "samples" else self._arm(FULL)
 
     def _trunk(self, arm: Arm, seed: int) -> Arm | None:
         """The run of the seed that begins as this one does, if there is one."""
@@ -120,9 +121,14 @@ class ArmJobs(Jobs):
         """What a run will draw; a rule that has not been asked yet is taken to fire half-way."""
         plan = self.config.plan
         changes = _changes(arm)
-        if not follows_ours(arm):
-            changes = self._filled(arm, seed).get("critical_period", {})
-        return Course(plan.max_epochs, recipe_of(plan, changes), self._switch(changes.get("rule"), seed))
+        epochs = plan.max_epochs
+        if not is_follower(arm):
+            filled = self._filled(arm, seed)
+            changes, epochs = (
+                filled.get("critical_period", {}),
+                (filled.get("trainer") or {}).get("max_epochs") or epochs,
+            )
+        return Course(epochs, recipe_of(plan, changes), self._switch(changes.get("rule"), seed))
 
     def _switch(self, rule: dict[str, Any] | None, seed: int) -> int | None:
         ours = self._arm(OURS)
@@ -152,7 +158,8 @@ def _is_branch(arm: Arm) -> bool:
     changes = _changes(arm)
     rule = changes.get("rule")
     only = arm.overrides.keys() <= {"critical_period"} and changes.keys() <= OF_A_BRANCH
-    return only and not follows_ours(arm) and (rule is None or _is_planned(rule))
+    only = only and (changes.get("recipe") or {}).keys() <= VOLUMES
+    return only and not is_follower(arm) and (rule is None or _is_planned(rule))
 
 
 def _is_planned(rule: dict[str, Any] | str | None) -> bool:

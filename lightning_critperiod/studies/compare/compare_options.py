@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from jsonargparse import ArgumentParser
+from typing_extensions import override
 
 from lightning_critperiod.recipe import require_number
 from lightning_critperiod.studies.arm import Arm
 from lightning_critperiod.studies.compare.shipped_arms import find
 from lightning_critperiod.studies.compare.spent import BUDGETS
+from lightning_critperiod.studies.results import Results
 from lightning_critperiod.studies.sources import Sources
 from lightning_critperiod.studies.study_options import StudyOptions, common, listed, study_parser
 
@@ -19,6 +22,8 @@ ALL = [
 DESCRIPTION = """Trains several variants of one config, the arms, with the same seeds and data splits, and says what
 each one lost and saved. Finished runs are kept: run the same command again to continue where it stopped, or to make the
 tables again. Records, table.md, summary.json and pareto.svg are in a folder with the name of the config."""
+LEAST_SEEDS = 3
+"""With two the t-interval is 13 standard errors wide to each side."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +34,17 @@ class CompareOptions(StudyOptions):
         arms: To be compared.
         margin: The margin of non-inferiority against the arm ``full``, in the unit of the metric, if one is stated: on
             the command line, in the config, or for the runs that are there already.
+        levers: Whether the arms are the levers that apply to the config, which it takes a training step to know.
     """
 
     arms: list[Arm]
     margin: float | None
+    levers: bool = False
+
+    @property
+    @override
+    def results(self) -> Results:
+        return Results(self.folder / f"{self.config.name}-levers") if self.levers else super().results
 
 
 def parse(arguments: Sequence[str]) -> CompareOptions:
@@ -42,14 +54,23 @@ def parse(arguments: Sequence[str]) -> CompareOptions:
         arguments: Those behind ``critperiod compare``.
 
     Returns:
-        The options; a ValueError says what is wrong with them.
+        The options.
+
+    Raises:
+        ValueError: Something is wrong with them.
     """
     parser = study_parser("compare", DESCRIPTION, seeds=5, results="results")
-    names = "Ready-made arms, or YAML files that override the config, as a b, a,b or [a, b]."
-    parser.add_argument("--arms", nargs="+", default=ALL, metavar="ARM", help=names)
+    names = "Ready-made arms, or YAML files that override the config, as a b, a,b or [a, b]. "
+    names += f"If not given: {' '.join(ALL)}."
+    parser.add_argument("--arms", nargs="+", metavar="ARM", help=names)
+    levers = (
+        "In place of --arms: each lever that applies, beside a shorter run of its FLOPs; ends with a recipe to paste."
+    )
+    parser.add_argument("--levers", action="store_true", help=levers)
     budget = "The arms of equal cost spend as much of this as the arm ours; short@flops in --arms sets it for one arm. "
-    budget += "FLOPs and seconds are converted to samples with the cost of a sample in the arm full."
-    parser.add_argument("--budget", choices=BUDGETS, default="samples", help=budget)
+    budget += "FLOPs and seconds are converted to samples with the cost of a sample in the arm full. "
+    budget += "If not given: samples."
+    parser.add_argument("--budget", choices=BUDGETS, help=budget)
     margin = (
         "Non-inferiority margin: how much worse than the arm full an arm may be, in the unit of the metric (points, "
     )
@@ -57,9 +78,24 @@ def parse(arguments: Sequence[str]) -> CompareOptions:
     parser.add_argument("--margin", type=float, help=margin)
     given = vars(parser.parse_args(list(arguments)))
     given.pop("cfg", None)
-    arms, margin = find(listed(given.pop("arms")), given.pop("budget")), given.pop("margin")
-    options = CompareOptions(**common(given), arms=arms, margin=margin)
+    arms, margin, levers = _arms(given), given.pop("margin"), given.pop("levers")
+    options = CompareOptions(**common(given), arms=arms, margin=margin, levers=levers)
+    if levers and options.seeds < LEAST_SEEDS:
+        raise ValueError(
+            f"--levers recommends by an interval over the seeds: give at least {LEAST_SEEDS} seeds, got {options.seeds}"
+        )
     return replace(options, margin=_margin(options))
+
+
+def _arms(given: dict[str, Any]) -> list[Arm]:
+    """The arms that are named; none where levers are to be found."""
+    names, budget = given.pop("arms"), given.pop("budget")
+    if not given["levers"]:
+        return find(listed(names or ALL), budget or "samples")
+    for option, value in (("--arms", names), ("--budget", budget)):
+        if value is not None:
+            raise ValueError(f"--levers has arms of its own, at equal FLOPs: leave {option} out, or --levers")
+    return []
 
 
 def _margin(options: CompareOptions) -> float | None:
@@ -73,7 +109,8 @@ def _margin(options: CompareOptions) -> float | None:
             f"the folder {options.results.folder} holds the results of another margin, {stated:g} stated "
             f"beforehand, got {margin:g}: give --results another folder, or remove it"
         )
-    if (margin := stated if margin is None else margin) is None and any(arm.name == "full" for arm in options.arms):
+    has_full = options.levers or any(arm.name == "full" for arm in options.arms)
+    if (margin := stated if margin is None else margin) is None and has_full:
         raise ValueError(
             "a verdict against the arm 'full' needs a margin stated beforehand: --margin, in the unit of "
             f"{options.metric} (points, if it is an accuracy)"

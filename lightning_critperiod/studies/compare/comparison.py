@@ -9,7 +9,9 @@ from lightning_critperiod.studies.compare.compare_options import CompareOptions
 from lightning_critperiod.studies.compare.comparison_pages import draw, title
 from lightning_critperiod.studies.compare.comparison_table import main_cells
 from lightning_critperiod.studies.compare.conclusions import conclusions
-from lightning_critperiod.studies.compare.spent import BUDGETS, in_words
+from lightning_critperiod.studies.compare.levers.applicable import PLAIN, applicable
+from lightning_critperiod.studies.compare.levers.recipe_text import RECIPE
+from lightning_critperiod.studies.compare.spent import in_words
 from lightning_critperiod.studies.config import Cli, read
 from lightning_critperiod.studies.pools import Pool
 from lightning_critperiod.studies.runs import Runs
@@ -45,11 +47,12 @@ class Comparison:
         return 1 if self.runs.failed else 0
 
     def _budgets(self) -> list[str]:
-        """Which arms cost as much as ours, and in what."""
-        arms = {
-            budget: [a.name for a in self.runs.jobs.arms if a.equal_cost and a.budget == budget] for budget in BUDGETS
-        }
-        return [f"As many {in_words(budget)} as ours: {', '.join(names)}." for budget, names in arms.items() if names]
+        """Which arms cost as much as ours or another one, and in what."""
+        found: dict[str, list[str]] = {}
+        for arm in self.runs.jobs.arms:
+            if arm.equal_cost:
+                found.setdefault(f"As many {in_words(arm.budget)} as {arm.follows}", []).append(arm.name)
+        return [f"{words}: {', '.join(names)}." for words, names in found.items()]
 
     def report(self) -> None:
         """Show and write what the finished runs say."""
@@ -62,6 +65,8 @@ class Comparison:
         console.print(as_rich(main_cells(summary), title(results.folder, summary)))
         for text in conclusions(summary):
             console.print(f"- {text}")
+        if (recipe := results.folder / RECIPE).is_file():
+            console.print(f"\n{recipe.read_text(encoding='utf-8')}", soft_wrap=True, highlight=False, markup=False)
         console.print(f"Results: {results.folder}", soft_wrap=True)
 
 
@@ -78,15 +83,18 @@ def prepare(options: CompareOptions, cli: Cli) -> Comparison:
     Raises:
         ValueError: Something makes it impossible.
     """
-    config = read(options.config, cli)
+    config = read(options.config, cli, [PLAIN] if options.levers else [])
     metric = config.metric(options.metric, options.mode)
     if config.observes:
         raise ValueError(f"{config.name}: with critical_period.observe_only no arm would change anything: take it out")
-    results, margin = options.results, options.margin
+    arms, results, margin, console = options.arms, options.results, options.margin, command_console()
+    if options.levers:
+        console.print(f"Looking for the levers that apply to {config.name}: one training step with each.")
+        config, arms = applicable(config, metric, options.config.seed, cli)
     margins = {**results.margins, **({} if margin is None else {metric.name: margin})}
     claim = {"command": "compare", "config": config.sources.layers}
     results.claim(claim, {"metric": metric.name, "mode": metric.mode, "margins": margins})
-    jobs = ArmJobs(config, options.arms, options.all_seeds, Trunks(results, options.from_trunk))
-    runs = Runs(jobs, results, metric, cli, command_console())
+    jobs = ArmJobs(config, arms, options.all_seeds, Trunks(results, options.from_trunk))
+    runs = Runs(jobs, results, metric, cli, console)
     runs.check()
     return Comparison(runs, Pool(options.workers, options.ray), margin)

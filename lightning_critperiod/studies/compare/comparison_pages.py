@@ -10,6 +10,7 @@ from lightning_critperiod.record import as_json, write
 from lightning_critperiod.studies.arm import Arm
 from lightning_critperiod.studies.charts import as_text
 from lightning_critperiod.studies.compare.comparison_table import markdown
+from lightning_critperiod.studies.compare.levers.recipe_text import recommended
 from lightning_critperiod.studies.compare.pareto import pareto_figure
 from lightning_critperiod.studies.compare.shipped_arms import make
 from lightning_critperiod.studies.metric import Metric, redrawn
@@ -20,7 +21,7 @@ SUMMARY = "summary.json"
 
 
 def draw(arms: Sequence[Arm], studied: Studied, metric: Metric, margin: float | None, folder: Path) -> Summary:
-    """Write table.md, summary.json and pareto.svg.
+    """Write table.md, summary.json and pareto.svg, and the recommended recipe where levers are compared.
 
     Args:
         arms: In the order of the rows.
@@ -34,9 +35,11 @@ def draw(arms: Sequence[Arm], studied: Studied, metric: Metric, margin: float | 
     """
     summary = summarize(arms, studied, metric, margin)
     runs = [run for by_seed in studied.values() for run in by_seed.values()]
+    recipe = recommended(summary, studied)
     write(
         {
-            "table.md": markdown(summary, title(folder, summary), runs),
+            "table.md": markdown(summary, title(folder, summary), runs, recipe),
+            **recipe,
             SUMMARY: as_json(_plain(summary)),
             "pareto.svg": as_text(pareto_figure(summary)),
         },

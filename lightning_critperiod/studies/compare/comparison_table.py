@@ -1,12 +1,13 @@
 """The tables of a comparison."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from lightning_critperiod.report.words import amount
 from lightning_critperiod.studies.cells import Cells, as_markdown, bullets, conditions, passes_text
 from lightning_critperiod.studies.compare.conclusions import conclusions
 from lightning_critperiod.studies.metric import Metric
-from lightning_critperiod.studies.rows import REFERENCES, Row, Summary
+from lightning_critperiod.studies.rows import REFERENCES, TWIN, Row, Summary
 from lightning_critperiod.studies.statistics import Paired
 from lightning_critperiod.studies.study_run import StudyRun
 
@@ -24,17 +25,27 @@ def main_cells(summary: Summary) -> Cells:
     """Header and one line an arm, the best first: what it cost, what it kept."""
     costs = [*(["FLOPs"] if _counted(summary) else []), *(["seconds"] if summary.time_tells else [])]
     head = ("arm", "passes", "samples", *costs, "switch", summary.metric.label)
-    lines = [_main_line(row, summary.metric, costs) for row in summary.best_first]
-    return [(*head, "against full", "verdict", "against ours"), *lines]
+    other = TWIN if _has(summary, TWIN) else "ours"
+    lines = [_main_line(row, summary.metric, costs, other) for row in summary.best_first]
+    return [(*head, "against full", "verdict", "against short" if other == TWIN else "against ours"), *lines]
+
+
+def _has(summary: Summary, reference: str) -> bool:
+    return any(_difference(row, reference) is not None for row in summary.rows)
+
+
+def _difference(row: Row, reference: str) -> Paired | None:
+    """The difference of a row to a reference, which may be its own shorter run."""
+    return row.against.get(reference + row.arm if reference == TWIN else reference)
 
 
 def _counted(summary: Summary) -> bool:
     return any(row.flops is not None for row in summary.rows)
 
 
-def _main_line(row: Row, metric: Metric, costs: list[str]) -> tuple[str, ...]:
+def _main_line(row: Row, metric: Metric, costs: list[str], other: str) -> tuple[str, ...]:
     said = {"FLOPs": amount("flops", row.flops), "seconds": f"{row.seconds:.1f}"}
-    to_full, to_ours = (metric.difference(row.against.get(name)) for name in REFERENCES)
+    to_full, to_other = (metric.difference(_difference(row, name)) for name in ("full", other))
     return (
         row.arm,
         passes_text(row.passes),
@@ -44,7 +55,7 @@ def _main_line(row: Row, metric: Metric, costs: list[str]) -> tuple[str, ...]:
         metric.mean(row.mean, row.interval),
         to_full,
         row.verdict or "-",
-        to_ours,
+        to_other,
     )
 
 
@@ -59,11 +70,11 @@ def difference_cells(summary: Summary, reference: str) -> Cells:
     """Header and one line an arm: its paired difference to a reference."""
     head = ("arm", "difference", "95% t", "95% bootstrap", "sd", "seeds")
     full = reference == "full"
-    rows = [row for row in summary.rows if reference in row.against]
-    lines = [_difference_line(row, row.against[reference], summary.metric) for row in rows]
+    found = [(row, difference) for row in summary.rows if (difference := _difference(row, reference)) is not None]
+    lines = [_difference_line(row, difference, summary.metric) for row, difference in found]
     if not full:
         return [head, *lines]
-    judged = [(row.verdict or "-", "-" if row.seeds_needed is None else str(row.seeds_needed)) for row in rows]
+    judged = [(row.verdict or "-", "-" if row.seeds_needed is None else str(row.seeds_needed)) for row, _ in found]
     return [(*head, "verdict", "seeds needed"), *((*line, *said) for line, said in zip(lines, judged, strict=True))]
 
 
@@ -78,13 +89,14 @@ def _difference_line(row: Row, difference: Paired, metric: Metric) -> tuple[str,
     )
 
 
-def markdown(summary: Summary, title: str, runs: Iterable[StudyRun]) -> str:
+def markdown(summary: Summary, title: str, runs: Iterable[StudyRun], recipe: Mapping[str, str]) -> str:
     """All tables, the conclusions, and what they rest on.
 
     Args:
         summary: The summary of the comparison.
         title: The title of the page.
         runs: All of them, for hardware and versions.
+        recipe: Name of a file -> content, where a recipe is recommended.
 
     Returns:
         A Markdown page.
@@ -98,9 +110,11 @@ def markdown(summary: Summary, title: str, runs: Iterable[StudyRun]) -> str:
         f"{_FLOPS if _counted(summary) else ''}{_SECONDS if summary.time_tells else _NO_SECONDS}A switch is the first "
         "epoch after the critical period.",
     ]
-    for reference in REFERENCES:
-        if any(reference in row.against for row in summary.rows):
-            parts += [f"## Paired differences to {reference}", as_markdown(difference_cells(summary, reference))]
+    parts += [f"`{name}`:\n\n```{Path(name).suffix[1:]}\n{text}```" for name, text in recipe.items()]
+    for reference in (*REFERENCES, TWIN):
+        if _has(summary, reference):
+            to = "a shorter run of the same FLOPs" if reference == TWIN else reference
+            parts += [f"## Paired differences to {to}", as_markdown(difference_cells(summary, reference))]
     parts += ["## The arms", bullets(f"{row.arm}: {row.description}" for row in summary.rows)]
     parts += ["## Hardware and versions", bullets(conditions(runs))]
     return "\n\n".join(parts) + "\n"

@@ -1,13 +1,14 @@
 """What a comparison says, in sentences."""
 
 from lightning_critperiod.report.words import plural
+from lightning_critperiod.studies.compare.levers.recommendation import recommend
 from lightning_critperiod.studies.metric import Metric
 from lightning_critperiod.studies.rows import Row, Summary
 from lightning_critperiod.studies.statistics import Paired
 
 
 def conclusions(summary: Summary) -> list[str]:
-    """The result, first against the full recipe, then against the arms of equal cost, then what to mind.
+    """The recommendation if there is one, the result against the full recipe and the arms of equal cost, what to mind.
 
     Args:
         summary: The summary of the comparison.
@@ -15,9 +16,9 @@ def conclusions(summary: Summary) -> list[str]:
     Returns:
         One sentence or two each.
     """
-    ours = summary.row("ours")
+    ours, recipe = summary.row("ours"), recommend(summary)
     found = [] if ours is None else _about(ours, summary)
-    return [*found, *_to_mind(summary)]
+    return [*(recipe.why if recipe else []), *found, *_to_mind(summary)]
 
 
 def _about(ours: Row, summary: Summary) -> list[str]:

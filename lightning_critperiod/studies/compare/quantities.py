@@ -1,7 +1,7 @@
 """The quantities that an arm's YAML names as ``$name``: pure functions of the plan, the seed, and what `ours` spent.
 
 With E epochs, n samples in a pass, the full volume F and the cheap one f (samples drawn per sample of a pass), and the
-budget B in passes: what an arm of the cost of ours may draw, divided by n.
+budget B in passes: what an arm of the cost of ours, or of another arm that it follows, may draw, divided by n.
 """
 
 import math
@@ -10,6 +10,14 @@ from typing import Any
 
 from lightning_critperiod.studies.compare.spent import Spent
 from lightning_critperiod.studies.plan import Plan
+from lightning_critperiod.studies.study_run import Rates
+
+SHORTER = 0.7
+"""Epochs of a run with a cooldown, as a part of E: as in `configs/cheaper`."""
+LATE = 0.8
+"""Where a switch was within the margin of the full recipe (`docs/late.md`), as a part of E."""
+SIZES = (1 / 2, 3 / 4, 1)
+"""Of images that grow, in parts of the full size: as in `configs/cheaper`."""
 
 PLANNED: dict[str, Callable[[Plan, int], Any]] = {
     "full_multiplier": lambda plan, seed: plan.full.augmentation_multiplier,
@@ -21,6 +29,9 @@ PLANNED: dict[str, Callable[[Plan, int], Any]] = {
     "rule": lambda plan, seed: plan.stated_rule,
     "monitor": lambda plan, seed: plan.monitor.metric,
     "monitor_mode": lambda plan, seed: plan.monitor.mode,
+    "shorter_epochs": lambda plan, seed: round(SHORTER * plan.max_epochs),
+    "late_epoch": lambda plan, seed: round(LATE * plan.max_epochs),
+    "image_sizes": lambda plan, seed: [round(part * (plan.image_size or 0)) for part in SIZES],
 }
 """Known before any run: name -> f(plan, seed)."""
 
@@ -40,6 +51,7 @@ SPENT: dict[str, Callable[[Plan, Spent], Any]] = {
     **BUDGETED,
     "matched_multiplier": lambda plan, spent: _matched_multiplier(plan, spent),
     "rates": lambda plan, spent: [list(rate) for rate in spent.rates],
+    "full_rates": lambda plan, spent: evenly_spaced(spent.full_rates),
 }
 """The same, and with as many steps as ours took."""
 
@@ -57,7 +69,7 @@ def quantity(name: str, plan: Plan, seed: int, spent: Spent | None) -> Any:
     if name in PLANNED:
         return PLANNED[name](plan, seed)
     if spent is None:
-        raise ValueError(f"${name} is known only when the arm 'ours' has run")
+        raise ValueError(f"${name} is known only when the arm that it follows has run")
     return SPENT[name](plan, spent) if name in SPENT else REPLAYED[name](spent, seed)
 
 
@@ -130,3 +142,21 @@ def shuffled(values: list[float], seed: int) -> list[float]:
 
     order = torch.randperm(len(values), generator=torch.Generator().manual_seed(seed))
     return [values[i] for i in order.tolist()]
+
+
+def evenly_spaced(rates: Rates, most: int = 1000) -> list[list[float]]:
+    """The rates of a run as ``SqueezedRates`` takes them.
+
+    Args:
+        rates: Run-length coded.
+        most: At how many steps.
+
+    Returns:
+        The rates of all steps, or of ``most`` of them.
+
+    >>> evenly_spaced([([0.1], 3), ([0.01], 1)]), evenly_spaced([([0.1], 3), ([0.01], 1)], most=2)
+    ([[0.1], [0.1], [0.1], [0.01]], [[0.1], [0.1]])
+    """
+    steps = [values for values, count in rates for _ in range(count)]
+    many = min(most, len(steps))
+    return [steps[index * len(steps) // many] for index in range(many)]

@@ -23,7 +23,8 @@ def make(name: str, overrides: dict[str, Any], description: str) -> Arm:
     """An arm of a comparison.
 
     Args:
-        name: The name of the arm; behind an "@" what its budget is in, if that is not samples.
+        name: The name of the arm; behind an "@" what its budget is in, if that is not samples, or which arm it has
+            the FLOPs of, if that is not ours.
         overrides: The overrides of the config; quantities by ``$name``.
         description: What it does, in words.
 
@@ -37,9 +38,16 @@ def make(name: str, overrides: dict[str, Any], description: str) -> Arm:
     unknown = sorted(arm.quantities - set(KNOWN))
     if unknown:
         raise ValueError(f"arm {name!r}: ${unknown[0]} is not known, expected one of ${', $'.join(KNOWN)}")
-    budget = name.rpartition("@")[2]
-    budget = budget if budget in BUDGETS and arm.quantities & set(BUDGETED) else "samples"
-    return Arm(name, arm.overrides, description, bool(arm.quantities & set(SPENT)), budget)
+    budget, follows = _budget(name) if arm.quantities & set(BUDGETED) else ("samples", OURS)
+    return Arm(name, arm.overrides, description, bool(arm.quantities & set(SPENT)), budget, follows)
+
+
+def _budget(name: str) -> tuple[str, str]:
+    """In what an arm may spend, and as much as which one."""
+    _, behind, last = name.rpartition("@")
+    if not behind:
+        return "samples", OURS
+    return (last, OURS) if last in BUDGETS else ("flops", last)
 
 
 def with_budget(arm: Arm, budget: str) -> Arm:
@@ -50,8 +58,8 @@ def with_budget(arm: Arm, budget: str) -> Arm:
     return replace(arm, name=f"{arm.name}@{budget}", description=description, budget=budget)
 
 
-def follows_ours(arm: Arm) -> bool:
-    """Whether the arm can only run when the arm ``ours`` of its seed has run."""
+def is_follower(arm: Arm) -> bool:
+    """Whether the arm can only run when the arm that it follows has run with its seed."""
     return bool(arm.quantities & set(OF_OURS))
 
 
@@ -77,9 +85,10 @@ def find(names: Iterable[str], budget: str = "samples") -> list[Arm]:
     twice = sorted({name for name in seen if seen.count(name) > 1})
     if twice:
         raise ValueError(f"arms must have different names, got {twice[0]!r} twice")
-    followers = [arm.name for arm in arms if follows_ours(arm)]
-    if followers and OURS not in seen:
-        raise ValueError(f"arm {followers[0]!r} takes its budget from what 'ours' drew: add ours to the arms")
+    followers = [arm for arm in arms if is_follower(arm) and arm.follows not in seen]
+    if followers:
+        name, followed = followers[0].name, followers[0].follows
+        raise ValueError(f"arm {name!r} takes its budget from what {followed!r} drew: add {followed} to the arms")
     dear = [arm for arm in arms if arm.budget != "samples"]
     if dear and FULL not in seen:
         raise ValueError(
@@ -91,14 +100,25 @@ def find(names: Iterable[str], budget: str = "samples") -> list[Arm]:
 def _of_budget(name: str, budget: str) -> Arm:
     stem, _, own = name.rpartition("@")
     if own not in BUDGETS:
-        return with_budget(_read(name), budget)
-    arm = _read(stem)
+        return with_budget(read_arm(name), budget)
+    arm = read_arm(stem)
     if not arm.quantities & set(BUDGETED):
         raise ValueError(f"arm {arm.name!r} has no budget that could be in another unit: got {name!r}")
     return with_budget(arm, own)
 
 
-def _read(name: str) -> Arm:
+def read_arm(name: str) -> Arm:
+    """The arm of a name.
+
+    Args:
+        name: One of ``shipped()``, or the path of a YAML file of overrides whose first line may say what it does.
+
+    Returns:
+        The arm.
+
+    Raises:
+        ValueError: There is no such arm.
+    """
     file = FOLDER / f"{name}.yaml" if name in shipped() else Path(name)
     if file.suffix not in {".yaml", ".yml"} or not file.is_file():
         raise ValueError(f"unknown arm {name!r}: expected a YAML file or one of {', '.join(shipped())}")

@@ -1,7 +1,7 @@
-"""What ``ours`` spent in one seed: the facts that the arms of equal cost are made from. Plain values."""
+"""What ``ours``, or another arm, spent in one seed: arms of equal cost are made from it. Plain values."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lightning_critperiod.studies.study_run import Rates, StudyRun
 
@@ -16,7 +16,7 @@ def in_words(budget: str) -> str:
 
 @dataclass(frozen=True)
 class Spent:
-    """What the arm `ours` spent in one seed.
+    """What an arm that others follow, mostly `ours`, spent in one seed.
 
     Args:
         budget: The samples that an arm of equal cost may draw.
@@ -24,6 +24,7 @@ class Spent:
         batch_size: Samples of a full batch.
         rates: The learning rates of all optimizer steps, run-length coded: ([LR of each parameter group], steps).
         signal: The measured values in the order of the epochs.
+        full_rates: The learning rates of ``full``, in the same form as ``rates``; none where it is not asked.
     """
 
     budget: int
@@ -31,6 +32,7 @@ class Spent:
     batch_size: int
     rates: Rates
     signal: list[float]
+    full_rates: Rates = field(default_factory=list)
 
     @property
     def passes(self) -> float:
@@ -46,12 +48,12 @@ class Spent:
 def spent(run: StudyRun, full: StudyRun | None = None, budget: str = "samples") -> Spent:
     """What a run spent, and what an arm of equal cost may draw for it.
 
-    In samples: what ours drew, and what could have been drawn in its detector's time, at its own pace. In FLOPs or
-    seconds: what ours took, divided by what a sample of ``full`` takes. The seconds are those of all epochs, with
+    In samples: what it drew, and what could have been drawn in its detector's time, at its own pace. In FLOPs or
+    seconds: what it took, divided by what a sample of ``full`` takes. The seconds are those of all epochs, with
     validation and detector; the FLOPs are those of the training steps.
 
     Args:
-        run: The run of the arm ``ours``.
+        run: The run of ``ours``, or of another arm that is followed.
         full: The run of the arm ``full`` with the same seed; a budget in samples does without.
         budget: One of ``BUDGETS``.
 
@@ -66,6 +68,7 @@ def spent(run: StudyRun, full: StudyRun | None = None, budget: str = "samples") 
         batch_size=max(math.ceil((epoch.samples or 0) / epoch.batches) for epoch in epochs),
         rates=run.rates,
         signal=list(run.record.history.values()),
+        full_rates=[] if full is None else full.rates,
     )
 
 

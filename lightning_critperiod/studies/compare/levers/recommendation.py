@@ -1,0 +1,113 @@
+"""Which recipe to take, by what a comparison of levers has found."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lightning_critperiod.report.words import plural
+from lightning_critperiod.studies.rows import TWIN, Row, Summary
+
+FULL = "full"
+SCHEDULE = "Give that number also to a learning-rate schedule that has a length of its own."
+ALPHA = 0.025
+"""How often the 95% interval of a lever without any effect lies above 0."""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One recipe.
+
+    Args:
+        arm: The arm that trained it.
+        max_epochs: Its length where it is a plain shorter run; None is the length of the arm itself.
+        why: What was found, in sentences.
+    """
+
+    arm: str
+    max_epochs: int | None
+    why: list[str]
+
+
+def recommend(summary: Summary) -> Recommendation | None:
+    """The recipe to take.
+
+    A lever wins if the whole 95% t-interval of its difference to a shorter run of its FLOPs is better than 0. Of the
+    winners that are non-inferior to ``full`` the one of the fewest FLOPs is recommended; without one of these the
+    winner with the best mean, unless it is inferior. Without such a winner it is the shortest of the shorter runs that
+    are non-inferior, and without one of those the full recipe.
+
+    Args:
+        summary: Of a comparison.
+
+    Returns:
+        None where no lever ran beside a shorter run, or ``full`` did not.
+    """
+    levers = [row for row in summary.rows if TWIN + row.arm in row.against]
+    full = summary.row(FULL)
+    if not levers or full is None:
+        return None
+    found = [_result(row, full, summary) for row in levers] + _chance(levers)
+    winners = [row for row in levers if _wins(row, summary)]
+    if kept := [row for row in winners if row.verdict == "non-inferior"]:
+        best = min(kept, key=lambda row: _cost(row))
+        reason = "Of the levers that win and are non-inferior to full, it needs the fewest FLOPs."
+        return Recommendation(best.arm, None, [_says(best.arm, reason), *found])
+    if kept := [row for row in winners if row.verdict != "inferior"]:
+        best = max(kept, key=lambda row: summary.metric.sign * row.mean)
+        reason = (
+            "Of the levers that win, it has the best mean. Whether it loses more than the margin against full is open."
+        )
+        return Recommendation(best.arm, None, [_says(best.arm, reason), *found])
+    return _without_a_lever(summary, full, winners, found)
+
+
+def _without_a_lever(summary: Summary, full: Row, winners: Sequence[Row], found: list[str]) -> Recommendation:
+    no_lever = "No lever is above a shorter run of its FLOPs with its whole interval."
+    if winners:
+        names = ", ".join(row.arm for row in winners)
+        no_lever = f"What wins against a shorter run loses more than the margin against full: {names}."
+    shorter = [row for row in summary.rows if row.arm.startswith(TWIN) and row.verdict == "non-inferior"]
+    if not shorter:
+        reason = f"{no_lever} No shorter run is shown to be non-inferior to full either."
+        return Recommendation(FULL, None, [f"Recommended: the full recipe, as it is. {reason}", *found])
+    best = min(shorter, key=_cost)
+    epochs = math.ceil(best.samples / (full.samples / full.epochs) - 0.005)
+    reason = f"{no_lever} {best.arm} is non-inferior to full: {_change(best, FULL, summary)}."
+    return Recommendation(
+        best.arm, epochs, [f"Recommended: a plain run of {plural(epochs, 'epoch')}. {reason} {SCHEDULE}", *found]
+    )
+
+
+def _says(arm: str, reason: str) -> str:
+    return f"Recommended: {arm}. {reason}"
+
+
+def _wins(row: Row, summary: Summary) -> bool:
+    gain = summary.gain(row, TWIN + row.arm)
+    # Differences that are all equal have an interval without width, which decides nothing.
+    return gain.t is not None and bool(gain.sd) and gain.t[0] > 0
+
+
+def _cost(row: Row) -> float:
+    return row.samples if row.flops is None else row.flops
+
+
+def _result(row: Row, full: Row, summary: Summary) -> str:
+    less = "" if row.flops is None or not full.flops else f" at {1 - row.flops / full.flops:.0%} fewer FLOPs"
+    to_full = f"{_change(row, FULL, summary)}{less}" if FULL in row.against else "not known"
+    verdict = "" if row.verdict is None else f" ({row.verdict})"
+    to_twin = _change(row, TWIN + row.arm, summary)
+    return f"{row.arm}: {to_twin} against a shorter run of its FLOPs; against full {to_full}{verdict}."
+
+
+def _change(row: Row, reference: str, summary: Summary) -> str:
+    return f"{summary.metric.difference(row.against[reference])} {summary.metric.unit}"
+
+
+def _chance(levers: Sequence[Row]) -> list[str]:
+    if len(levers) == 1:
+        return []
+    return [
+        f"{len(levers)} levers were tried. Were none of them of any use, at least one would win in up to "
+        f"{ALPHA * len(levers):.1%} of such comparisons."
+    ]
