@@ -17,6 +17,7 @@ from conftest import Declares, TinyModel
 
 import lightning_critperiod
 from lightning_critperiod import CostMonitor, CriticalPeriodCallback, MonitoredMetric, Slope
+from lightning_critperiod.studies.compare.levers.applicable import LEVER_ARMS, LEVERS
 from lightning_critperiod.studies.compare.shipped_arms import FOLDER, shipped
 
 ROOT = Path(__file__).parents[1]
@@ -158,9 +159,9 @@ def test_the_site_builds_without_a_warning(tmp_path):
 
 def test_every_arm_of_a_comparison_is_explained_in_its_own_words():
     page = (ROOT / "docs" / "compare.md").read_text()
-    for name in shipped():
-        said = (FOLDER / f"{name}.yaml").read_text().partition("\n")[0].removeprefix("# ")
-        assert f"| `{name}` | {said} |" in page, name
+    for file in [FOLDER / f"{name}.yaml" for name in shipped()] + [LEVER_ARMS / f"{name}.yaml" for name in LEVERS]:
+        said = file.read_text().partition("\n")[0].removeprefix("# ")
+        assert f"| `{file.stem}` | {said} |" in page, file
 
 
 @pytest.mark.parametrize("make", [CriticalPeriodCallback, lambda: CriticalPeriodCallback(rule=Slope()), CostMonitor])

@@ -82,7 +82,8 @@ def parse(arguments: Sequence[str]) -> CompareOptions:
     options = CompareOptions(**common(given), arms=arms, margin=margin, levers=levers)
     if levers and options.seeds < LEAST_SEEDS:
         raise ValueError(
-            f"--levers recommends by an interval over the seeds: give at least {LEAST_SEEDS} seeds, got {options.seeds}"
+            f"levers are judged by an interval over the seeds: --levers needs at least {LEAST_SEEDS} seeds, "
+            f"got {options.seeds}"
         )
     return replace(options, margin=_margin(options))
 
@@ -94,7 +95,7 @@ def _arms(given: dict[str, Any]) -> list[Arm]:
         return find(listed(names or ALL), budget or "samples")
     for option, value in (("--arms", names), ("--budget", budget)):
         if value is not None:
-            raise ValueError(f"--levers has arms of its own, at equal FLOPs: leave {option} out, or --levers")
+            raise ValueError(f"the arms of --levers are its own, at equal FLOPs: leave {option} out, or --levers")
     return []
 
 

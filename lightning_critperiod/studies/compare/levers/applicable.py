@@ -14,8 +14,8 @@ from lightning_critperiod.studies.metric import Metric
 from lightning_critperiod.studies.plan import Plan
 from lightning_critperiod.studies.rows import TWIN
 
-HERE = Path(__file__).parent
-PLAIN = HERE / "plain.yaml"
+LEVER_ARMS = Path(__file__).parent / "arms"
+PLAIN = LEVER_ARMS.with_name("plain.yaml")
 """Takes the critical_period out of a config."""
 LEVERS = ("views", "growing", "cooldown", "growing_cooldown")
 SMALLEST = 8
@@ -55,7 +55,7 @@ def applicable(config: Config, metric: Metric, seed: int, cli: Cli) -> tuple[Con
 
 
 def _arm(file: str, name: str = "") -> Arm:
-    found = read_arm(str(HERE / "arms" / f"{file}.yaml"))
+    found = read_arm(str(LEVER_ARMS / f"{file}.yaml"))
     return make(name or file, found.overrides, found.description)
 
 

@@ -31,7 +31,8 @@ class Recommendation:
 def recommend(summary: Summary) -> Recommendation | None:
     """The recipe to take.
 
-    A lever wins if the whole 95% t-interval of its difference to a shorter run of its FLOPs is better than 0. Of the
+    A lever wins if the whole 95% t-interval of its difference to a shorter run of its FLOPs is better than 0, and its
+    metric is a finite number in every seed. Of the
     winners that are non-inferior to ``full`` the one of the fewest FLOPs is recommended; without one of these the
     winner with the best mean, unless it is inferior. Without such a winner it is the shortest of the shorter runs that
     are non-inferior, and without one of those the full recipe.
@@ -67,25 +68,29 @@ def _without_a_lever(summary: Summary, full: Row, winners: Sequence[Row], found:
         names = ", ".join(row.arm for row in winners)
         no_lever = f"What wins against a shorter run loses more than the margin against full: {names}."
     shorter = [row for row in summary.rows if row.arm.startswith(TWIN) and row.verdict == "non-inferior"]
+    shorter = [row for row in shorter if _epochs(row, full) < full.epochs]
     if not shorter:
         reason = f"{no_lever} No shorter run is shown to be non-inferior to full either."
-        return Recommendation(FULL, None, [f"Recommended: the full recipe, as it is. {reason}", *found])
+        return Recommendation(FULL, None, [_says("the full recipe, as it is", reason), *found])
     best = min(shorter, key=_cost)
-    epochs = math.ceil(best.samples / (full.samples / full.epochs) - 0.005)
-    reason = f"{no_lever} {best.arm} is non-inferior to full: {_change(best, FULL, summary)}."
-    return Recommendation(
-        best.arm, epochs, [f"Recommended: a plain run of {plural(epochs, 'epoch')}. {reason} {SCHEDULE}", *found]
-    )
+    epochs = _epochs(best, full)
+    reason = f"{no_lever} {best.arm} is non-inferior to full: {_change(best, FULL, summary)}. {SCHEDULE}"
+    return Recommendation(best.arm, epochs, [_says(f"a plain run of {plural(epochs, 'epoch')}", reason), *found])
 
 
-def _says(arm: str, reason: str) -> str:
-    return f"Recommended: {arm}. {reason}"
+def _epochs(row: Row, full: Row) -> int:
+    """The whole epochs of the full recipe in which a shorter run draws its samples."""
+    return math.ceil(row.samples / (full.samples / full.epochs) - 0.005)
+
+
+def _says(what: str, reason: str) -> str:
+    return f"Recommended: {what}. {reason}"
 
 
 def _wins(row: Row, summary: Summary) -> bool:
     gain = summary.gain(row, TWIN + row.arm)
     # Differences that are all equal have an interval without width, which decides nothing.
-    return gain.t is not None and bool(gain.sd) and gain.t[0] > 0
+    return row.arm not in summary.lost and gain.t is not None and bool(gain.sd) and gain.t[0] > 0
 
 
 def _cost(row: Row) -> float:
