@@ -63,6 +63,11 @@ class Pictures(L.LightningDataModule):
         return self._loader(100, 2)
 
 
+def pictures(augmentation_multiplier: float = 1.0) -> L.LightningDataModule:
+    """For a project without a LightningCLI."""
+    return Pictures(augmentation_multiplier)
+
+
 class Pooled(nn.Sequential):
     """Takes images of any size; notes those that it is given in training."""
 
@@ -116,13 +121,13 @@ def found(file):
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
-    """A study of three seeds with one lever: what it printed, and its folder."""
+    """A study of three seeds with one lever, of a project without a CLI: what it printed, and its folder."""
     folder = tmp_path_factory.mktemp("levers")
     options = ("--levers", "--seeds", 3, "--margin", 60, "--results", folder)
     with pytest.MonkeyPatch.context() as patch:
         capture = io.StringIO()
         patch.setattr(sys, "stdout", capture)
-        status = compare(patch, "--config", written(folder), *options)
+        status = compare(patch, "--config", written(folder, data="test_levers.pictures"), *options)
     assert status == 0
     return capture.getvalue(), folder / "pictures-levers"
 
