@@ -89,7 +89,7 @@ def _difference_line(row: Row, difference: Paired, metric: Metric) -> tuple[str,
     )
 
 
-def markdown(summary: Summary, title: str, runs: Iterable[StudyRun], recipe: Mapping[str, str]) -> str:
+def markdown(summary: Summary, title: str, runs: Iterable[StudyRun], recipe: Mapping[str, str] | None = None) -> str:
     """All tables, the conclusions, and what they rest on.
 
     Args:
@@ -110,7 +110,7 @@ def markdown(summary: Summary, title: str, runs: Iterable[StudyRun], recipe: Map
         f"{_FLOPS if _counted(summary) else ''}{_SECONDS if summary.time_tells else _NO_SECONDS}A switch is the first "
         "epoch after the critical period.",
     ]
-    parts += [f"`{name}`:\n\n```{Path(name).suffix[1:]}\n{text}```" for name, text in recipe.items()]
+    parts += [f"`{name}`:\n\n```{Path(name).suffix[1:]}\n{text}```" for name, text in (recipe or {}).items()]
     for reference in (*REFERENCES, TWIN):
         if _has(summary, reference):
             to = "a shorter run of the same FLOPs" if reference == TWIN else reference
