@@ -100,7 +100,7 @@ def test_rates_are_noted_per_optimizer_step_when_gradients_accumulate(trainer_fo
 
 SCHEDULES = {
     "cosine": partial(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=8),
-    "one cycle": partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.1, total_steps=99),
+    "one cycle": partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.1, total_steps=99, div_factor=1.0),
 }
 
 
