@@ -46,12 +46,12 @@ class QuietServer(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def browse(folder, names, widths=WIDTHS):
+def browse(folder, names):
     """(name, width) -> what a browser makes of that page in a window of that width."""
     frames = "".join(
         f'<iframe title="{name} {width}" src="{name}" style="width:{width}px;height:900px;border:0"></iframe>'
         for name in names
-        for width in widths
+        for width in WIDTHS
     )
     (folder / "frames.html").write_text(f"<!doctype html>{frames}<script>{LOOK}</script>")
     handler = functools.partial(QuietServer, directory=folder)
@@ -63,7 +63,7 @@ def browse(folder, names, widths=WIDTHS):
         shown = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
         server.shutdown()
     found = json.loads(unescape(re.search(r"<title>(.*?)</title>", shown.stdout, re.DOTALL)[1]))
-    return {(name, width): found[f"{name} {width}"] for name in names for width in widths}
+    return {(name, width): found[f"{name} {width}"] for name in names for width in WIDTHS}
 
 
 def write_pages(folder):
@@ -85,10 +85,17 @@ def write_pages(folder):
     return [name for name in (*texts, "inspect.html") if name.endswith(".html")]
 
 
+BAD = """<!doctype html><div class="wide" style="overflow:auto"><p style="width:900px">wide</p></div>
+<svg viewBox="0 0 100 50"><text x="60" y="20">a label that is cut</text></svg>
+<img src="other.png"><img src="http://127.0.0.1:9/away">"""
+
+
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
+    """Our pages and a bad one, in one browser."""
     folder = tmp_path_factory.mktemp("pages")
-    return browse(folder, write_pages(folder))
+    (folder / "bad.html").write_text(BAD)
+    return browse(folder, [*write_pages(folder), "bad.html"])
 
 
 PAGES = ("report.html", "observed.html", "comparison.html", "inspect.html")
@@ -109,14 +116,9 @@ def test_no_request_leaves(seen, name):
     assert [seen[name, width]["fetched"] for width in WIDTHS] == [[]] * len(WIDTHS)
 
 
-def test_the_browser_sees_what_overflows_is_cut_and_is_fetched(tmp_path):
+def test_the_browser_sees_what_overflows_is_cut_and_is_fetched(seen):
     """Else the tests above could not fail."""
-    (tmp_path / "bad.html").write_text(
-        '<!doctype html><div class="wide" style="overflow:auto"><p style="width:900px">wide</p></div>'
-        '<svg viewBox="0 0 100 50"><text x="60" y="20">a label that is cut</text></svg>'
-        '<img src="other.png"><img src="http://127.0.0.1:9/away">'
-    )
-    page = browse(tmp_path, ["bad.html"], [390])["bad.html", 390]
+    page = seen["bad.html", 390]
     assert page["overflow"] >= 500
     assert page["cut"] == ["a label that is cut"]
     assert [address.rpartition("/")[2] for address in page["fetched"]] == ["other.png", "away"]
