@@ -10,7 +10,17 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 SHARED = Path(__file__).parents[1].parent / "shared"
-LONG = ("compare", "oracle", "examples", "notebooks", "own_project", "distributed", "namespaces", "metered_ranks")
+LONG = (
+    "compare",
+    "resume",
+    "oracle",
+    "examples",
+    "notebooks",
+    "own_project",
+    "distributed",
+    "namespaces",
+    "metered_ranks",
+)
 
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start
