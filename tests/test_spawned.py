@@ -1,13 +1,14 @@
 """What a spawned process found is there in the process that called fit."""
 
+import os
 import pickle
 
 import lightning as L
 import pytest
-from conftest import Numbered, TinyModel
+from conftest import Numbered, TinyModel, make_trainer
 from torch.utils.data import DataLoader
 
-from lightning_critperiod import AtEpoch, Cooldown, CostMonitor, CriticalPeriodCallback, Recipe, Volume
+from lightning_critperiod import AtEpoch, Change, Cooldown, CostMonitor, CriticalPeriodCallback, Recipe, Volume
 
 
 def fitted(strategy, tmp_path, cooldown=None):
@@ -55,3 +56,24 @@ def test_after_ddp_spawn_the_decision_and_the_costs_are_not_empty(tmp_path):
     assert callback.volumes == {0: Volume(), 1: Volume(1, 0.5), 2: Volume(1, 0.5)}
     assert [epoch.samples for epoch in monitor.epochs.values()] == [32, 16, 16]
     assert monitor.costs.seconds > 0
+
+
+class Long(Change):
+    """Its setting stands for what a run of hundreds of epochs sends back."""
+
+    name = "long"
+    setting = "x" * 200_000
+
+    def apply(self, phase):
+        pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:It is recommended to use `self.log.*sync_dist=True")
+@pytest.mark.filterwarnings("ignore:Your `val_dataloader`.*shuffling")
+def test_a_long_run_waited_for_ever_after_its_last_epoch_to_send_more_than_a_pipe_holds(tmp_path):
+    callback = CriticalPeriodCallback(rule=AtEpoch(1), recipe=Recipe(changes=[Long()]))
+    trainer = make_trainer(tmp_path, [callback], strategy="ddp_fork", max_epochs=2)
+    data = DataLoader(Numbered(8), batch_size=4)
+    trainer.fit(TinyModel(), data, data)
+    assert callback.settings[1]["long"] == Long.setting

@@ -1,7 +1,10 @@
 """What a callback found in a spawned or forked process, brought back to the process that called ``fit``."""
 
 import functools
+import pickle
+import tempfile
 import uuid
+from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
@@ -38,16 +41,24 @@ def register(receiver: Receiver) -> str:
 
 
 class _Parcel:
-    """Delivers itself when it is unpickled, which Lightning does with the results of rank 0."""
+    """Delivers itself when it is unpickled, which Lightning does with the results of rank 0.
+
+    A file holds what was found, as one holds the weights: Lightning reads its pipe only when the process has ended, and
+    the process would wait for ever to put more into it than it holds.
+    """
 
     def __init__(self, token: str, found: dict[str, Any]) -> None:
-        self._token, self._found = token, found
+        self._token, self._file = token, Path(tempfile.mkdtemp(), "found")
+        self._file.write_bytes(pickle.dumps(found))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _deliver, (self._token, self._found)
+        return _deliver, (self._token, self._file)
 
 
-def _deliver(token: str, found: dict[str, Any]) -> None:
+def _deliver(token: str, file: Path) -> None:
+    found = pickle.loads(file.read_bytes())
+    file.unlink()
+    file.parent.rmdir()
     receiver = _RECEIVERS.get(token)
     if receiver is not None:
         receiver.receive(found)
