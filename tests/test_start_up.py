@@ -86,6 +86,7 @@ def test_a_log_is_inspected_without_torch(tmp_path):
     ("words", "text"),
     [
         (("fti",), "there is no command 'fti'"),
+        (("--versoin",), "there is no command '--versoin', only fit, "),  # was "no model is given"
         (
             ("fit", "--config", "digitz"),
             "config 'digitz' is no file, and no shipped config either: cheaper/cifar10",

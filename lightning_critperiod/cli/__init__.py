@@ -43,7 +43,7 @@ def _run(arguments: list[str]) -> int | None:
         sys.stdout.write(HELP.format(commands="\n".join(f"  {name:<10}{what}" for name, what in OVERVIEW.items())))
     elif first == "--version":
         sys.stdout.write(f"critperiod {_version()}\n")
-    elif not first.startswith("-") and first not in OVERVIEW:
+    elif first not in OVERVIEW and not (first.startswith("-") and OVERVIEW.keys() & arguments):
         raise Refusal(f"there is no command {first!r}, only {', '.join(OVERVIEW)}")
     else:
         _find_modules_here()
