@@ -78,6 +78,9 @@ BAD = {
     "there is no rule 'Slop', only AtEpoch, Forecast, ": ["--critical_period.rule=Slop"],
     "Did you mean Slope?": ["--critical_period.rule=Slop"],
     "there is no signal 'Layer', only GradientConfusion, ": ["--critical_period.signal=Layer"],
+    "--data: NoData is neither a config file nor the import path of a class, such as lightning": ["--data=NoData"],
+    "--model: no.Net is neither a config file nor ": ["--model=no.Net"],
+    "(module 'lightning_critperiod.datamodules' has no attribute 'X')": ["--data=lightning_critperiod.datamodules.X"],
 }
 
 

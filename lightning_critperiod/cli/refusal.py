@@ -29,6 +29,12 @@ LIBRARIES |= {
 _UNKNOWN_CLASS = re.compile(
     r'Parser key "((?:[\w.]+\.)?(rule|signal))":.*Expected a dot import path string: (\S+)', re.DOTALL
 )
+_NO_CLASS = re.compile(
+    r'Parser key "(model|data)":.*Expected a (?:config )?path but (\S+) either.*?'
+    r"(Expected a dot import path string|No module named .*?|module \S+ has no attribute .*?)[\n:]",
+    re.DOTALL,
+)
+_A_CLASS = {"model": "lightning_critperiod.models.ImageClassifier", "data": "lightning_critperiod.datamodules.Digits"}
 
 
 class Refusal(Exception):
@@ -78,8 +84,16 @@ def one_line(error: BaseException) -> str:
     """What a person needs of an error's text: jsonargparse wraps the cause in what it tried without success."""
     if found := _UNKNOWN_CLASS.search(str(error)):
         return _there_is_no(*found.groups())
+    if found := _NO_CLASS.search(str(error)):
+        return _is_no_class(*found.groups())
     lines = [line.strip(" -") for line in str(error).splitlines()]
     return " ".join(line for line in lines if line and not line.startswith(NOISE))
+
+
+def _is_no_class(key: str, name: str, reason: str) -> str:
+    """What a model or its data may be given as, where it is neither a file nor a class."""
+    why = "" if reason.startswith("Expected") else f" ({reason})"
+    return f"--{key}: {name} is neither a config file nor the import path of a class, such as {_A_CLASS[key]}{why}"
 
 
 def _there_is_no(key: str, kind: str, name: str) -> str:
