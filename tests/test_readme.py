@@ -4,6 +4,7 @@ import re
 import warnings
 from pathlib import Path
 
+import matplotlib
 import pytest
 import torch
 import yaml
@@ -132,14 +133,27 @@ def test_the_packages_that_contributing_names_are_those_that_are_there():
 def test_the_results_of_the_pages_are_those_of_the_recorded_runs(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     from late_enough_judge import judge
-    from readme import BLOCKS, FIGURES
+    from readme import BLOCKS
 
     judge(ROOT / "results" / "late_enough", 20, tmp_path / "late.md")
     assert (tmp_path / "late.md").read_text() == (ROOT / "docs" / "late.md").read_text()
     for page, block in BLOCKS.items():
         assert block() in PAGES[page]
-    for file, drawn in FIGURES.items():
-        assert (ROOT / file).read_text() == drawn()
+
+
+DRAWN = pytest.mark.skipif(
+    not matplotlib.__version__.startswith("3.11."),
+    reason="matplotlib 3.11 drew the figure; 3.8.0 places its panels elsewhere",
+)
+
+
+@pytest.mark.parametrize("file", [pytest.param("docs/headline.svg", marks=DRAWN), "docs/switch.svg"])
+def test_the_figures_of_the_pages_are_those_of_the_recorded_runs(file, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from readme import FIGURES
+
+    assert len(FIGURES) == 2
+    assert (ROOT / file).read_text() == FIGURES[file]()
 
 
 def test_the_citation_has_the_version_of_the_package_and_the_paper():
