@@ -7,7 +7,7 @@ import lightning as L
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import BatchSampler, DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 LONG = (
@@ -32,27 +32,17 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: order.get(item.path.name, len(LONG)))
 
 
+@pytest.fixture(autouse=True)
+def no_seed_of_workers():
+    """A test that seeds its workers leaves this behind, and Lightning then sets worker_init_fn on all later loaders."""
+    os.environ.pop("PL_SEED_WORKERS", None)
+
+
 @pytest.fixture
 def shared():
     if not (SHARED / "data").is_dir():
         pytest.skip("the reference data beside the repository is absent")
     return SHARED
-
-
-@pytest.fixture(autouse=True)
-def unpatched():
-    """Lightning leaves these two classes patched, for every later test, where a train_dataloader raises."""
-    methods = ("__init__", "__setattr__", "__delattr__")
-    before = [(kind, name, vars(kind).get(name)) for kind in (DataLoader, BatchSampler) for name in methods]
-    yield
-    for kind, name, method in before:
-        if f"__old{name}" not in vars(kind):
-            continue
-        delattr(kind, f"__old{name}")
-        if method is not None:
-            setattr(kind, name, method)
-        else:
-            delattr(kind, name)
 
 
 class Numbered(Dataset):

@@ -9,6 +9,7 @@ import pytest
 from fresh import Python
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch.utils.data import BatchSampler, DataLoader
 
 from lightning_critperiod.cli import main
 
@@ -238,7 +239,22 @@ QUIET = ["--trainer.logger=false", "--trainer.accelerator=cpu", "--trainer.enabl
 
 
 @pytest.fixture
-def project(critperiod, tmp_path, monkeypatch):
+def unpatched():
+    """Lightning 2.6.6 leaves these two classes patched where the user's train_dataloader raises."""
+    methods = ("__init__", "__setattr__", "__delattr__")
+    before = [(kind, name, vars(kind).get(name)) for kind in (DataLoader, BatchSampler) for name in methods]
+    yield
+    for kind, name, method in before:
+        if method is not None:
+            setattr(kind, name, method)
+        elif name in vars(kind):
+            delattr(kind, name)
+        if f"__old{name}" in vars(kind):
+            delattr(kind, f"__old{name}")
+
+
+@pytest.fixture
+def project(critperiod, tmp_path, monkeypatch, unpatched):
     """Run fit with a model and a datamodule of the user's own."""
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "mine.py").write_text(PROJECT)
