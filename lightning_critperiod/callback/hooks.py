@@ -2,18 +2,15 @@
 
 from typing import Any, Literal
 
-import torch
 from lightning_utilities.core.rank_zero import rank_zero_warn
 from typing_extensions import override
 
 from lightning_critperiod import watching
-from lightning_critperiod.callback.state import RunState
-from lightning_critperiod.changes import Driver, Guard, VolumeChange, own_volume
+from lightning_critperiod.callback.driving import Driving
+from lightning_critperiod.changes import Guard, own_volume
 from lightning_critperiod.lightning_seam import (
-    Overrides,
     epochs_in_steps,
     finished_epochs,
-    hand_on_stops,
     last_epoch_again,
     planned_epochs,
     register,
@@ -27,7 +24,7 @@ from lightning_critperiod.watching import Watch
 LR_POLICIES = ("epoch_equivalent", "unchanged")
 
 
-class CriticalPeriodCallback(RunState):
+class CriticalPeriodCallback(Driving):
     """Decides when the critical learning period is over, and then runs a cheaper recipe.
 
     At the end of every training epoch it measures a signal of the training dynamics and asks a rule whether the period
@@ -84,7 +81,6 @@ class CriticalPeriodCallback(RunState):
         self.observe_only = rule is None and recipe is None if observe_only is None else observe_only
         super().__init__(Watch(self.signal, self.rule, guard), Recipe() if recipe is None else recipe)
         self.token = register(self)
-        self._overrides = Overrides()
         self._prefix = watching.PREFIX
         self._begun: int | None = None  # the epoch of the last batch in this fit
 
@@ -118,39 +114,6 @@ class CriticalPeriodCallback(RunState):
         if not self.observe_only:
             self._drive(trainer, pl_module)
 
-    def _drive(self, trainer: Any, pl_module: Any) -> None:
-        if self._seed is None:
-            self._seed = trainer.strategy.broadcast(torch.initial_seed() % 2**63)
-        volumes = (self.full_volume, *self.recipe.volumes)
-        volume = VolumeChange(self.volume_at, volumes, self._seed, self.lr_policy == "epoch_equivalent")
-        cooldown = None if self._cooldown is None else self._cooldown.change
-        decided, measured = (lambda: self.timeline), (lambda: self.history)
-        self._driver = Driver(trainer, volume, self.recipe.changes, cooldown, decided, measured, self._watch.safely)
-        self._driver.setup(pl_module)
-        if self._cooldown is not None:
-            hand_on_stops(self._overrides, trainer, lambda hook: self._early_stopping_asks(trainer, hook))
-
-    def _early_stopping_asks(self, trainer: Any, hook: str) -> None:
-        if self._cooldown is None or self.cooldown_epoch is not None:
-            return
-        self._cooldown.ask("the patience of EarlyStopping is over")
-        if hook == "on_train_epoch_end":  # which comes after ours; validation does not
-            with self._watch.safely("deciding about the cooldown"):
-                self._begin_cooldown(trainer, finished_epochs(trainer))
-
-    def _begin_cooldown(self, trainer: Any, finished: int) -> None:
-        if self._cooldown is None or self._driver is None:
-            return
-        batches = self._driver.batches(self.recipe.volume_in("cooldown"))
-        self._cooldown.shorten(trainer, finished, batches)
-        start = self._cooldown.decide(trainer, finished, self.end_epoch is not None, batches)
-        if start is None:
-            return
-        if self._driver.started:
-            with self._watch.safely("keeping the checkpoint before the cooldown"), self.detector.undone():
-                self._cooldown.keep_checkpoint(trainer)
-        self._cooldown.begin(trainer, finished, start)
-
     @override
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         self._begun = None
@@ -170,13 +133,7 @@ class CriticalPeriodCallback(RunState):
             with last_epoch_again(trainer):
                 self._watch.measure(trainer, pl_module, finished - 1)
         self._watch.decide(finished, acts=not self.observe_only)
-        if self._driver is not None:
-            self._driver.load(self._states)
-            if self._cooldown is not None:
-                self._cooldown.start(trainer, self._max_epochs)
-                self._cooldown.warn_of_endless_epoch(trainer, self._driver.batches(self.recipe.volume_in("cooldown")))
-            self._begin_cooldown(trainer, finished)
-            self._driver.start(pl_module, self._seed, self.volumes, self._learned)
+        self._start_driving(trainer, pl_module, finished)
 
     @override
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
@@ -217,11 +174,6 @@ class CriticalPeriodCallback(RunState):
             self._watch.call("on_validation_end", trainer, pl_module)
             self._price_validation("validation_ends", trainer)
 
-    def _price_validation(self, moment: str, trainer: Any) -> None:
-        if self._cooldown is not None:
-            with self._watch.safely("pricing a validation"):
-                getattr(self._cooldown.meter, moment)(trainer)
-
     @override
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         epoch = finished_epochs(trainer) - 1  # Lightning counts this epoch as processed already
@@ -230,12 +182,7 @@ class CriticalPeriodCallback(RunState):
             self._watch.measure(trainer, pl_module, epoch)
             with self._watch.safely("asking the rule"):
                 self._watch.decide(epoch + 1, acts=not self.observe_only)
-            if self._cooldown is not None:
-                with self._watch.safely("deciding about the cooldown"):
-                    relative_cost = 1.0 if self._driver is None else self._driver.relative_cost
-                    self._cooldown.meter.epoch_ends(trainer, epoch, relative_cost)
-                    self._begin_cooldown(trainer, epoch + 1)
-                    self._cooldown.warn_of_no_end(trainer, epoch + 1, self.detector)
+            self._decide_about_cooldown(trainer, epoch)
         with self._watch.safely("logging"):
             watching.log_epoch(pl_module, self._prefix, self.logged(epoch))
 

@@ -169,8 +169,8 @@ class CooldownTrigger:
             trainer: The trainer of the run.
             batches: Length of an epoch; infinite where it is not known.
         """
-        ends_elsewhere = self._planned is None or trainer.max_steps != -1 or self.meter.limits
-        if batches < math.inf or self.change.start_epoch is not None or not ends_elsewhere:
+        ends_within = trainer.max_steps != -1 or self.meter.limits  # the sign of a stream that does not come to an end
+        if batches < math.inf or self.change.start_epoch is not None or not ends_within:
             return
         rank_zero_warn(
             "A cooldown begins with an epoch, and the train dataloader has no length: unless its data comes to an end, "
