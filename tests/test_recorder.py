@@ -393,7 +393,7 @@ def test_a_run_that_no_rule_can_judge_had_a_warning_of_ours_for_its_reason_and_n
             trainer.should_stop = trainer.current_epoch == 2
 
     observer = CriticalPeriodCallback()
-    with pytest.warns(UserWarning, match="measured and not judged") as said:
+    with pytest.warns(UserWarning, match="is measured, but the rule is not asked") as said:
         fit(tmp_path, observer, CostMonitor(), Enough(), max_epochs=-1)
     assert not [str(warning.message) for warning in said if "failed" in str(warning.message)]
     assert observer.reason.startswith("critical period not judged in 3 epochs: Slope(")

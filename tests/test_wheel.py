@@ -109,7 +109,7 @@ def test_with_the_address_of_the_repository_every_link_and_picture_of_the_descri
     raw, blob = ("https://github.com/owner/name/raw/main/", "https://github.com/owner/name/blob/main/")
     expected = [(raw if link.endswith(".svg") else blob) + link for link in links]
     assert [link for link in LINK.findall(shown) if "owner/name" in link] == expected
-    assert all((ROOT / link).is_file() for link in links)
+    assert all((ROOT / link.partition("#")[0]).is_file() for link in links)
     assert LINK.sub("", shown) == LINK.sub("", README)
 
 
