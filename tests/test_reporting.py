@@ -49,6 +49,12 @@ def test_the_pages_of_a_run_are_drawn_again_from_its_record_alone(critperiod, tm
     assert "Critical period over after epoch 3" in capsys.readouterr().out
 
 
+def test_what_to_change_was_said_at_the_end_of_a_fit_but_not_by_the_command(critperiod, tmp_path, capsys):
+    leave(tmp_path / "run", measured={"seconds_by_phase": {"data_wait": 9.0}}, epochs=[])
+    critperiod("report", "run")
+    assert "What to change: " in capsys.readouterr().out
+
+
 def test_a_record_of_another_name_gets_pages_of_that_name(critperiod, tmp_path):
     leave(tmp_path / "run")
     os.rename(tmp_path / "run" / "report.json", tmp_path / "run" / "seed.1.json")

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jsonargparse import ArgumentParser
-from rich.table import Table
 
 from lightning_critperiod.record import Record, load, write
-from lightning_critperiod.report import command_console, comparison_pages, comparison_table, headline, pages, table
-from lightning_critperiod.report.words import notes
+from lightning_critperiod.report import command_console, comparison_pages, comparison_table, pages
+from lightning_critperiod.report.summary import print_summary
 
 DESCRIPTION = (
     "Draws report.md and report.html of a run again, from its report.json. For several runs it writes one page that "
@@ -43,17 +42,15 @@ def report(arguments: Sequence[str]) -> None:
     options = _options(arguments)
     records = {run: load(run) for run in options.runs}
     output = options.output
-    said: list[str | Table]
+    first, *others = records.values()
     with _whole(records):
-        if len(records) > 1:
-            texts, said = comparison_pages(records, output.name), [comparison_table(records)]
-        else:
-            (record,) = records.values()
-            texts, said = pages(record, output.name), [headline(record), table(record), *notes(record)]
+        texts = comparison_pages(records, output.name) if others else pages(first, output.name)
     write(texts, output.parent)
     terminal = command_console()
-    for part in said:
-        terminal.print(part)
+    if others:
+        terminal.print(comparison_table(records))
+    else:
+        print_summary(terminal, first, None)
     terminal.print(f"Written: {', '.join(str(output.parent / name) for name in texts)}", soft_wrap=True)
 
 
