@@ -1,0 +1,121 @@
+"""The page of the study of sharpness-aware steps: its claims, what its records say of them, and the tables."""
+
+from statistics import fmean, stdev
+from typing import Any
+
+from ending_runs import TEST
+from growing_page import Found, Values, difference, points, shown, verdict
+from scoring import table
+from sharpness_arms import ARMS, BATCH, COOLDOWN, DECAY, LONGER, PLAIN, SETUPS, SHORTER
+
+DEVELOPMENT = 100
+RATE, RHO = 0.1, 0.05
+"""What was chosen on the development seed."""
+GAIN = 0.3
+OURS, LONG = "SAM in the cooldown", "SGD, longer"
+
+PAGE = """# A dearer optimizer only at the end: sharpness-aware steps
+
+Made by `python benchmarks/sharpness.py judge` from the runs in `results/sharpness`; do not edit.
+`python benchmarks/sharpness.py run DATA` makes the runs that are missing, on one core.
+
+A sharpness-aware step (SAM, Foret et al. 2021, arXiv 2010.01412) needs two forward and backward passes. Zhou et al. 2025
+(arXiv 2410.10373) report that it is enough in the last part of a run. The fair baseline is a longer run of SGD at the same cost.
+
+- Data: 2,000 training images of CIFAR-10 and Fashion-MNIST at half their size, drawn again for each seed; {test:,} test images.
+  ResNet-8, batches of {batch}, SGD with Nesterov momentum 0.9 and weight decay 5e-4, a constant rate of {rate:g}, then
+  `Cooldown(fraction={fraction:g})`. The step uphill has the length {rho:g}; the running statistics are those of the first pass.
+- Cost: forward and backward passes, in epochs of SGD. Every arm but `SGD` costs {longer}: {plain} epochs of which a fifth of the
+  steps are sharpness-aware, {longer} epochs of SGD, or {shorter} epochs of sharpness-aware steps alone.
+- `SGD, longer, averaged`: tested with averaged weights (`EMAWeightAveraging(decay={decay:g})`).
+
+## Claims
+
+Written down and committed before the first run of the seeds 0 to 9. Ten seeds a set-up; Student's t over the paired differences.
+
+1. Sharpness-aware steps in the cooldown are at least {gain:g} points above the longer run of SGD, the interval above 0.
+2. It is the end that matters: the same steps in the cooldown are above those in the first epochs, above every fifth step, above
+   steps at random, and above a shorter run that takes no others: the interval above 0.
+
+"Not shown" is an interval that leaves both open; "refuted" is one that excludes the claim.
+
+{claims}
+{sets}
+## Development
+
+Seed {development_seed}, before the confirmation runs: test accuracy %.
+
+{development}
+"""
+
+
+def confirmation(found: list[Found], setup: str) -> Values:
+    """Arm -> seed -> run."""
+    runs = [run for run in found if run["setup"] == setup and run["seed"] < DEVELOPMENT]
+    return {arm: {run["seed"]: run for run in runs if run["arm"] == arm} for arm in ARMS}
+
+
+def judged(setup: str, values: Values) -> list[list[str]]:
+    """The lines of the claims' table that a set-up has."""
+    others = ["SAM first", "SAM every fifth step", "SAM in random steps", "SAM throughout, shorter"]
+    rows = []
+    for claim, other, gain in [("1", LONG, GAIN), *(("2", other, 0.0) for other in others)]:
+        found = difference(values, OURS, other)
+        if found is not None:
+            says = verdict(found, 0.0, gain)
+            rows.append([f"{claim}: against {other}", setup, str(found.seeds), shown(found), says])
+    return rows
+
+
+def row(values: Values, arm: str) -> list[str]:
+    accuracies = list(points(values[arm]).values())
+    spread = f" ± {stdev(accuracies):.1f}" if len(accuracies) > 1 else ""
+    return [
+        arm,
+        str(len(accuracies)),
+        f"{fmean(run['cost'] for run in values[arm].values()):.1f}",
+        f"{fmean(accuracies):.1f}{spread}",
+        "" if arm == LONG else shown(difference(values, arm, LONG)),
+    ]
+
+
+def one_setup(setup: str, values: Values) -> str:
+    head = ["arm", "seeds", "cost", "test accuracy %", f"against {LONG}"]
+    return f"## {setup}\n\n{table(head, [row(values, arm) for arm in ARMS if values[arm]])}"
+
+
+def development(found: list[Found]) -> str:
+    tried: dict[tuple[Any, ...], dict[str, float]] = {}
+    for run in found:
+        if run["seed"] >= DEVELOPMENT:
+            rho = run["rho"] if run["arm"] == OURS else "-"
+            tried.setdefault((run["arm"], run["rate"], rho), {})[run["setup"]] = 100 * run["test_acc"]
+    names = [setup.name for setup in SETUPS]
+    rows = [
+        [str(part) for part in key] + [f"{values[name]:.1f}" for name in names] + [f"{fmean(values.values()):.2f}"]
+        for key, values in sorted(tried.items(), key=str)
+    ]
+    return table(["arm", "rate", "length uphill", *names, "mean"], rows)
+
+
+def page(found: list[Found]) -> str:
+    sets = {setup.name: confirmation(found, setup.name) for setup in SETUPS}
+    rows = sorted((line for name, values in sets.items() for line in judged(name, values)), key=lambda line: line[0][0])
+    return PAGE.format(
+        test=TEST,
+        batch=BATCH,
+        rate=RATE,
+        rho=RHO,
+        fraction=COOLDOWN.fraction,
+        plain=PLAIN,
+        longer=LONGER,
+        shorter=SHORTER,
+        decay=DECAY,
+        gain=GAIN,
+        claims=table(["claim", "set-up", "seeds", "difference in points [95%]", "verdict"], rows)
+        if rows
+        else "No run is there yet.\n",
+        sets="\n".join(one_setup(name, values) for name, values in sets.items() if any(values.values())),
+        development_seed=DEVELOPMENT,
+        development=development(found),
+    )
