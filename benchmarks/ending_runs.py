@@ -45,7 +45,7 @@ class Split(NamedTuple):
 
 
 @functools.cache
-def images_of(data: str, root: Path) -> tuple:
+def images_of(data: str, root: Path, test_images: int = TEST) -> tuple:
     """Training images and classes, test images and classes; the photographs at half their size."""
     if data == "digits":
         found = [t for train in (True, False) for t in Digits().load(train)[0].tensors]
@@ -59,7 +59,7 @@ def images_of(data: str, root: Path) -> tuple:
         labels = [torch.as_tensor(each.targets) for each in sets]
     mean, std = images[0].mean((0, 2, 3), keepdim=True), images[0].std((0, 2, 3), keepdim=True)
     train, test = [(each - mean) / std for each in images]
-    return train, labels[0], test[:TEST], labels[1][:TEST]
+    return train, labels[0], test[:test_images], labels[1][:test_images]
 
 
 def split(setup: Setup, seed: int, root: Path) -> Split:

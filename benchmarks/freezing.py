@@ -1,0 +1,63 @@
+"""Freezing the layers that no longer rotate, against a shorter run of the same arithmetic.
+
+    python benchmarks/freezing.py develop DATA     the seeds on which the tolerance was chosen
+    python benchmarks/freezing.py run DATA         seeds 0 to 9; seeds that are in results/freezing are kept
+    python benchmarks/freezing.py judge            writes docs/freezing.md from the runs, trains nothing
+
+DATA has cifar/ and fashion/, torchvision's roots. One thread.
+"""
+
+import argparse
+import json
+import logging
+import warnings
+from pathlib import Path
+
+import torch
+from freezing_arms import SETUPS, run
+from freezing_page import DEVELOPMENT, TOLERANCE, page
+
+from lightning_critperiod.record import as_json, write
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS, PAGE = ROOT / "results" / "freezing", ROOT / "docs" / "freezing.md"
+TOLERANCES = (0.1, 0.2, 0.4)
+
+
+def quiet():
+    warnings.filterwarnings("ignore")
+    for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero", "lightning_utilities.core.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    torch.set_num_threads(1)
+
+
+def train(data, seeds, tolerances):
+    """Every set-up of every seed, unless its record is there."""
+    for seed in seeds:
+        for setup in SETUPS:
+            path = RESULTS / f"{setup.name} {seed}.json".replace(", ", "_").replace(" ", "_")
+            if not path.is_file():
+                write({path.name: as_json(run(setup, seed, data, tolerances))}, RESULTS)
+                print(path.stem, flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("develop", "run", "judge"))
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("--seeds", nargs="+", type=int, default=range(10))
+    args = parser.parse_args()
+    quiet()
+    if args.what == "judge":
+        found = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+        write({PAGE.name: page(found)}, PAGE.parent)
+    elif args.data is None:
+        parser.error(f"{args.what} needs the folder of the data")
+    elif args.what == "develop":
+        train(args.data, range(DEVELOPMENT, DEVELOPMENT + 3), TOLERANCES)
+    else:
+        train(args.data, args.seeds, [TOLERANCE])
+
+
+if __name__ == "__main__":
+    main()

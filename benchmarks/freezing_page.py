@@ -1,0 +1,134 @@
+"""The page of the study of freezing: its claims, what its records say of them, and the tables."""
+
+from statistics import fmean, stdev
+from typing import Any
+
+from freezing_arms import CONSTANT, FINE_RATE, FIXED, PRETRAINED, RATE, SETUPS, Setup
+from growing_page import shown, verdict
+from scoring import table
+
+from lightning_critperiod.studies.statistics import Paired, paired
+
+DEVELOPMENT = 100
+TOLERANCE = 0.2
+"""What was chosen on the development seeds."""
+MARGIN, FEWER = 0.2, 0.15
+OURS = f"frozen at {TOLERANCE:g}"
+ARMS = ("full", OURS, "short", "fixed")
+
+Found = dict[str, Any]
+
+PAGE = """# Freezing what no longer rotates
+
+Made by `python benchmarks/freezing.py judge` from the runs in `results/freezing`; do not edit.
+`python benchmarks/freezing.py run DATA` makes the runs that are missing, on one core.
+
+A frozen layer at the front of a network needs no backward pass. Layer rotation is measured for each layer, so it could say which
+ones have stopped. The baseline is a shorter run of the same operations.
+
+- Data: CIFAR-10 and Fashion-MNIST at half their size, drawn again for each seed; all test images. ResNet-8, batches of 32, SGD
+  with Nesterov momentum 0.9 and weight decay 5e-4, a constant rate for {constant:.0%} of the run, then a decay to zero as 1 - sqrt(u).
+- Fine-tuning: pretrained on {pretrained_images:,} images of the first five classes for {pretrained_epochs} epochs at a rate of {rate:g}; then a new head,
+  and {sizes} of the other five classes at {fine_rate:g}. From scratch: all classes, at {rate:g}.
+- `{ours}`: the parts of the network are the stem and the three blocks. After every epoch at the constant rate the parts that
+  have stopped are frozen, from the front on. A part has stopped when the mean gain of its rotation in the last two epochs is at most
+  {tolerance:g} of its largest. Batch normalization goes on as before.
+- `short`: nothing is frozen, as many steps as the operations of `{ours}` pay for. `fixed`: the first {fixed} parts are frozen from the
+  first step on. `full`: nothing is frozen.
+- Cost: floating-point operations of the training steps by torch's counter, one measurement for each number of frozen parts.
+
+## Claims
+
+Written down and committed before the first run of the seeds 0 to 9. Ten seeds a set-up; Student's t over the paired differences.
+
+1. When fine-tuning, `{ours}` is within {margin:g} points of `full` (the whole interval above -{margin:g}) with at least {fewer:.0%} fewer operations.
+2. It is above `short`: the interval is above 0. About every set-up.
+
+"Not shown" is an interval that leaves both open; "refuted" is one that excludes the claim.
+
+{claims}
+{sets}
+## Development
+
+Seeds from {development_seed} on, before the confirmation runs: test accuracy %, and operations in parts of those of `full`, in the mean.
+
+{development}
+"""
+
+
+def confirmation(found: list[Found], setup: str) -> dict[int, Found]:
+    """Seed -> its arms."""
+    return {run["seed"]: run["arms"] for run in found if run["setup"] == setup and run["seed"] < DEVELOPMENT}
+
+
+def points(runs: dict[int, Found], arm: str) -> dict[int, float]:
+    return {seed: 100 * arms[arm]["test_acc"] for seed, arms in runs.items()}
+
+
+def difference(runs: dict[int, Found], arm: str, other: str) -> Paired | None:
+    return paired(points(runs, arm), points(runs, other))
+
+
+def cost(runs: dict[int, Found], arm: str) -> float:
+    """Operations in parts of those of `full`."""
+    return fmean(arms[arm]["flops"] / arms["full"]["flops"] for arms in runs.values())
+
+
+def judged(setup: Setup, runs: dict[int, Found]) -> list[list[str]]:
+    """The lines of the claims' table that a set-up has."""
+    rows, fewer = [], 1 - cost(runs, OURS)
+    full, short = difference(runs, OURS, "full"), difference(runs, OURS, "short")
+    if full is None or short is None:
+        return rows
+    seeds = str(full.seeds)
+    if setup.pretrained:
+        says = verdict(full, -MARGIN, cheap=fewer >= FEWER)
+        rows.append([f"1: against full, {fewer:.0%} fewer operations", setup.name, seeds, shown(full), says])
+    return [*rows, ["2: against short", setup.name, seeds, shown(short), verdict(short, 0.0)]]
+
+
+def row(runs: dict[int, Found], arm: str) -> list[str]:
+    accuracies = list(points(runs, arm).values())
+    spread = f" ± {stdev(accuracies):.1f}" if len(accuracies) > 1 else ""
+    against = "" if arm == "full" else shown(difference(runs, arm, "full"))
+    return [arm, str(len(accuracies)), f"{cost(runs, arm):.0%}", f"{fmean(accuracies):.1f}{spread}", against]
+
+
+def one_setup(setup: Setup, runs: dict[int, Found]) -> str:
+    head = ["arm", "seeds", "operations", "test accuracy %", "against full"]
+    size = f"{setup.images:,} images, {setup.epochs} epochs."
+    return f"## {setup.name}\n\n{size}\n\n{table(head, [row(runs, arm) for arm in ARMS])}"
+
+
+def development(found: list[Found]) -> str:
+    rows = []
+    for setup in SETUPS:
+        runs = {run["seed"]: run["arms"] for run in found if run["setup"] == setup.name and run["seed"] >= DEVELOPMENT}
+        for arm in next(iter(runs.values()), {}):
+            values = points(runs, arm).values()
+            rows.append([setup.name, arm, str(len(runs)), f"{fmean(values):.2f}", f"{cost(runs, arm):.0%}"])
+    return table(["set-up", "arm", "seeds", "test accuracy %", "operations"], rows)
+
+
+def page(found: list[Found]) -> str:
+    sets = {setup: runs for setup in SETUPS if (runs := confirmation(found, setup.name))}
+    rows = sorted((line for setup, runs in sets.items() for line in judged(setup, runs)), key=lambda line: line[0][0])
+    head = ["claim", "set-up", "seeds", "difference in points [95%]", "verdict"]
+    fine = next(setup for setup in SETUPS if setup.pretrained)
+    return PAGE.format(
+        constant=CONSTANT,
+        pretrained_images=PRETRAINED[0],
+        pretrained_epochs=PRETRAINED[1],
+        rate=RATE,
+        fine_rate=FINE_RATE,
+        sizes=f"{fine.epochs} epochs on {fine.images:,} images",
+        ours=OURS,
+        tolerance=TOLERANCE,
+        fixed=FIXED,
+        margin=MARGIN,
+        fewer=FEWER,
+        claims=table(head, rows) if rows else "No run is there yet.\n",
+        sets="\n".join(one_setup(setup, runs) for setup, runs in sets.items()),
+        development_seed=DEVELOPMENT,
+        development=development(found),
+    )
