@@ -1,0 +1,110 @@
+"""The page of the study of augmentation that ends with the cooldown: its claims, what its records say, and the tables."""
+
+from statistics import fmean, stdev
+from typing import Any
+
+from ending_runs import BATCH, TEST
+from growing_page import Found, Values, difference, points, shown, verdict
+from late_augmentation_arms import ALPHA, ARMS, MAGNITUDE, OPERATIONS, SETUPS, WEAKER
+from scoring import table
+from sharpness_arms import COOLDOWN, PLAIN
+
+DEVELOPMENT = 100
+RATE = 0.1
+"""That of the study of sharpness-aware steps."""
+MARGIN, LOSS = 0.5, 1.0
+THROUGHOUT = {
+    "RandAugment, off in the cooldown": "RandAugment",
+    "RandAugment, weaker in the cooldown": "RandAugment",
+    "MixUp, off in the cooldown": "MixUp",
+}
+EARLY = "RandAugment, off at the published rule"
+
+PAGE = """# Augmentation that ends with the cooldown
+
+Made by `python benchmarks/late_augmentation.py judge` from the runs in `results/late_augmentation`; do not edit.
+`python benchmarks/late_augmentation.py run DATA` makes the runs that are missing, on one core.
+
+Strong augmentation costs time where the data pipeline is the bottleneck. Here it is off, or weaker, in the cooldown only, by
+`Phased`. The number of steps is the same in every arm.
+
+- Data: 2,000 training images of CIFAR-10 and Fashion-MNIST at half their size, drawn again for each seed; {test:,} test images.
+  ResNet-8, {epochs} epochs in batches of {batch}, SGD with Nesterov momentum 0.9 and weight decay 5e-4, a constant rate of {rate:g}, then
+  `Cooldown(fraction={fraction:g})`. Every batch is shifted by up to a pixel and mirrored, in every arm.
+- RandAugment: {operations} operations an image at magnitude {magnitude}, `weaker` is {weaker}. MixUp: Beta({alpha:g}, {alpha:g}).
+- `off at the published rule`: from the epoch on with which `Slope.published()` ends the period.
+- The CPU seconds are those of the process on a machine with other work.
+
+## Claims
+
+Written down and committed before the first run of the seeds 0 to 9. Ten seeds a set-up; Student's t over the paired differences.
+
+1. Augmentation that is off in the cooldown is not below the same augmentation throughout: the whole interval is above -{margin:g} points,
+   for RandAugment and for MixUp. The same for RandAugment that is weaker in the cooldown.
+2. Off from the published rule's epoch on, RandAugment is at least {loss:g} point below RandAugment throughout, the interval below 0.
+
+"Not shown" is an interval that leaves both open; "refuted" is one that excludes the claim.
+
+{claims}
+{sets}"""
+
+
+def confirmation(found: list[Found], setup: str) -> Values:
+    """Arm -> seed -> run."""
+    runs = [run for run in found if run["setup"] == setup and run["seed"] < DEVELOPMENT]
+    return {arm: {run["seed"]: run for run in runs if run["arm"] == arm} for arm in ARMS}
+
+
+def judged(setup: str, values: Values) -> list[list[str]]:
+    """The lines of the claims' table that a set-up has."""
+    rows = []
+
+    def judge(claim: str, arm: str, other: str, least: float, mean: float) -> None:
+        found = difference(values, arm, other)
+        if found is not None:
+            rows.append([f"{claim}: {arm}", setup, str(found.seeds), shown(found), verdict(found, least, mean)])
+
+    for arm, throughout in THROUGHOUT.items():
+        judge("1", arm, throughout, -MARGIN, -MARGIN)
+    judge("2: RandAugment throughout, against", "RandAugment", EARLY, 0.0, LOSS)
+    return rows
+
+
+def row(values: Values, arm: str) -> list[str]:
+    accuracies = list(points(values[arm]).values())
+    spread = f" ± {stdev(accuracies):.1f}" if len(accuracies) > 1 else ""
+    runs = list(values[arm].values())
+    return [
+        arm,
+        str(len(runs)),
+        f"{fmean(run['augmented'] for run in runs):,.0f}",
+        f"{fmean(run['cpu_seconds'] for run in runs):.0f}",
+        f"{fmean(accuracies):.1f}{spread}",
+        "" if arm == "none" else shown(difference(values, arm, "none")),
+    ]
+
+
+def one_setup(setup: str, values: Values) -> str:
+    head = ["arm", "seeds", "images through RandAugment", "CPU seconds", "test accuracy %", "against none"]
+    return f"## {setup}\n\n{table(head, [row(values, arm) for arm in ARMS if values[arm]])}"
+
+
+def page(found: list[dict[str, Any]]) -> str:
+    sets = {setup.name: confirmation(found, setup.name) for setup in SETUPS}
+    rows = sorted((line for name, values in sets.items() for line in judged(name, values)), key=lambda line: line[0][0])
+    head = ["claim", "set-up", "seeds", "difference in points [95%]", "verdict"]
+    return PAGE.format(
+        test=TEST,
+        batch=BATCH,
+        epochs=PLAIN,
+        rate=RATE,
+        fraction=COOLDOWN.fraction,
+        operations=OPERATIONS,
+        magnitude=MAGNITUDE,
+        weaker=WEAKER,
+        alpha=ALPHA,
+        margin=MARGIN,
+        loss=LOSS,
+        claims=table(head, rows) if rows else "No run is there yet.\n",
+        sets="\n".join(one_setup(name, values) for name, values in sets.items() if any(values.values())),
+    )
