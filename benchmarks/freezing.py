@@ -9,26 +9,17 @@ DATA has cifar/ and fashion/, torchvision's roots. One thread.
 
 import argparse
 import json
-import logging
-import warnings
 from pathlib import Path
 
-import torch
 from freezing_arms import SETUPS, run
 from freezing_page import DEVELOPMENT, TOLERANCE, page
+from sharpness import quiet
 
 from lightning_critperiod.record import as_json, write
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, PAGE = ROOT / "results" / "freezing", ROOT / "docs" / "freezing.md"
 TOLERANCES = (0.1, 0.2, 0.4)
-
-
-def quiet():
-    warnings.filterwarnings("ignore")
-    for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero", "lightning_utilities.core.rank_zero"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    torch.set_num_threads(1)
 
 
 def train(data, seeds, tolerances):

@@ -1,6 +1,7 @@
 """The page of the study of `GrowingImages`: its claims, what its records say of them, and the tables."""
 
 import math
+from collections.abc import Iterable
 from statistics import fmean, stdev
 from typing import Any
 
@@ -19,14 +20,20 @@ Found = dict[str, Any]
 Values = dict[str, dict[int, Found]]
 
 
-def confirmation(found: list[Found], setup: str) -> Values:
+def confirmation(found: list[Found], setup: str, arms: Iterable[str] = ARMS) -> Values:
     """Arm -> seed -> run."""
     runs = [run for run in found if run["setup"] == setup and run["seed"] < DEVELOPMENT]
-    return {arm: {run["seed"]: run for run in runs if run["arm"] == arm} for arm in ARMS}
+    return {arm: {run["seed"]: run for run in runs if run["arm"] == arm} for arm in arms}
 
 
 def points(runs: dict[int, Found]) -> dict[int, float]:
     return {seed: 100 * run["test_acc"] for seed, run in runs.items()}
+
+
+def accuracy(runs: dict[int, Found]) -> str:
+    """Mean and standard deviation over the seeds."""
+    found = list(points(runs).values())
+    return f"{fmean(found):.1f}" + (f" ± {stdev(found):.1f}" if len(found) > 1 else "")
 
 
 def difference(values: Values, arm: str, other: str) -> Paired | None:
@@ -85,8 +92,6 @@ def claims(sets: dict[str, Values]) -> str:
 
 def row(values: Values, arm: str) -> list[str]:
     runs = values[arm]
-    accuracies = list(points(runs).values())
-    spread = f" ± {stdev(accuracies):.1f}" if len(accuracies) > 1 else ""
     as_costly = {**SHORT, "reverse": "short", "random": "short"}
     own = [100 * run["test_acc_at_its_size"] for run in runs.values() if "test_acc_at_its_size" in run]
     return [
@@ -94,7 +99,7 @@ def row(values: Values, arm: str) -> list[str]:
         str(len(runs)),
         f"{cost(values, arm):.0%}",
         f"{fmean(run['cpu_seconds'] for run in runs.values()):.0f}",
-        f"{fmean(accuracies):.1f}{spread}" + (f" ({fmean(own):.1f} at its own size)" if own else ""),
+        accuracy(runs) + (f" ({fmean(own):.1f} at its own size)" if own else ""),
         "" if arm == "full" else shown(difference(values, arm, "full")),
         shown(difference(values, arm, as_costly[arm])) if arm in as_costly else "",
     ]

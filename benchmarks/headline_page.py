@@ -1,10 +1,10 @@
 """The page of the headline study: its claims, what its records say of them, and the tables."""
 
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from growing_arms import AT
-from growing_page import Found, Values, points, shown, verdict
+from growing_page import Found, Values, accuracy, confirmation, points, shown, verdict
 from headline_arms import (
     ARMS,
     BATCH,
@@ -26,15 +26,9 @@ from scoring import table
 MARGIN, FEWER = 0.2, 0.6
 
 
-def confirmation(found: list[Found], setup: str) -> Values:
-    """Arm -> seed -> run."""
-    runs = [run for run in found if run["setup"] == setup and run["seed"] < DEVELOPMENT]
-    return {arm: {run["seed"]: run for run in runs if run["arm"] == arm} for arm in ARMS}
-
-
 def sets_of(found: list[Found]) -> dict[str, Values]:
     """The set-ups in which every arm has a run."""
-    return {name: values for name in SETUPS if all((values := confirmation(found, name)).values())}
+    return {name: values for name in SETUPS if all((values := confirmation(found, name, ARMS)).values())}
 
 
 def cost(values: Values, arm: str) -> float:
@@ -73,15 +67,13 @@ def mean(values: Values, arm: str) -> float:
 
 
 def row(values: Values, arm: str) -> list[str]:
-    accuracies = list(points(values[arm]).values())
-    spread = f" ± {stdev(accuracies):.1f}" if len(accuracies) > 1 else ""
     return [
         arm,
-        str(len(accuracies)),
+        str(len(values[arm])),
         f"{cost(values, arm):.0%}",
         f"{fmean(run['steps'] for run in values[arm].values()):,.0f}",
         f"{fmean(run['cpu_seconds'] for run in values[arm].values()):.0f}",
-        f"{fmean(accuracies):.1f}{spread}",
+        accuracy(values[arm]),
         "" if arm == "together" else shown(difference(values, "together", arm)),
     ]
 

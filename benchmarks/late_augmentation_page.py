@@ -1,15 +1,14 @@
 """The page of the study of augmentation that ends with the cooldown: its claims, what its records say, and the tables."""
 
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from ending_runs import BATCH, TEST
-from growing_page import Found, Values, difference, points, shown, verdict
+from growing_page import Values, accuracy, confirmation, difference, shown, verdict
 from late_augmentation_arms import ALPHA, ARMS, MAGNITUDE, OPERATIONS, SETUPS, WEAKER
 from scoring import table
 from sharpness_arms import COOLDOWN, PLAIN
 
-DEVELOPMENT = 100
 RATE = 0.1
 """That of the study of sharpness-aware steps."""
 MARGIN, LOSS = 0.5, 1.0
@@ -49,12 +48,6 @@ Written down and committed before the first run of the seeds 0 to 9. Ten seeds a
 {sets}"""
 
 
-def confirmation(found: list[Found], setup: str) -> Values:
-    """Arm -> seed -> run."""
-    runs = [run for run in found if run["setup"] == setup and run["seed"] < DEVELOPMENT]
-    return {arm: {run["seed"]: run for run in runs if run["arm"] == arm} for arm in ARMS}
-
-
 def judged(setup: str, values: Values) -> list[list[str]]:
     """The lines of the claims' table that a set-up has."""
     rows = []
@@ -62,24 +55,22 @@ def judged(setup: str, values: Values) -> list[list[str]]:
     def judge(claim: str, arm: str, other: str, least: float, mean: float) -> None:
         found = difference(values, arm, other)
         if found is not None:
-            rows.append([f"{claim}: {arm}", setup, str(found.seeds), shown(found), verdict(found, least, mean)])
+            rows.append([claim, setup, str(found.seeds), shown(found), verdict(found, least, mean)])
 
     for arm, throughout in THROUGHOUT.items():
-        judge("1", arm, throughout, -MARGIN, -MARGIN)
-    judge("2: RandAugment throughout, against", "RandAugment", EARLY, 0.0, LOSS)
+        judge(f"1: {arm}, against throughout", arm, throughout, -MARGIN, -MARGIN)
+    judge(f"2: RandAugment against {EARLY}", "RandAugment", EARLY, 0.0, LOSS)
     return rows
 
 
 def row(values: Values, arm: str) -> list[str]:
-    accuracies = list(points(values[arm]).values())
-    spread = f" ± {stdev(accuracies):.1f}" if len(accuracies) > 1 else ""
     runs = list(values[arm].values())
     return [
         arm,
         str(len(runs)),
         f"{fmean(run['augmented'] for run in runs):,.0f}",
         f"{fmean(run['cpu_seconds'] for run in runs):.0f}",
-        f"{fmean(accuracies):.1f}{spread}",
+        accuracy(values[arm]),
         "" if arm == "none" else shown(difference(values, arm, "none")),
     ]
 
@@ -90,7 +81,7 @@ def one_setup(setup: str, values: Values) -> str:
 
 
 def page(found: list[dict[str, Any]]) -> str:
-    sets = {setup.name: confirmation(found, setup.name) for setup in SETUPS}
+    sets = {setup.name: confirmation(found, setup.name, ARMS) for setup in SETUPS}
     rows = sorted((line for name, values in sets.items() for line in judged(name, values)), key=lambda line: line[0][0])
     head = ["claim", "set-up", "seeds", "difference in points [95%]", "verdict"]
     return PAGE.format(

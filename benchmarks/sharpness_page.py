@@ -1,14 +1,13 @@
 """The page of the study of sharpness-aware steps: its claims, what its records say of them, and the tables."""
 
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from ending_runs import TEST
-from growing_page import Found, Values, difference, points, shown, verdict
+from growing_page import DEVELOPMENT, Found, Values, accuracy, confirmation, difference, shown, verdict
 from scoring import table
 from sharpness_arms import ARMS, BATCH, COOLDOWN, DECAY, LONGER, PLAIN, SETUPS, SHORTER
 
-DEVELOPMENT = 100
 RATE, RHO = 0.1, 0.05
 """To be chosen on the development seed, before the first run of the seeds 0 to 9."""
 GAIN = 0.3
@@ -49,12 +48,6 @@ Seed {development_seed}, before the confirmation runs: test accuracy %.
 """
 
 
-def confirmation(found: list[Found], setup: str) -> Values:
-    """Arm -> seed -> run."""
-    runs = [run for run in found if run["setup"] == setup and run["seed"] < DEVELOPMENT]
-    return {arm: {run["seed"]: run for run in runs if run["arm"] == arm} for arm in ARMS}
-
-
 def judged(setup: str, values: Values) -> list[list[str]]:
     """The lines of the claims' table that a set-up has."""
     others = ["SAM first", "SAM every fifth step", "SAM in random steps", "SAM throughout, shorter"]
@@ -68,13 +61,11 @@ def judged(setup: str, values: Values) -> list[list[str]]:
 
 
 def row(values: Values, arm: str) -> list[str]:
-    accuracies = list(points(values[arm]).values())
-    spread = f" ± {stdev(accuracies):.1f}" if len(accuracies) > 1 else ""
     return [
         arm,
-        str(len(accuracies)),
+        str(len(values[arm])),
         f"{fmean(run['cost'] for run in values[arm].values()):.1f}",
-        f"{fmean(accuracies):.1f}{spread}",
+        accuracy(values[arm]),
         "" if arm == LONG else shown(difference(values, arm, LONG)),
     ]
 
@@ -99,7 +90,7 @@ def development(found: list[Found]) -> str:
 
 
 def page(found: list[Found]) -> str:
-    sets = {setup.name: confirmation(found, setup.name) for setup in SETUPS}
+    sets = {setup.name: confirmation(found, setup.name, ARMS) for setup in SETUPS}
     rows = sorted((line for name, values in sets.items() for line in judged(name, values)), key=lambda line: line[0][0])
     return PAGE.format(
         test=TEST,
