@@ -4,7 +4,8 @@
     python benchmarks/growing.py run DATA --seeds 100 101 102       the development seeds
     python benchmarks/growing.py judge               writes docs/growing.md from the runs, trains nothing
 
-DATA holds the data sets as torchvision stores them: cifar-10-batches-py, cifar-100-python, fashion-mnist/FashionMNIST.
+DATA holds cifar-10-batches-py and fashion-mnist/FashionMNIST as torchvision stores them, and headline/CIFAR-100.npz, which
+`python benchmarks/headline.py pack DATA` writes.
 """
 
 import argparse
@@ -12,8 +13,9 @@ import json
 from pathlib import Path
 
 import torch
-from growing_arms import ARMS, BATCH, FIRST, PEAK, SETUPS, run
+from growing_arms import ARMS, BATCH, PEAK, run
 from growing_page import page
+from growing_setups import FIRST, SETUPS
 
 from lightning_critperiod.record import as_json, write
 

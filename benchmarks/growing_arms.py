@@ -1,22 +1,21 @@
-"""The set-ups and arms of the study of `GrowingImages`, and one run of an arm with the real callback and Trainer."""
+"""The arms of the study of `GrowingImages`, and one run of an arm with the real callback and Trainer."""
 
 import random
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from growing_setups import SETUPS, Setup, data_of
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.flop_counter import FlopCounterMode
 
 from lightning_critperiod import CriticalPeriodCallback, GrowingImages, MonitoredMetric, Never, Plateau, Recipe, Volume
-from lightning_critperiod.datamodules import CIFAR10, CIFAR100, FashionMNIST
 from lightning_critperiod.models import CifarResNet, ImageClassifier
 
 PASSES, BATCH = 20, 32
@@ -29,38 +28,6 @@ RULE = Plateau(patience=2, mode="max", min_epochs=0)
 """On the validation accuracy of the averaged weights."""
 PEAK = 0.1
 """Of the learning rate."""
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What is trained on what.
-
-    Args:
-        data: The datamodule.
-        depth: Of the residual network.
-        classes: In the data.
-        channels: Of an image.
-        sizes: Pixels of a side, the full one last.
-        images: For training.
-    """
-
-    data: Any
-    depth: int
-    classes: int
-    channels: int
-    sizes: tuple[int, int, int]
-    images: int = 2_000
-
-
-SETUPS = {
-    "fashion, ResNet-8": Setup(FashionMNIST, 8, 10, 1, (14, 21, 28)),
-    "cifar10, ResNet-8": Setup(CIFAR10, 8, 10, 3, (16, 24, 32)),
-    "cifar100, ResNet-8": Setup(CIFAR100, 8, 100, 3, (16, 24, 32), images=10_000),
-    "fashion, ResNet-20": Setup(FashionMNIST, 20, 10, 1, (14, 21, 28)),
-    "cifar10, ResNet-20": Setup(CIFAR10, 20, 10, 3, (16, 24, 32)),
-    "cifar100, ResNet-20": Setup(CIFAR100, 20, 100, 3, (16, 24, 32), images=10_000),
-}
-FIRST = list(SETUPS)[:2]
 
 
 class Ordered(GrowingImages):
@@ -189,17 +156,17 @@ def fit(
     warnings.filterwarnings("ignore")
     setup = SETUPS[name]
     L.seed_everything(seed, verbose=False)
-    folder = data / "fashion-mnist" if setup.data is FashionMNIST else data
     module = Counts(
         CifarResNet(setup.depth, setup.classes, setup.channels),
         lambda parameters: torch.optim.SGD(parameters, peak, momentum=0.9, nesterov=True, weight_decay=5e-4),
         schedule,
         lr_interval="step",
     )
-    datamodule = setup.data(folder, BATCH, train_samples=setup.images, num_workers=0, seed=seed)
+    datamodule = data_of(setup, BATCH, seed, data)
     trainer = L.Trainer(
         accelerator="cpu",
         devices=1,
+        precision=setup.precision,
         callbacks=callbacks,
         limit_test_batches=TEST // BATCH,
         num_sanity_val_steps=0,

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import numpy as np
 import torch
-from growing_arms import AT, Counts, Setup, planned, spent, steps
+from growing_arms import AT, Counts, planned, spent, steps
+from growing_setups import Setup
 from lightning.pytorch.callbacks import EMAWeightAveraging
-from torch import Tensor
+from pool import pool
 from torch.optim.lr_scheduler import LinearLR, OneCycleLR
-from torch.utils.data import TensorDataset
 
 from lightning_critperiod import (
     Cooldown,
@@ -27,7 +26,6 @@ from lightning_critperiod import (
     Volume,
 )
 from lightning_critperiod.datamodules import CIFAR10, CIFAR100, FashionMNIST
-from lightning_critperiod.datamodules.base import ImageDataModule
 from lightning_critperiod.models import CifarResNet
 from lightning_critperiod.rules import Rule
 
@@ -39,24 +37,6 @@ WINDOW = 0.995
 """Decay of the average of the weights, a step: about six passes of the smaller sets."""
 PRECISION = "bf16-mixed"
 """Half the time of a step on a CPU that has it, in every arm."""
-
-
-class Pool(ImageDataModule):
-    """Images that `headline.py pack` has put into one file; a fifth of the training images is for validation."""
-
-    val_fraction = 0.2
-    file: Path
-
-    def load(self, train: bool) -> tuple[TensorDataset, Tensor]:
-        arrays, part = np.load(self.file), "train" if train else "test"
-        images = torch.from_numpy(arrays[part])
-        images = images.reshape(*images.shape[:3], -1).permute(0, 3, 1, 2).contiguous()
-        labels = torch.from_numpy(arrays[f"{part}_labels"].astype(np.int64))
-        return TensorDataset(images, labels), labels
-
-
-def pool(source: Any) -> type[Pool]:
-    return type(source.__name__, (Pool,), {"mean": source.mean, "std": source.std})
 
 
 SETUPS = {

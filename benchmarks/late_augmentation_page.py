@@ -10,7 +10,7 @@ from scoring import table
 from sharpness_arms import COOLDOWN, PLAIN
 
 RATE = 0.1
-"""That of the study of sharpness-aware steps."""
+"""That of the study of sharpness-aware steps, on the same data and network."""
 MARGIN, LOSS = 0.5, 1.0
 THROUGHOUT = {
     "RandAugment, off in the cooldown": "RandAugment",

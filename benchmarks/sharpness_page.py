@@ -8,8 +8,8 @@ from growing_page import DEVELOPMENT, Found, Values, accuracy, confirmation, dif
 from scoring import table
 from sharpness_arms import ARMS, BATCH, COOLDOWN, DECAY, LONGER, PLAIN, SETUPS, SHORTER
 
-RATE, RHO = 0.1, 0.05
-"""To be chosen on the development seed, before the first run of the seeds 0 to 9."""
+RATE, RHO = 0.1, 0.2
+"""Those with the highest mean on the development seed, chosen before the first run of the seeds 0 to 9."""
 GAIN = 0.3
 OURS, LONG = "SAM in the cooldown", "SGD, longer"
 
