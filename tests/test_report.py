@@ -385,6 +385,11 @@ def test_a_run_that_a_cooldown_ended_says_after_how_many_of_the_planned_epochs()
     assert headline(averaged).endswith("The model has the averaged weights.")
 
 
+def test_a_reason_without_a_colon_is_said_whole():
+    run = record(decision={**COOLED, "reason": "the rule fired"}, run={"max_epochs": 40})
+    assert headline(run).startswith("The run ended after 8 of at most 40 epochs: the rule fired.")
+
+
 def test_a_run_that_a_budget_ended_says_so_and_not_that_the_rule_fired(tmp_path):
     because = "cooldown of 2 epochs after epoch 5: in time for the budget of 3 hours"
     reason = f"critical period not over in 8 epochs: Never() never fired; {because}"

@@ -143,7 +143,7 @@ def ended(record: Record) -> str:
     if planned is not None and done >= planned:
         return ""
     reason = found.rule_reason if found.cooled_down_by_rule else found.cooldown_reason
-    why = f": {reason.partition(': ')[2]}" if reason else ""
+    why = f": {reason.partition(': ')[2] or reason}" if reason else ""
     of = "" if planned is None else f" of at most {planned}"
     return f"The run ended after {done}{of} epoch{'s' * (max(done, planned or 0) != 1)}{why}."
 
