@@ -6,7 +6,7 @@ import lightning as L
 import pytest
 import torch
 from conftest import make_trainer, weights
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, StochasticWeightAveraging
 from torch import nn
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 from torch.utils.checkpoint import checkpoint
@@ -165,6 +165,17 @@ def test_the_size_of_the_images_changes(tmp_path, inside):
     assert count(tmp_path, Sizes(inside), inputs(1, 12, 12), max_epochs=4) == by_hand
 
 
+@pytest.mark.filterwarnings("ignore:.*BatchNorm.*", "ignore:.*Swapping.*")
+def test_a_step_in_the_extra_epoch_of_weight_averaging_counted_with_a_backward_pass(tmp_path):
+    """That epoch computes statistics of batch norm: all its steps but the last accumulate, none has a backward pass."""
+    torch.manual_seed(0)
+    module, counts = Module(nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2))), Counts()
+    averages = StochasticWeightAveraging(0.01, swa_epoch_start=1)
+    make_trainer(tmp_path, [counts, averages], max_epochs=2).fit(module, inputs(4))
+    assert counts.epochs == [*[of_two_layers(32)] * 2, 2 * 32 * (4 * 8 + 8 * 2)]
+    assert counts.flops.is_exact
+
+
 class Thaws(Module):
     def on_train_epoch_start(self):
         self.net[0].requires_grad_(self.current_epoch >= 1)
@@ -173,6 +184,19 @@ class Thaws(Module):
 def test_a_layer_thaws(tmp_path):
     frozen = 2 * 32 * (4 * 8 + 2 * 8 * 2)
     assert count(tmp_path, Thaws(two_layers()), inputs(4), max_epochs=3) == [frozen, *[of_two_layers(32)] * 2]
+
+
+class StartsShort(Thaws):
+    """The first batch of the epoch in which a layer thaws has a shape of its own."""
+
+    def on_before_batch_transfer(self, batch, dataloader_idx):
+        is_short = self.trainer.global_step == 4
+        return [batch[0][:3]] if is_short else batch
+
+
+def test_a_layer_that_thaws_with_a_batch_of_a_new_shape_went_unnoticed(tmp_path):
+    frozen = 2 * 32 * (4 * 8 + 2 * 8 * 2)
+    assert count(tmp_path, StartsShort(two_layers()), inputs(4)) == [frozen, of_two_layers(3 + 24)]
 
 
 def test_accumulated_gradients(tmp_path):

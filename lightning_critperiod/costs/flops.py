@@ -38,12 +38,12 @@ class _Steps:
 class StepFlops:
     """Adds up the FLOPs of the training steps of one process, of which a few are counted operation by operation.
 
-    The counted ones are the first of every epoch, the first two with each shape of the batch, and one in 211. They are
-    few, for on a GPU a counted step takes longer. The others get the count of a step with the same shapes. If the
-    first of an epoch differs (layers were frozen, say), or a callback's ``step_settings``, all shapes are counted
-    again. If steps with the same shapes differ within an epoch, or if there are more than 100 shapes, the first 16
-    steps of an epoch and one in 7 of the rest are counted, and the others count as the mean of these: an estimate. With
-    LBFGS, whose step runs the model as often as it needs, every step is counted.
+    The counted ones are the first of every epoch with shapes of an earlier one, the first two with each shape of the
+    batch, and one in 211. They are few, for on a GPU a counted step takes longer. The others get the count of a step
+    with the same shapes. If the first of an epoch differs (layers were frozen, say), or a callback's ``step_settings``,
+    all shapes are counted again. If steps with the same shapes differ within an epoch, or if there are more than 100
+    shapes, the first 16 steps of an epoch and one in 7 of the rest are counted, and the others count as the mean of
+    these: an estimate. With LBFGS, whose step runs the model as often as it needs, every step is counted.
 
     Counting changes neither weights, gradients nor the random state. A failure becomes one warning.
 
@@ -59,6 +59,7 @@ class StepFlops:
         self._known: dict[Hashable, float] = {}  # shapes -> FLOPs of a step, as counted last
         self._confirmed: set[Hashable] = set()
         self._epoch: dict[Hashable, _Steps] = {}
+        self._compared = False  # a step of this epoch with one of an earlier epoch
         self._settings: list[Any] = []
         self._number = 0
         self._expects = False
@@ -91,7 +92,7 @@ class StepFlops:
 
     def take(self) -> float:
         """FLOPs since the last ``take``, at the end of an epoch; NaN if they are not known."""
-        flops, self._epoch = self.so_far, {}
+        flops, self._epoch, self._compared = self.so_far, {}, False
         return flops
 
     def around(self, step: Callable[..., Any], *given: Any, **named: Any) -> Any:
@@ -134,7 +135,7 @@ class StepFlops:
             return True
         if not self.is_exact:
             return self._is_early or self._number % SAMPLED == 0
-        return not self._epoch or self._number % CHECKED == 0
+        return not (self._compared or key in self._epoch) or self._number % CHECKED == 0
 
     @property
     def _is_early(self) -> bool:
@@ -150,11 +151,13 @@ class StepFlops:
 
     def _note(self, key: Hashable, flops: int, varies: bool) -> None:
         before = self._known.get(key)
+        is_first = before is not None and not (self._compared or key in self._epoch)
+        self._compared |= is_first
         if before is not None and flops != before and not varies:
-            if self._epoch:
-                self.is_exact = False
+            if is_first:
+                self._known, self._confirmed, before = {each: self._known[each] for each in self._epoch}, set(), None
             else:
-                self._known, self._confirmed, before = {}, set(), None
+                self.is_exact = False
         steps = self._steps(key)
         steps.all += 1
         steps.counted += 1
