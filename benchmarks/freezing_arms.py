@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -62,15 +62,44 @@ SETUPS = (
 )
 
 
-def stopped(rotation: Sequence[float], tolerance: float) -> bool:
-    """Whether a part has stopped rotating.
+Rotations = Sequence[Sequence[float]]
+"""Of each part, from the front to the back, after each epoch."""
+
+
+def gains(rotation: Sequence[float]) -> list[float]:
+    """Of each epoch."""
+    return [after - before for before, after in pairwise([0.0, *rotation])]
+
+
+def recent(rotation: Sequence[float]) -> float:
+    """Mean gain of the last two epochs."""
+    return sum(gains(rotation)[-2:]) / 2
+
+
+def stopped(rotations: Rotations, part: int, tolerance: float) -> bool:
+    """Whether the recent gain of a part is at most this fraction of its own largest gain, from the third epoch on."""
+    return len(rotations[part]) > 2 and recent(rotations[part]) <= tolerance * max(gains(rotations[part]))
+
+
+def slow(rotations: Rotations, part: int, tolerance: float) -> bool:
+    """Whether the recent gain of a part is at most this fraction of the largest recent gain of any part, from the third epoch on."""
+    return len(rotations[part]) > 2 and recent(rotations[part]) <= tolerance * max(map(recent, rotations))
+
+
+class Candidate(NamedTuple):
+    """When a part is frozen.
 
     Args:
-        rotation: Of the part, after each epoch.
-        tolerance: It has stopped when the mean gain of the last two epochs is at most this part of the largest.
+        rule: `stopped` or `slow`.
+        tolerance: See there.
     """
-    gains = [after - before for before, after in pairwise([0.0, *rotation])]
-    return len(gains) > 2 and sum(gains[-2:]) / 2 <= tolerance * max(gains)
+
+    rule: Callable[[Rotations, int, float], bool]
+    tolerance: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.rule.__name__} at {self.tolerance:g}"
 
 
 def parts(network: nn.Module) -> list[nn.Module]:
@@ -87,12 +116,12 @@ class Freezing(Callback):
     """Freezes the parts that have stopped, from the front on, while the rate is constant.
 
     Args:
-        tolerance: See `stopped`; None freezes nothing more than is frozen.
+        candidate: When a part is frozen; None freezes nothing more than is frozen.
         frozen: Parts that are frozen from the first step on.
     """
 
-    def __init__(self, tolerance: float | None = None, frozen: int = 0) -> None:
-        self.tolerance, self.frozen = tolerance, frozen
+    def __init__(self, candidate: Candidate | None = None, frozen: int = 0) -> None:
+        self.candidate, self.frozen = candidate, frozen
         self.steps: dict[int, int] = {}
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
@@ -107,9 +136,10 @@ class Freezing(Callback):
         found = parts(pl_module.network)
         for part, initial, rotation in zip(found, self.initial, self.rotations, strict=True):
             rotation.append(float(layer_rotation(initial, self._weights(part)).mean()))
-        if self.tolerance is None or trainer.global_step >= CONSTANT * pl_module.total_steps:
+        if self.candidate is None or trainer.global_step >= CONSTANT * pl_module.total_steps:
             return
-        while self.frozen < len(found) and stopped(self.rotations[self.frozen], self.tolerance):
+        rule, tolerance = self.candidate
+        while self.frozen < len(found) and rule(self.rotations, self.frozen, tolerance):
             self.frozen += 1
         freeze(pl_module.network, self.frozen)
 
@@ -181,14 +211,14 @@ def flops(channels: int, frozen: int) -> int:
     return counter.get_total_flops()
 
 
-def run(setup: Setup, seed: int, root: Path, tolerances: Sequence[float]) -> dict[str, Any]:
-    """All arms of a seed; `short` has the operations of the first tolerance.
+def run(setup: Setup, seed: int, root: Path, candidates: Sequence[Candidate]) -> dict[str, Any]:
+    """All arms of a seed; `short` has the operations of the first candidate.
 
     Args:
         setup: What is trained.
         seed: Of weights, order, augmentation and what is drawn for training.
         root: Folder with cifar/ and fashion/, torchvision's roots.
-        tolerances: See `stopped`; an arm for each.
+        candidates: An arm for each.
     """
     train, labels, test, test_labels = images_of(setup.data, root, 10_000)
     channels = train.shape[1]
@@ -215,8 +245,8 @@ def run(setup: Setup, seed: int, root: Path, tolerances: Sequence[float]) -> dic
         }
 
     arms = {"full": arm(Freezing())}
-    arms |= {f"frozen at {tolerance:g}": arm(Freezing(tolerance)) for tolerance in tolerances}
-    budget = arms[f"frozen at {tolerances[0]:g}"]["flops"]
+    arms |= {candidate.name: arm(Freezing(candidate)) for candidate in candidates}
+    budget = arms[candidates[0].name]["flops"]
     arms["short"] = arm(Freezing(), round(budget / flops(channels, 0)))
     arms["fixed"] = arm(Freezing(frozen=FIXED))
     return {"setup": setup.name, "seed": seed, "torch": torch.__version__, "arms": arms}
