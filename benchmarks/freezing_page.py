@@ -3,15 +3,15 @@
 from statistics import fmean, stdev
 from typing import Any
 
-from freezing_arms import CONSTANT, FINE_RATE, FIXED, PRETRAINED, RATE, SETUPS, Candidate, Setup, stopped
+from freezing_arms import CONSTANT, FINE_RATE, FIXED, PRETRAINED, RATE, SETUPS, Candidate, Setup, slow
 from growing_page import shown, verdict
 from scoring import table
 
 from lightning_critperiod.studies.statistics import Paired, paired
 
 DEVELOPMENT = 100
-CHOSEN = Candidate(stopped, 0.4)
-"""To be chosen on the development seeds, before the first run of the seeds 0 to 9."""
+CHOSEN = Candidate(slow, 0.3)
+"""Of the rules that lose at most 0.2 points in both fine-tuned set-ups of the development, the one that saves most in the mean."""
 MARGIN, FEWER = 0.2, 0.15
 OURS = CHOSEN.name
 ARMS = ("full", OURS, "short", "fixed")
@@ -33,6 +33,8 @@ ones have stopped. The baseline is a shorter run of the same operations.
 - `{ours}`: the parts of the network are the stem and the three blocks. After every epoch at the constant rate, from the third one on,
   parts are frozen from the front on, as long as the rule says so of the next one. Batch normalization goes on as before. Rotation
   is the mean over the weight matrices of a part, against the weights at the start of the training or fine-tuning.
+- It was chosen before the first run of the seeds 0 to 9: of the rules that lose at most 0.2 points in both fine-tuned set-ups of the
+  development, the one that saves most in the mean. No rule saved {fewer:.0%} there at so small a loss.
 - The rules of the development, at several tolerances t: `stopped` freezes a part whose mean gain of rotation in the last two epochs is
   at most t times its own largest gain in an epoch, `slow` one for which it is at most t times that of the part that gains most.
 - `short`: nothing is frozen, as many steps as the operations of `{ours}` pay for. `fixed`: the first {fixed} parts are frozen from the
