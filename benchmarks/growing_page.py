@@ -116,10 +116,14 @@ def one_setup(setup: str, values: Values) -> str:
     head = ["arm", "seeds", "operations", "CPU seconds", "test accuracy %", "against full", "against its short run"]
     sizes = SETUPS[setup].sizes
     began = "; ".join(starts(run, sizes) for _, run in sorted(values["grown by rule"].items()))
+    rule = (
+        f"\nThe rule began the second and the full size with epochs {began} (0-based; one pair a seed).\n"
+        if began
+        else ""
+    )
     return (
         f"## {setup}\n\nSizes {', '.join(map(str, sizes))} px; {SEEDS} seeds are planned.\n\n"
-        f"{table(head, [row(values, arm) for arm in ARMS if values[arm]])}\n"
-        f"The rule began the second and the full size with epochs {began or '-'} (0-based; one pair a seed).\n"
+        f"{table(head, [row(values, arm) for arm in ARMS if values[arm]])}{rule}"
     )
 
 
@@ -145,7 +149,8 @@ full size.
 - Data: {images:,} training images for Fashion-MNIST and CIFAR-10, {hundred:,} for CIFAR-100, drawn again for each seed; {validation}
   validation images, which only the rule reads; the first {test:,} test images, 2,000 for CIFAR-100. The datamodules' own augmentation.
 - ResNet-8, and ResNet-20. Two set-ups came first: ResNet-8 on Fashion-MNIST and CIFAR-10. The others were added after their results
-  were known, with the same arms and claims, nothing chosen anew. All their arms train with `precision="{precision}"`.
+  were known, with the same arms and claims, nothing chosen anew. All their arms train with `precision="{precision}"`. To keep the cost
+  down, ResNet-20 has five arms: `full`, `grown`, `short`, `random` and `stretched`.
 - Training: {passes} passes in batches of {batch}, SGD with Nesterov momentum 0.9 and weight decay 5e-4, one pass of warm-up to {peak},
   then a cosine to zero over the steps of the arm's own length. Every arm is tested with averaged weights
   (`EMAWeightAveraging(decay=0.98)`), and the rule reads their validation accuracy.
