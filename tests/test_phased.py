@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from lightning_critperiod import AtEpoch, CriticalPeriodCallback, Never, Phased, Recipe, Volume
+from lightning_critperiod import AtEpoch, Cooldown, CriticalPeriodCallback, Never, Phased, Recipe, Volume
 
 FULL = Volume()
 
@@ -246,6 +246,13 @@ def test_wrong_arguments_are_refused(arguments, error, text):
 def test_a_recipe_refuses_two_changes_of_one_attribute():
     with pytest.raises(ValueError, match="two of 'phased/a'"):
         Recipe(changes=[Phased("a", after=1), Phased("a", during=2)])
+
+
+def test_a_value_for_a_cooldown_that_the_recipe_does_not_have_was_ignored_in_silence():
+    changes = [Phased("alpha", cooldown=0.0)]
+    with pytest.raises(ValueError, match="has a setting for the cooldown, but the recipe has no cooldown"):
+        Recipe(changes=changes)
+    assert Recipe(changes=changes, cooldown=Cooldown()).changes == tuple(changes)
 
 
 def test_a_length_may_change_with_the_datamodules_attribute(tmp_path):

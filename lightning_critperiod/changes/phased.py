@@ -27,7 +27,7 @@ class Phased(Change):
         during: Value in the critical period.
         after: Value after it.
         annealing: Value in the last part of training, where there is one.
-        cooldown: Value in the cooldown.
+        cooldown: Value in the cooldown; the recipe must have one.
 
     Raises:
         TypeError: ``path`` is not a string.
@@ -55,6 +55,7 @@ class Phased(Change):
         self.after = after
         self.annealing = annealing
         self.cooldown = after if cooldown is None else cooldown
+        self.needs_cooldown = cooldown is not None
         if all(value is None for value in self._values):
             raise ValueError(f"Phased({path!r}) needs a value for a phase: during, after, annealing or cooldown")
         self.name = f"phased/{path}"

@@ -35,6 +35,9 @@ class Change(ABC):
     name: str
     """Unique in a recipe. What ``setting`` returns is logged as ``critical_period/<name>``."""
 
+    needs_cooldown: bool = False
+    """Whether it has a setting that only a cooldown uses: a recipe without one is refused."""
+
     def setup(self, trainer: Any, pl_module: Any) -> None:
         """Called when a fit begins. Its checkpoint may not be loaded yet."""
 

@@ -25,7 +25,8 @@ class Recipe:
 
     Raises:
         TypeError: An argument is of the wrong kind.
-        ValueError: ``annealing_fraction`` is outside [0, 1], or two changes have one name.
+        ValueError: ``annealing_fraction`` is outside [0, 1], two changes have one name, or a change has a setting for a
+            cooldown that the recipe does not have.
     """
 
     during: Volume | None = None
@@ -50,6 +51,11 @@ class Recipe:
         for change in self.changes:
             if not isinstance(change, Change):
                 raise TypeError(f"changes must be a list of changes such as Phased, got {change!r} in it")
+            if change.needs_cooldown and self.cooldown is None:
+                raise ValueError(
+                    f"the change {change.name!r} has a setting for the cooldown, but the recipe has no cooldown: give "
+                    "cooldown=Cooldown(), or leave the setting out"
+                )
         names = [change.name for change in self.changes]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
