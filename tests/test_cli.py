@@ -63,6 +63,7 @@ BAD = {
     "pruning_ratio must be a number from 0 and below 1, got 1.0": ["--critical_period.recipe.after.pruning_ratio=1"],
     "augmentation_multiplier must be a number above 0, got -2.0": ["--data.augmentation_multiplier=-2"],
     "annealing_fraction must be a number from 0 to 1, got 2.0": ["--critical_period.recipe.annealing_fraction=2"],
+    "batch_size must be an int from 1 up, got 0": ["--data.batch_size=0"],
     "augmentation_multiplier must be a number above 0, got nan": ["--data.augmentation_multiplier=.nan"],
     "price_per_kwh must be a number from 0, got -1.0": ["--costs.price_per_kwh=-1"],
     "got 'QQQ'": ["--costs.country_iso_code=QQQ"],

@@ -350,6 +350,16 @@ def test_an_image_size_that_is_none_is_refused_at_once(cls):
             cls(**arguments, image_size=wrong)
 
 
+@pytest.mark.parametrize("cls", SIZED)
+def test_a_batch_size_or_number_of_workers_that_is_none_is_refused_at_once(cls):
+    arguments = {} if cls is Digits else {"data_dir": "nowhere"}
+    for wrong, error in ((0, ValueError), (-1, ValueError), (64.0, TypeError), (True, TypeError)):
+        with pytest.raises(error, match=f"batch_size must be an int from 1 up, got {wrong}"):
+            cls(**arguments, batch_size=wrong)
+    with pytest.raises(ValueError, match="num_workers must be an int from 0 up, got -1"):
+        cls(**arguments, num_workers=-1)
+
+
 def test_an_image_size_or_magnitude_that_was_set_wrongly_is_refused_with_the_loader():
     for name, value in (("image_size", -1), ("randaugment_magnitude", 31)):
         data = ready(Digits())

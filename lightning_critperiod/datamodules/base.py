@@ -93,11 +93,13 @@ class ImageDataModule(LightningDataModule, ABC):
     ) -> None:
         super().__init__()
         Volume(augmentation_multiplier, pruning_ratio)  # refuses values out of range
+        require_int("batch_size", batch_size, low=1)
         self.batch_size = batch_size
         self.augmentation_multiplier = augmentation_multiplier
         self.pruning_ratio = pruning_ratio
         self.train_samples = train_samples
         self.num_workers = min(4, os.cpu_count() or 1) if num_workers is None else num_workers
+        require_int("num_workers", self.num_workers, low=0)
         self.seed = seed
         self.image_size: int | None = None
         self.randaugment_magnitude: int | None = None
