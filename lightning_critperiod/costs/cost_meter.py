@@ -1,13 +1,13 @@
 """The callback that measures what a training costs."""
 
-import uuid
 from typing import Any
 
 from typing_extensions import override
 
+from lightning_critperiod.costs.account import Account
 from lightning_critperiod.costs.amounts import Costs, Energy, total
 from lightning_critperiod.costs.grid import check_grid
-from lightning_critperiod.costs.ledger import EpochCosts, Ledger
+from lightning_critperiod.costs.ledger import EpochCosts
 from lightning_critperiod.costs.logged import LoggedMetrics
 from lightning_critperiod.costs.meter import EnergyMeter
 from lightning_critperiod.costs.prices import Prices
@@ -18,8 +18,6 @@ from lightning_critperiod.lightning_seam.namespace import Callback
 
 ASSUMED_COUNTRY = "USA"
 ASSUMED_PRICE = 0.17
-VERSION = 3
-"""Of the state in a checkpoint; version 1 had no number, and always knew its samples; version 2 had no FLOPs."""
 
 
 class CostMeter(Callback):
@@ -73,19 +71,19 @@ class CostMeter(Callback):
         self.currency = currency
         self.obtained: dict[str, str] = {}
         self.hardware: dict[str, Any] = {}
-        self._before = Ledger()
         self.token = register(self)
-        self._forget_session()
+        self._account = Account()
+        self._forget()
 
     @property
     def seconds(self) -> dict[str, float]:
         """Phase -> s, over all sessions of this training. See ``ledger.PHASES``."""
-        return self._ledger.seconds
+        return self._account.ledger.seconds
 
     @property
     def epochs(self) -> dict[int, EpochCosts]:
         """0-based epoch -> its costs, over all sessions of this training."""
-        return self._ledger.epochs
+        return self._account.ledger.epochs
 
     @property
     def validation_metrics(self) -> dict[str, float | None]:
@@ -95,7 +93,7 @@ class CostMeter(Callback):
     @property
     def energy(self) -> Energy | None:
         """Electricity and CO2 over all sessions of this training; None if not measured."""
-        return self._ledger.energy
+        return self._account.ledger.energy
 
     @property
     def counts_exactly(self) -> bool:
@@ -105,15 +103,13 @@ class CostMeter(Callback):
     @property
     def costs(self) -> Costs:
         """The totals, over all sessions of this training."""
-        ledger = self._ledger
+        ledger = self._account.ledger
         return self._prices.costs(sum(ledger.seconds.values()), ledger.energy)
 
     @property
     def spent(self) -> dict[str, float]:
         """What this training has used so far, by the names of ``Budget``; what is not measured is missing."""
-        if self._session.meter is not None:
-            self._session.meter.wait()  # a budget asks before the first batch whether energy is measured
-        ledger = self._before + self._session.so_far()
+        ledger = self._account.so_far()
         found = {
             "samples": total(epoch.samples for epoch in ledger.epochs.values()),
             "flops": total(epoch.flops for epoch in ledger.epochs.values()),
@@ -124,12 +120,10 @@ class CostMeter(Callback):
         return {name: value for name, value in found.items() if value is not None}
 
     @property
-    def _ledger(self) -> Ledger:
-        return self._before + self._session.ledger
+    def _session(self) -> Session:
+        return self._account.session
 
-    def _forget_session(self) -> None:
-        self._session = Session()
-        self._id = uuid.uuid4().hex
+    def _forget(self) -> None:
         self._logged = LoggedMetrics()
         self._said: int | None = None
         self._safely = Safely("CostMonitor")
@@ -139,8 +133,8 @@ class CostMeter(Callback):
         if stage != "fit":
             return
         # A Trainer that is fitted again goes on; a new one starts from nothing.
-        self._before = self._ledger if trainer.current_epoch > 0 else Ledger()
-        self._forget_session()
+        self._account.open(goes_on=trainer.current_epoch > 0)
+        self._forget()
         send_back(trainer, self)
         meter = None
         if trainer.local_rank == 0:
@@ -234,15 +228,11 @@ class CostMeter(Callback):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        if self._session.meter is not None:
-            self._session.meter.wait()  # a checkpoint would keep the seconds before it started without their energy
-        return {"version": VERSION, "session": self._id, **(self._before + self._session.so_far()).state_dict()}
+        return self._account.state_dict()
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        # A learning rate or batch size finder gives the run, in its middle, what it was a moment ago.
-        if state_dict.get("session") != self._id:
-            self._before = Ledger.from_state(state_dict)
+        self._account.load_state_dict(state_dict)
 
     def found(self) -> dict[str, Any]:
         """What a process that was spawned sends back to the one that called ``fit``."""
