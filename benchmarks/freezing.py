@@ -7,18 +7,13 @@
 DATA has cifar/ and fashion/, torchvision's roots. One thread.
 """
 
-import argparse
-import json
-from pathlib import Path
+from functools import partial
 
 from freezing_arms import SETUPS, Candidate, run, slow, stopped
 from freezing_page import CHOSEN, DEVELOPMENT, page
-from sharpness import quiet
+from study import command_line, parsed, quiet, study
 
-from lightning_critperiod.record import as_json, write
-
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS, PAGE = ROOT / "results" / "freezing", ROOT / "docs" / "freezing.md"
+STUDY = study("freezing")
 CANDIDATES = [
     *(Candidate(stopped, tolerance) for tolerance in (0.1, 0.2, 0.4, 0.6, 0.8)),
     *(Candidate(slow, tolerance) for tolerance in (0.3, 0.5, 0.7, 0.9)),
@@ -26,27 +21,17 @@ CANDIDATES = [
 
 
 def train(data, seeds, candidates, setups=SETUPS):
-    """Every set-up of every seed, unless its record is there."""
     for seed in seeds:
         for setup in setups:
-            path = RESULTS / f"{setup.name} {seed}.json".replace(", ", "_").replace(" ", "_")
-            if not path.is_file():
-                write({path.name: as_json(run(setup, seed, data, candidates))}, RESULTS)
-                print(path.stem, flush=True)
+            STUDY.record(f"{setup.name} {seed}", partial(run, setup, seed, data, candidates))
+            print(setup.name, seed, flush=True)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("develop", "run", "judge"))
-    parser.add_argument("data", type=Path, nargs="?")
-    parser.add_argument("--seeds", nargs="+", type=int, default=range(10))
-    args = parser.parse_args()
+    args = parsed(command_line(__doc__, "develop", "run"))
     quiet()
     if args.what == "judge":
-        found = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
-        write({PAGE.name: page(found)}, PAGE.parent)
-    elif args.data is None:
-        parser.error(f"{args.what} needs the folder of the data")
+        STUDY.judge(page)
     elif args.what == "develop":
         train(args.data, [DEVELOPMENT], CANDIDATES)
         train(

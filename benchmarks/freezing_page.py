@@ -1,22 +1,18 @@
 """The page of the study of freezing: its claims, what its records say of them, and the tables."""
 
 from statistics import fmean, stdev
-from typing import Any
 
 from freezing_arms import CONSTANT, FINE_RATE, FIXED, PRETRAINED, RATE, SETUPS, Candidate, Setup, slow
-from growing_page import shown, verdict
+from paired_runs import DEVELOPMENT, Found, claims_table, shown, verdict
 from scoring import table
 
 from lightning_critperiod.studies.statistics import Paired, paired
 
-DEVELOPMENT = 100
 CHOSEN = Candidate(slow, 0.3)
 """Of the rules that lose at most 0.2 points in both fine-tuned set-ups of the development, the one that saves most in the mean."""
 MARGIN, FEWER = 0.2, 0.15
 OURS = CHOSEN.name
 ARMS = ("full", OURS, "short", "fixed")
-
-Found = dict[str, Any]
 
 PAGE = """# Freezing what no longer rotates
 
@@ -117,8 +113,7 @@ def development(found: list[Found]) -> str:
 
 def page(found: list[Found]) -> str:
     sets = {setup: runs for setup in SETUPS if (runs := confirmation(found, setup.name))}
-    rows = sorted((line for setup, runs in sets.items() for line in judged(setup, runs)), key=lambda line: line[0][0])
-    head = ["claim", "set-up", "seeds", "difference in points [95%]", "verdict"]
+    rows = [line for setup, runs in sets.items() for line in judged(setup, runs)]
     fine = next(setup for setup in SETUPS if setup.pretrained)
     return PAGE.format(
         constant=CONSTANT,
@@ -131,7 +126,7 @@ def page(found: list[Found]) -> str:
         fixed=FIXED,
         margin=MARGIN,
         fewer=FEWER,
-        claims=table(head, rows) if rows else "No run is there yet.\n",
+        claims=claims_table(rows),
         sets="\n".join(one_setup(setup, runs) for setup, runs in sets.items()),
         development_seed=DEVELOPMENT,
         development=development(found),

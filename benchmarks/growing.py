@@ -8,60 +8,38 @@ DATA holds cifar-10-batches-py and fashion-mnist/FashionMNIST as torchvision sto
 `python benchmarks/headline.py pack DATA` writes.
 """
 
-import argparse
-import json
-from pathlib import Path
+from functools import partial
 
-import torch
 from growing_arms import ARMS, BATCH, PEAK, run
 from growing_page import page
 from growing_setups import FIRST, SETUPS
+from study import command_line, parsed, quiet, study
 
-from lightning_critperiod.record import as_json, write
-
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "results" / "growing"
-PAGE = ROOT / "docs" / "growing.md"
+STUDY = study("growing")
 
 
-def file(name, arm, seed, peak=PEAK):
-    other = "" if peak == PEAK else f"_batch_{BATCH}_peak_{peak:g}"
-    return f"{name} {arm} {seed}".replace(", ", "_").replace(" ", "_") + f"{other}.json"
-
-
-def run_all(data, results, setups, arms, seeds, peak):
-    torch.set_num_threads(1)
+def run_all(data, setups, arms, seeds, peak):
+    other = "" if peak == PEAK else f" batch {BATCH} peak {peak:g}"
     for seed in seeds:
         for name in setups:
             done = {}
             for arm in arms:
-                path = results / file(name, arm, seed, peak)
-                if not path.is_file():
-                    write({path.name: as_json(run(name, arm, seed, data, done, peak))}, results)
-                done[arm] = json.loads(path.read_text())
+                train = partial(run, name, arm, seed, data, done, peak)
+                done[arm] = STUDY.record(f"{name} {arm} {seed}{other}", train)
                 print(name, arm, seed, f"{done[arm]['test_acc']:.4f}", done[arm]["cpu_seconds"], flush=True)
 
 
-def judge(results, output):
-    found = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
-    write({output.name: page(found)}, output.parent)
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("run", "judge"))
-    parser.add_argument("data", type=Path, nargs="?")
+    parser = command_line(__doc__, "run")
     parser.add_argument("--setups", nargs="+", choices=list(SETUPS), default=FIRST)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=range(10))
     parser.add_argument("--peak", type=float, default=PEAK, help="of the learning rate; others are for development")
-    args = parser.parse_args()
+    args = parsed(parser)
+    quiet()
     if args.what == "judge":
-        judge(RESULTS, PAGE)
-    elif args.data is None:
-        parser.error("run needs the folder of the data")
+        STUDY.judge(page)
     else:
-        run_all(args.data, RESULTS, args.setups, args.arms, args.seeds, args.peak)
+        run_all(args.data, args.setups, args.arms, args.seeds, args.peak)
 
 
 if __name__ == "__main__":

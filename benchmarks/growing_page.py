@@ -1,67 +1,22 @@
 """The page of the study of `GrowingImages`: its claims, what its records say of them, and the tables."""
 
 import math
-from collections.abc import Iterable
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from growing_arms import ARMS, AT, BATCH, PASSES, PEAK, RULE, TEST, VALIDATION
 from growing_setups import FAST, SETUPS
+from paired_runs import DEVELOPMENT, SEEDS, Found, Values, accuracy, confirmation, difference, shown, verdict
 from scoring import table, words
 
-from lightning_critperiod.studies.statistics import Paired, paired
-
-SEEDS = 10
-DEVELOPMENT = 100
-"""Seeds from here on were looked at while the study was set up."""
 GAIN, MARGIN, FEWER = 1.0, 0.2, 0.4
 SHORT = {"grown": "short", "grown by rule": "short as the rule"}
-
-Found = dict[str, Any]
-Values = dict[str, dict[int, Found]]
-
-
-def confirmation(found: list[Found], setup: str, arms: Iterable[str] = ARMS) -> Values:
-    """Arm -> seed -> run."""
-    runs = [run for run in found if run["setup"] == setup and run["seed"] < DEVELOPMENT]
-    return {arm: {run["seed"]: run for run in runs if run["arm"] == arm} for arm in arms}
-
-
-def points(runs: dict[int, Found]) -> dict[int, float]:
-    return {seed: 100 * run["test_acc"] for seed, run in runs.items()}
-
-
-def accuracy(runs: dict[int, Found]) -> str:
-    """Mean and standard deviation over the seeds."""
-    found = list(points(runs).values())
-    return f"{fmean(found):.1f}" + (f" ± {stdev(found):.1f}" if len(found) > 1 else "")
-
-
-def difference(values: Values, arm: str, other: str) -> Paired | None:
-    """Over the seeds that both arms have; None without one."""
-    return paired(points(values[arm]), points(values[other]))
 
 
 def cost(values: Values, arm: str) -> float:
     """Operations in parts of those of `full`."""
     shared = values[arm].keys() & values["full"].keys()
     return fmean(values[arm][seed]["flops"] / values["full"][seed]["flops"] for seed in shared) if shared else math.nan
-
-
-def shown(found: Paired | None) -> str:
-    if found is None:
-        return ""
-    return f"{found.mean:+.1f}" + (f" [{found.t[0]:+.1f}, {found.t[1]:+.1f}]" if found.t else "")
-
-
-def verdict(found: Paired, least: float, mean: float = -math.inf, cheap: bool = True) -> str:
-    """Whether the interval is above `least` and the mean at least `mean`; without ten seeds nothing is final."""
-    if found.t is None:
-        return "one seed"
-    low, high = found.t
-    held = cheap and low > least and found.mean >= mean
-    word = "held" if held else "refuted" if not cheap or high < max(least, mean) else "not shown"
-    return word if found.seeds >= SEEDS else f"{word} so far"
 
 
 def judged(setup: str, values: Values) -> list[list[str]]:
@@ -200,7 +155,7 @@ what they should. Sizes and fractions are those of an earlier pilot; nothing was
 
 
 def page(found: list[Found]) -> str:
-    sets = {setup: values for setup in SETUPS if any((values := confirmation(found, setup)).values())}
+    sets = {setup: values for setup in SETUPS if any((values := confirmation(found, setup, ARMS)).values())}
     return PAGE.format(
         images=2_000,
         hundred=SETUPS["cifar100, ResNet-8"].images,

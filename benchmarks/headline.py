@@ -9,26 +9,20 @@ DATA holds the data sets as torchvision stores them: cifar-10-batches-py, cifar-
 GPU if there is one; all jobs share it.
 """
 
-import argparse
-import json
-import logging
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from growing_arms import planned
 from headline_arms import ARMS, CANDIDATES, CHOSEN, DEVELOPED, DEVELOPMENT, EPOCHS, SETUPS, VIEWS, run
 from headline_page import page
+from study import command_line, parsed, quiet, study
 from torchvision import datasets
 
-from lightning_critperiod.record import as_json, write
-
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "results" / "headline"
-PAGE = ROOT / "docs" / "headline.md"
-SEEDS = range(10)
+STUDY = study("headline")
 POOL = {"Fashion-MNIST": (10_000, 5_000), "CIFAR-10": (7_500, 5_000), "CIFAR-100": (10_000, 2_000)}
 """How many of the first training and test images are used."""
 SOURCES = {"Fashion-MNIST": "FashionMNIST", "CIFAR-10": "CIFAR10", "CIFAR-100": "CIFAR100"}
@@ -46,43 +40,30 @@ def pack(data):
         np.savez(target / f"{name}.npz", **arrays)
 
 
-def quiet():
-    """Of a process that trains."""
-    torch.set_num_threads(1)
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-
-
-def train(path, **arguments):
+def train(at, name, arm, seed, budget, data, **tried):
     """One run, unless its record is there."""
-    if not path.is_file():
-        write({path.name: as_json(run(**arguments))}, path.parent)
-    found = json.loads(path.read_text())
-    print(path.stem, f"{found['test_acc']:.4f}", f"{found['flops']:.3g}", flush=True)
+    words = "".join(f" {word} {value}" for word, value in tried.items())
+    found = at.record(f"{name} {arm} {seed}{words}", partial(run, name, arm, seed, budget=budget, data=data, **tried))
+    print(name, arm, seed, words, f"{found['test_acc']:.4f}", f"{found['flops']:.3g}", flush=True)
     return found
 
 
-def record(results, name, arm, seed, **more):
-    other = "".join(f" {word} {value}" for word, value in more.items())
-    return results / f"{name} {arm} {seed}{other}.json".replace(", ", "_").replace(" ", "_")
-
-
-def one_seed(name, seed, data, results):
+def one_seed(at, name, seed, data):
     """Every arm; `together` first, for its operations are what the last two may spend."""
     budget = None
     for arm in ("together", "full recipe", "grown", "short"):
-        found = train(record(results, name, arm, seed), name=name, arm=arm, seed=seed, data=data, budget=budget)
+        found = train(at, name, arm, seed, budget, data)
         budget = budget or found["flops"]
 
 
-def run_all(executor, data, results, seeds):
+def run_all(executor, at, data, seeds):
     """Seed by seed, the data set that takes longest first."""
     names = sorted(SETUPS, key=lambda name: -SETUPS[name].images)
-    for future in [executor.submit(one_seed, name, seed, data, results) for seed in seeds for name in names]:
+    for future in [executor.submit(one_seed, at, name, seed, data) for seed in seeds for name in names]:
         future.result()
 
 
-def develop(executor, data, results):
+def develop(executor, at, data):
     """Every baseline at three peaks of the learning rate, every candidate at two, the chosen one at the third too; one seed."""
     futures = []
     for name in DEVELOPED:
@@ -91,40 +72,29 @@ def develop(executor, data, results):
         tried += [("together", peak, {"candidate": candidate}) for candidate in CANDIDATES for peak in (0.1, 0.2)]
         tried.append(("together", 0.4, {"candidate": CHOSEN}))
         for arm, peak, more in tried:
-            path = record(results, name, arm, DEVELOPMENT, peak=peak, **more)
-            arguments = {"name": name, "arm": arm, "seed": DEVELOPMENT, "data": data, "peak": peak, **more}
-            futures.append(executor.submit(train, path, budget=budget, **arguments))
+            futures.append(executor.submit(train, at, name, arm, DEVELOPMENT, budget, data, peak=peak, **more))
     for future in futures:
         future.result()
 
 
-def judge(results, output):
-    found = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
-    write({output.name: page(found)}, output.parent)
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("pack", "develop", "run", "judge"))
-    parser.add_argument("data", type=Path, nargs="?")
+    parser = command_line(__doc__, "pack", "develop", "run")
     parser.add_argument("--jobs", type=int, default=1, help="processes that train at the same time")
-    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    args = parser.parse_args()
+    parser.add_argument("--results", type=Path, default=STUDY.results)
+    args = parsed(parser)
+    at = replace(STUDY, results=args.results)
     if args.what == "judge":
-        judge(args.results, PAGE)
+        at.judge(page)
         return
-    if args.data is None:
-        parser.error(f"{args.what} needs the folder of the data")
     if args.what == "pack":
         pack(args.data)
         return
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(args.jobs, spawned, quiet) as executor:
         if args.what == "develop":
-            develop(executor, args.data / "headline", args.results)
+            develop(executor, at, args.data / "headline")
         else:
-            run_all(executor, args.data / "headline", args.results, args.seeds)
+            run_all(executor, at, args.data / "headline", args.seeds)
 
 
 if __name__ == "__main__":

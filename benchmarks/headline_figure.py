@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from growing_page import Values, points
 from matplotlib.figure import Figure
+from paired_runs import Values, points
 
 from lightning_critperiod.studies.charts import as_text
 from lightning_critperiod.studies.statistics import Paired, paired

@@ -4,7 +4,6 @@ from statistics import fmean
 from typing import Any
 
 from growing_arms import AT
-from growing_page import Found, Values, accuracy, confirmation, points, shown, verdict
 from headline_arms import (
     ARMS,
     BATCH,
@@ -21,6 +20,7 @@ from headline_arms import (
     WINDOW,
 )
 from headline_figure import difference
+from paired_runs import Found, Values, accuracy, confirmation, points, shown, verdict
 from scoring import table
 
 MARGIN, FEWER = 0.2, 0.6

@@ -4,8 +4,8 @@ from statistics import fmean
 from typing import Any
 
 from ending_runs import BATCH, TEST
-from growing_page import Values, accuracy, confirmation, difference, shown, verdict
 from late_augmentation_arms import ALPHA, ARMS, MAGNITUDE, OPERATIONS, SETUPS, WEAKER
+from paired_runs import Values, accuracy, claims_table, confirmation, difference, shown, verdict
 from scoring import table
 from sharpness_arms import COOLDOWN, PLAIN
 
@@ -82,8 +82,7 @@ def one_setup(setup: str, values: Values) -> str:
 
 def page(found: list[dict[str, Any]]) -> str:
     sets = {setup.name: confirmation(found, setup.name, ARMS) for setup in SETUPS}
-    rows = sorted((line for name, values in sets.items() for line in judged(name, values)), key=lambda line: line[0][0])
-    head = ["claim", "set-up", "seeds", "difference in points [95%]", "verdict"]
+    rows = [line for name, values in sets.items() for line in judged(name, values)]
     return PAGE.format(
         test=TEST,
         batch=BATCH,
@@ -96,6 +95,6 @@ def page(found: list[dict[str, Any]]) -> str:
         alpha=ALPHA,
         margin=MARGIN,
         loss=LOSS,
-        claims=table(head, rows) if rows else "No run is there yet.\n",
+        claims=claims_table(rows),
         sets="\n".join(one_setup(name, values) for name, values in sets.items() if any(values.values())),
     )

@@ -4,7 +4,7 @@ from statistics import fmean
 from typing import Any
 
 from ending_runs import TEST
-from growing_page import DEVELOPMENT, Found, Values, accuracy, confirmation, difference, shown, verdict
+from paired_runs import DEVELOPMENT, Found, Values, accuracy, claims_table, confirmation, difference, shown, verdict
 from scoring import table
 from sharpness_arms import ARMS, BATCH, COOLDOWN, DECAY, LONGER, PLAIN, SETUPS, SHORTER
 
@@ -91,7 +91,7 @@ def development(found: list[Found]) -> str:
 
 def page(found: list[Found]) -> str:
     sets = {setup.name: confirmation(found, setup.name, ARMS) for setup in SETUPS}
-    rows = sorted((line for name, values in sets.items() for line in judged(name, values)), key=lambda line: line[0][0])
+    rows = [line for name, values in sets.items() for line in judged(name, values)]
     return PAGE.format(
         test=TEST,
         batch=BATCH,
@@ -103,9 +103,7 @@ def page(found: list[Found]) -> str:
         shorter=SHORTER,
         decay=DECAY,
         gain=GAIN,
-        claims=table(["claim", "set-up", "seeds", "difference in points [95%]", "verdict"], rows)
-        if rows
-        else "No run is there yet.\n",
+        claims=claims_table(rows),
         sets="\n".join(one_setup(name, values) for name, values in sets.items() if any(values.values())),
         development_seed=DEVELOPMENT,
         development=development(found),

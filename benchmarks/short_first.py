@@ -6,18 +6,17 @@ python benchmarks/short_first.py judge           writes docs/short_first.md from
 """
 
 import argparse
-import json
 import time
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from math import log
-from pathlib import Path
 from pydoc_data.topics import topics
 from statistics import fmean, stdev
 
 import lightning as L
 import torch
 from scoring import table
+from study import study
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import OneCycleLR
@@ -25,11 +24,9 @@ from torch.utils.data import DataLoader
 
 from lightning_critperiod import CriticalPeriodCallback, GrowingLength, MonitoredMetric, Never, Recipe, Volume
 from lightning_critperiod.lightning_seam import FlopMode, Safely
-from lightning_critperiod.record import as_json, write
 from lightning_critperiod.studies.statistics import Paired, paired
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS, PAGE = ROOT / "results" / "short_first", ROOT / "docs" / "short_first.md"
+STUDY = study("short_first")
 ARMS = ("full", "grown", "short")
 LENGTHS, AT = (16, 32, 64), (0.5, 0.75)
 PIECES, PASSES, BATCH, PEAK = 640, 20, 32, 1e-2
@@ -172,10 +169,7 @@ def run_all(seeds) -> None:
     for seed in seeds:
         affords = -1
         for arm in ARMS:
-            path = RESULTS / f"{arm}_{seed}.json"
-            if not path.is_file():
-                write({path.name: as_json(run(arm, seed, affords if arm == "short" else -1))}, RESULTS)
-            found = json.loads(path.read_text())
+            found = STUDY.record(f"{arm}_{seed}", partial(run, arm, seed, affords if arm == "short" else -1))
             affords = found["flops"] // flops(LENGTHS[-1])
             print(arm, seed, f"{found['bits']:.4f}", found["cpu_seconds"], flush=True)
 
@@ -221,8 +215,7 @@ def by_part(runs: dict[str, dict[int, dict]]) -> list[list[str]]:
     return [[arm, *(f"{mean:.3f}" for mean in means[arm])] for arm in ARMS]
 
 
-def judge() -> None:
-    found = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+def page(found: list[dict]) -> str:
     runs = {arm: {r["seed"]: r for r in found if r["arm"] == arm and r["seed"] < DEVELOPMENT} for arm in ARMS}
     bits = {arm: {seed: one["bits"] for seed, one in ones.items()} for arm, ones in runs.items()}
     claims = []
@@ -231,7 +224,7 @@ def judge() -> None:
         claims.append([claim, str(difference.seeds), interval(difference), verdict(difference, below)])
     trained = [[r["arm"], str(r["seed"]), f"{r['bits']:.3f}"] for r in found if r["seed"] >= DEVELOPMENT]
     heads = ["arm", "seeds", "operations", "CPU seconds", "bits per character", "against full"]
-    parts = [
+    return "\n".join([
         INTRODUCTION,
         table(["claim", "seeds", "difference in bits [95%]", "verdict"], claims),
         "## The arms\n",
@@ -241,8 +234,7 @@ def judge() -> None:
         LIMITS,
         "## Development\n\nOne seed, before the claims were written, to see that the arms do what they should. Nothing was tuned.\n",
         table(["arm", "seed", "bits per character"], trained),
-    ]
-    write({PAGE.name: "\n".join(parts)}, PAGE.parent)
+    ])
 
 
 def main() -> None:
@@ -250,7 +242,7 @@ def main() -> None:
     parser.add_argument("what", choices=("run", "judge"))
     parser.add_argument("--seeds", nargs="+", type=int, default=range(SEEDS))
     args = parser.parse_args()
-    judge() if args.what == "judge" else run_all(args.seeds)
+    STUDY.judge(page) if args.what == "judge" else run_all(args.seeds)
 
 
 if __name__ == "__main__":

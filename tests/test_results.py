@@ -3,6 +3,7 @@
 import importlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,15 @@ def test_what_the_readme_says_of_the_interval_is_what_the_coverage_runs_found():
     assert not any(character.isdigit() for character in OWN_NOISE)  # no figure of this machine's in a user's report
 
 
-@pytest.mark.parametrize("study", ["coverage", "ending", "growing", "headline", "scale"])
+@pytest.mark.parametrize("name", ["growing", "headline", "short_first"])
+def test_a_page_of_a_study_is_what_its_records_say(name, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    module = importlib.import_module(name)
+    replace(module.STUDY, page=tmp_path / "page.md").judge(module.page)
+    assert (tmp_path / "page.md").read_text() == (ROOT / "docs" / f"{name}.md").read_text()
+
+
+@pytest.mark.parametrize("study", ["coverage", "ending", "scale"])
 def test_a_page_of_a_benchmark_is_what_its_records_say(study, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     page = tmp_path / f"{study}.md"
