@@ -561,6 +561,17 @@ def test_a_guard_that_fired_in_the_cooldown_had_shrunk_the_images_again(tmp_path
     assert model.sizes() == each(4, 4, 12, 12, 12, 12)
 
 
+@pytest.mark.parametrize("views", [1, 2])
+def test_a_run_that_max_steps_ended_before_max_epochs_never_had_whole_images(tmp_path, views):
+    """24 steps are 8 epochs of 3 batches, or 4 of 6."""
+    model, volume = Net(), Volume(augmentation_multiplier=views)
+    change = GrowingImages([4, 8], at=[0.5, 0.75])
+    callback = drive(change, rule=Never(), during=volume, after=volume)
+    fit(tmp_path, model, callback, max_epochs=100, max_steps=24)
+    assert model.sizes() == (each(4, 4, 4, 4, 8, 8, 12, 12) if views == 1 else each(4, 4, 8, 12))
+    assert callback.timeline.max_epochs == 8 // views
+
+
 def test_a_second_fit_starts_small_again(tmp_path):
     change = GrowingImages([4])
     callback = drive(change)

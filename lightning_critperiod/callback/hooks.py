@@ -122,9 +122,8 @@ class CriticalPeriodCallback(Driving):
                 "The critical period of this run began without CriticalPeriodCallback (its state is not in the "
                 "checkpoint): it is measured from here on, against the weights as they are now."
             )
-        if self._max_epochs is None and trainer.max_steps != -1:
-            self._max_epochs = epochs_in_steps(trainer)
-            self._watch.check_run(self._max_epochs, acts=not self.observe_only)
+        if trainer.max_steps != -1 and not trainer.fast_dev_run:
+            self._plan_by_steps(trainer)
         self.detector.max_epochs = self._max_epochs
         self._watch.start(trainer, pl_module, acts=not self.observe_only)
         finished = finished_epochs(trainer)
@@ -134,6 +133,15 @@ class CriticalPeriodCallback(Driving):
                 self._watch.measure(trainer, pl_module, finished - 1)
         self._watch.decide(finished, acts=not self.observe_only)
         self._start_driving(trainer, pl_module, finished)
+
+    def _plan_by_steps(self, trainer: Any) -> None:
+        """The run may end with ``max_steps`` before ``max_epochs``."""
+        batches = trainer.num_training_batches if self._driver is None else self._driver.batches(self.full_volume)
+        known = [epochs for epochs in (self._max_epochs, epochs_in_steps(trainer, batches)) if epochs is not None]
+        planned = min(known, default=None)
+        if planned is None or planned != self._max_epochs:
+            self._max_epochs = planned
+            self._watch.check_run(planned, acts=not self.observe_only)
 
     @override
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:

@@ -53,9 +53,8 @@ def planned_epochs(trainer: Any) -> int | None:
     return None if epochs is None or epochs < 0 else int(epochs)
 
 
-def epochs_in_steps(trainer: Any) -> int | None:
-    """The number of epochs in ``max_steps``; None where it, or the number of steps in an epoch, is not known."""
-    batches = trainer.num_training_batches
+def epochs_in_steps(trainer: Any, batches: float) -> int | None:
+    """The number of epochs of so many batches in ``max_steps``; None where it, or their steps, are not known."""
     is_known = 0 < batches < math.inf and trainer.lightning_module.automatic_optimization
     if trainer.max_steps < 0 or not is_known:
         return None
