@@ -5,6 +5,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_what_the_readme_says_of_the_interval_is_what_the_coverage_runs_found():
     assert not any(character.isdigit() for character in OWN_NOISE)  # no figure of this machine's in a user's report
 
 
-@pytest.mark.parametrize("name", ["growing", "headline", "short_first"])
+@pytest.mark.parametrize("name", ["freezing", "growing", "headline", "short_first"])
 def test_a_page_of_a_study_is_what_its_records_say(name, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     module = importlib.import_module(name)
@@ -81,3 +82,39 @@ def test_the_settings_of_the_headline_study_are_those_that_its_development_runs_
     chosen = choice(records)
     assert {arm: peak for arm, (_, peak) in chosen.items()} == arms.PEAKS
     assert chosen["together"][0] == arms.CHOSEN
+
+
+def test_the_rule_of_the_study_of_freezing_is_the_one_that_its_development_runs_choose(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from freezing_page import CHOSEN
+
+    files = sorted((ROOT / "results" / "freezing").glob("*fine-tuned_10[012].json"))
+    runs = [json.loads(path.read_text()) for path in files]
+    saved = {}
+    for rule in (name for name in runs[0]["arms"] if " at " in name):
+        lost, cost = {}, []
+        for run in runs:
+            full, arm = run["arms"]["full"], run["arms"][rule]
+            lost.setdefault(run["setup"], []).append(100 * (full["test_acc"] - arm["test_acc"]))
+            cost.append(arm["flops"] / full["flops"])
+        if all(fmean(losses) <= 0.2 for losses in lost.values()):
+            saved[rule] = 1 - fmean(cost)
+    assert len(files) == 6
+    assert max(saved, key=saved.get) == CHOSEN.name
+    assert max(saved.values()) < 0.15
+
+
+def test_the_settings_of_the_study_of_sharpness_are_those_that_its_development_runs_choose(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from sharpness_page import RATE, RHO
+
+    runs = [json.loads(path.read_text()) for path in (ROOT / "results" / "sharpness").glob("*_100_rate_*.json")]
+    of_rate, of_rho = {}, {}
+    for run in runs:
+        if run["arm"] == "SGD, longer":
+            of_rate.setdefault(run["rate"], []).append(run["test_acc"])
+        elif run["rate"] == RATE:
+            of_rho.setdefault(run["rho"], []).append(run["test_acc"])
+    assert len(runs) == 24
+    assert max(of_rate, key=lambda rate: fmean(of_rate[rate])) == RATE
+    assert max(of_rho, key=lambda rho: fmean(of_rho[rho])) == RHO
