@@ -2,7 +2,9 @@
 
 import copy
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
+from enum import Enum
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import lightning as L
@@ -208,12 +210,16 @@ def collate(samples):
         (Pair, lambda batch: (batch.image, batch.label), None),
         (Pair, lambda batch: (batch.image, batch.label), "image"),
         (lambda x, y: ((x, x.flip(2)), y), lambda batch: (batch[0][1], batch[1]), 0),
+        (lambda x, y: {"v": {"a": x, "b": [x.flip(2)]}, "y": y}, lambda batch: (batch["v"]["b"][0], batch["y"]), "v"),
         (lambda x, y: (x, x, y), lambda batch: (batch[1], batch[2]), 1),
         (lambda x, y: {"a": (y, [x]), "b": y}, lambda batch: (batch["a"][1][0], batch["b"]), None),
         (lambda x, y: {"a": (y, Pair(x, y))}, lambda batch: batch["a"][1], ["a", 1, "image"]),
     ],
-    ids=["tuple", "index", "dict", "key", "named tuple", "field", "views", "second image small", "nested", "path"],
-)
+    ids=[
+        "tuple", "index", "dict", "key", "named tuple", "field", "views", "dict of views", "second image small",
+        "nested", "path",
+    ],
+)  # fmt: skip
 def test_the_images_are_found_in_every_container(tmp_path, pack, part, key):
     model = Net(part)
     if key == 1:  # the first is as large, so that it would have to be resized too
@@ -230,6 +236,34 @@ def test_the_images_are_found_in_an_object_and_in_a_bare_tensor(tmp_path):
     alone = Net(lambda batch: (batch, torch.zeros(len(batch), dtype=torch.long)))
     fit(tmp_path, alone, drive(GrowingImages([4])), data=dict(pack=lambda x, y: x), max_epochs=4)
     assert alone.sizes() == each(4, 4, 4, 12)
+
+
+def test_what_is_in_a_batch_beside_its_data_was_searched_without_end(tmp_path):
+    """A member of an Enum leads to its class, and that to all its members; a sample may know what it belongs to."""
+
+    class Split(Enum):
+        TRAIN = 1
+
+    def pack(samples):
+        batch = {"image": torch.stack([x for x, _ in samples]), "label": torch.tensor([y for _, y in samples])}
+        owner = SimpleNamespace(split=Split.TRAIN, dataset=Images, to=lambda *_, **__: owner)
+        owner.itself = owner
+        return {**batch, "of": owner}
+
+    model, data = Net(lambda batch: (batch["image"], batch["label"])), DataLoader(Images(), 4, collate_fn=pack)
+    fit(tmp_path, model, drive(GrowingImages([4])), train=data, limit_val_batches=0)
+    assert model.sizes() == each(4, 4, 4, *[12] * 5)
+    with pytest.raises(ValueError, match="'of': SimpleNamespace of 'split': Split, 'dataset': type,"):
+        GrowingImages([4], key="picture").find(pack([Images()[0]]))
+
+
+@pytest.mark.parametrize("kind", [{"frozen": True}, {"slots": True}, {"frozen": True, "slots": True}])
+def test_images_of_a_dataclass_that_is_frozen_or_has_slots_stayed_whole(kind):
+    batch = make_dataclass("Batch", ["image", "label"], **kind)(Images().images[:4], torch.zeros(4))
+    change = GrowingImages([4])
+    assert change.find(batch) == 12
+    assert change.shrunk(batch, 4).image.shape == (4, 3, 4, 4)
+    assert batch.image.shape == (4, 3, 12, 12)
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.bfloat16, torch.float64])

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from lightning_critperiod.changes.batch_parts import Key, described, leaves, part
+from lightning_critperiod.changes.batch_parts import Key, described, leaves, mapped, part
 
 WHO = "GrowingImages"
-Images = Tensor | list[Tensor]
 
 _PLACES = {"boxes", "bboxes", "bbox", "masks", "keypoints"}
 """Names of targets whose numbers are places in the image."""
@@ -34,38 +33,39 @@ def find_key(batch: Any) -> Key:
         what = "none" if not found else "several, at " + ", ".join(map(repr, found))
         raise ValueError(
             "GrowingImages needs to know which part of a batch is the image, a tensor (N, C, H, W) of floats or uint8, "
-            f"and found {what} in {described(batch)}: give key=, the index, key or attribute of the one to resize."
+            f"and found {what} in {described(batch)}: give key=, the index, key or attribute of the one to resize. "
+            "Several views of a sample must be in one list or dict there, such as [[first, second], label]."
         )
     return found[0]
 
 
-def images_at(batch: Any, key: Key) -> Images:
+def images_at(batch: Any, key: Key) -> Any:
     """The images of a batch.
 
     Returns:
-        A tensor, or a list of them, such as two views.
+        A tensor, or a collection of them, such as two views.
 
     Raises:
         ValueError: The batch has no such key, or what is there is no image.
     """
-    value = part(batch, key, WHO)
-    images = list(value) if isinstance(value, list | tuple) else [value]
-    if not images or not all(map(_is_image, images)):
+    images = part(batch, key, WHO)
+    found = [_is_image(each) for _, each in leaves(images)]
+    if not found or not all(found):
         raise ValueError(
-            f"GrowingImages needs images, a tensor (N, C, H, W) of floats or uint8, got {described(value)}"
+            f"GrowingImages needs images, a tensor (N, C, H, W) of floats or uint8, got {described(images)}"
             + ("." if key is None else f" at key={key!r}.")
         )
-    return images if isinstance(value, list | tuple) else images[0]
+    return images
 
 
-def shorter_side(images: Images) -> int:
+def shorter_side(images: Any) -> int:
     """Pixels of the shorter side, of several views that of the largest."""
-    return max(min(view.shape[-2:]) for view in ([images] if isinstance(images, Tensor) else images))
+    return max(min(view.shape[-2:]) for _, view in leaves(images))
 
 
-def check_targets(batch: Any, key: Key, images: Images) -> None:
+def check_targets(batch: Any, images: Any) -> None:
     """Refuse, by a ValueError, a batch in which more than the images would have to be resized."""
-    views = [images] if isinstance(images, Tensor) else images
+    views = [view for _, view in leaves(images)]
     shapes = {(len(view), *view.shape[-2:]) for view in views}
     for path, value in leaves(batch):
         if any(value is view for view in views):
@@ -79,19 +79,18 @@ def check_targets(batch: Any, key: Key, images: Images) -> None:
             )
 
 
-def resized(images: Images, size: int) -> Images:
+def resized(images: Any, size: int) -> Any:
     """Images whose shorter side has ``size`` pixels, bilinear and antialiased; those that are no larger stay.
 
     Args:
-        images: Tensors (N, C, H, W).
+        images: A tensor (N, C, H, W), or a collection of them.
         size: Pixels.
 
     Returns:
-        Tensors (N, C, h, w) of the same type, on the same device, with h / w as near to H / W as whole pixels allow.
+        The same with (N, C, h, w), of the same type, on the same device, with h / w as near to H / W as whole pixels
+        allow.
     """
-    if not isinstance(images, Tensor):
-        return [_resized(view, size) for view in images]
-    return _resized(images, size)
+    return mapped(images, lambda each: _resized(each, size))
 
 
 def _resized(images: Tensor, size: int) -> Tensor:

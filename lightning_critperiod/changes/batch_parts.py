@@ -2,7 +2,9 @@
 
 import copy
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from enum import Enum
 from typing import Any
 
 from torch import Tensor
@@ -63,8 +65,15 @@ def with_part(batch: Any, key: Key, value: Any) -> Any:
     if isinstance(other, Mapping | Sequence):
         other[key] = value  # type: ignore[index]
     else:
-        setattr(other, str(key), value)
+        _set(other, str(key), value)
     return other
+
+
+def _set(batch: Any, name: str, value: Any) -> None:
+    try:
+        setattr(batch, name, value)
+    except AttributeError:  # a frozen dataclass, say; this one is a copy that nobody knows
+        object.__setattr__(batch, name, value)
 
 
 def parts(batch: Any) -> list[tuple[int | str, Any]]:
@@ -73,21 +82,38 @@ def parts(batch: Any) -> list[tuple[int | str, Any]]:
         return list(batch.items())
     if isinstance(batch, list | tuple):
         return list(enumerate(batch))
-    return list(vars(batch).items()) if hasattr(batch, "__dict__") else []
+    if callable(batch) or isinstance(batch, Enum):  # a class, a function or a constant is no part of the data
+        return []
+    if hasattr(batch, "__dict__"):
+        return list(vars(batch).items())
+    return [(field.name, getattr(batch, field.name)) for field in fields(batch)] if is_dataclass(batch) else []
 
 
-def leaves(value: Any, path: tuple[int | str, ...] = ()) -> Iterator[tuple[tuple[int | str, ...], Tensor]]:
-    """Every tensor of a batch, with the keys that lead to it."""
+def leaves(
+    value: Any, path: tuple[int | str, ...] = (), around: tuple[Any, ...] = ()
+) -> Iterator[tuple[tuple[int | str, ...], Tensor]]:
+    """Every tensor of a batch, with the keys that lead to it; ``around`` is what it is in, which it may refer to."""
     if isinstance(value, Tensor):
         yield path, value
-    else:
+    elif not any(value is each for each in around):
         for key, each in parts(value):
-            yield from leaves(each, (*path, key))
+            yield from leaves(each, (*path, key), (*around, value))
 
 
-def described(value: Any) -> str:
-    """The shapes and types in a batch, in words."""
+def mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """A copy of a batch in which every tensor is what ``change`` returns for it."""
+    if isinstance(value, Tensor):
+        return change(value)
+    for key, each in parts(value):
+        if any(leaves(each)):
+            value = with_part(value, key, mapped(each, change))
+    return value
+
+
+def described(value: Any, around: tuple[Any, ...] = ()) -> str:
+    """The shapes and types in a batch, in words; ``around`` is what it is in, which it may refer to."""
     if isinstance(value, Tensor):
         return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
-    found = [f"{key!r}: {described(each)}" for key, each in parts(value)]
+    inside = [] if any(value is each for each in around) else parts(value)
+    found = [f"{key!r}: {described(each, (*around, value))}" for key, each in inside]
     return f"{type(value).__name__} of {', '.join(found)}" if found else type(value).__name__

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
-from lightning_critperiod.changes.batch_parts import Key, described, leaves, part, parts, with_part
+from lightning_critperiod.changes.batch_parts import Key, described, leaves, mapped, part, parts, with_part
 
 WHO = "GrowingLength"
 _GIVE = "give keys=, the indices, keys or attributes of those to cut."
@@ -87,7 +86,7 @@ def shortened(batch: Any, keys: Sequence[Key], length: int) -> Any:
     if all(each.shape[1] <= length for each in tensors) or _ignores_all([each[:, :length] for each in tensors]):
         return batch
     for key in keys:
-        batch = with_part(batch, key, apply_to_collection(part(batch, key, WHO), Tensor, _cut, length))
+        batch = with_part(batch, key, mapped(part(batch, key, WHO), lambda each: _cut(each, length)))
     return batch
 
 

@@ -24,8 +24,8 @@ class GrowingImages(Growing):
         sizes: Pixels of the shorter side, ascending. The full size is that of the images in the batch; it comes last,
             whether it is given or not.
         key: Where the images are in a batch: a key of a dict, an index of a tuple, an attribute, or a list of them that
-            leads into a nested batch. A list of images there is taken as views of one batch. None is the one tensor
-            (N, C, H, W) of floats or uint8 in the batch.
+            leads into a nested batch. A list or dict of images there is taken as views of one batch. None is the one
+            tensor (N, C, H, W) of floats or uint8 in the batch.
         rule: Asked after every epoch about the callback's signal since the last growth; the next size follows when it
             fires. None leaves the first growth to the callback's own decision and spreads the others from there to
             three quarters of the planned epochs.
@@ -61,7 +61,7 @@ class GrowingImages(Growing):
     def find(self, batch: Any) -> int:
         self._key = find_key(batch) if self.key is None else self.key
         images = images_at(batch, self._key)
-        check_targets(batch, self._key, images)
+        check_targets(batch, images)
         return shorter_side(images)
 
     @override
