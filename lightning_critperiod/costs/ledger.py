@@ -7,10 +7,9 @@ from typing import Any
 from lightning_critperiod.costs.amounts import Energy, plus
 
 PHASES = ("start_up", "metering", "training", "data_wait", "validation", "detector", "overhead")
-"""Where time goes: before the first epoch, the energy meter's own imports and the wait for it at
-the end of a short run, training steps, waiting for data
-(transfer to the device included), validation, measuring, deciding and setting the volume, everything else (checkpoints,
-logging, callbacks)."""
+"""Where time goes: before the first epoch; the energy meter's own imports, and the wait for it at the end of a short
+run; training steps; waiting for data (transfer to the device included); validation; measuring, deciding and setting the
+volume; everything else (checkpoints, logging, callbacks)."""
 
 
 @dataclass

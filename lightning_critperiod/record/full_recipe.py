@@ -13,8 +13,6 @@ from lightning_critperiod.record.run import Run, Setting
 _SIZES = ("image_size", "sequence_length")
 """Settings of which the full recipe has the largest, not that of the critical period."""
 
-_IN_WORDS, _DEAREST = "which is that of the critical period", ", with the steps of the run that cost most"
-
 
 def full_recipe(callback: CriticalPeriodCallback, monitor: CostMeter, run: Run) -> Projected | None:
     """What the run would have cost with every planned epoch as it is during the critical period.
@@ -34,27 +32,17 @@ def full_recipe(callback: CriticalPeriodCallback, monitor: CostMeter, run: Run) 
     same = {e: _has_full_steps(callback, e, dearest) for e in monitor.epochs}
     had_it = [e for e in monitor.epochs if same[e] and drawn.fraction(e) == full]
     like_it = had_it or [e for e in monitor.epochs if same[e]]
-    return _projected(
-        monitor,
-        [
-            PacedEpoch(
-                drawn.count(e),
-                drawn.wanted(e, full),
-                costs.seconds,
-                costs.flops,
-                same[e],
-                e in like_it or not like_it,
-            )
-            for e, costs in monitor.epochs.items()
-        ],
-        _left_out(callback, run),
-        f"from the seconds per {drawn.unit} of {_epochs(len(had_it))} that had the full recipe"
-        if had_it
-        else f"from the seconds per {drawn.unit} of other epochs, as none had the full recipe",
-        drawn.unit,
-        "which is that of the critical period"
-        + ("" if dearest is None else ", with the steps of the run that cost most"),
-    )
+    epochs = [
+        PacedEpoch(
+            drawn.count(e), drawn.wanted(e, full), costs.seconds, costs.flops, same[e], e in like_it or not like_it
+        )
+        for e, costs in monitor.epochs.items()
+    ]
+    paced = f"{_epochs(len(had_it))} that had" if had_it else "other epochs, as none had"
+    basis = f"from the seconds per {drawn.unit} of {paced} the full recipe"
+    steps = "" if dearest is None else ", with the steps of the run that cost most"
+    recipe = f"which is that of the critical period{steps}"
+    return _projected(monitor, epochs, _left_out(callback, run), basis, drawn.unit, recipe)
 
 
 def observed_recipe(callback: CriticalPeriodCallback, monitor: CostMeter, run: Run) -> Projected | None:

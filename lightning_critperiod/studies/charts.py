@@ -11,9 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def points(
-    panel: "Axes", x: Sequence[float], values: Sequence[tuple[float, Interval | None]], color: str, width: float = 1.2
-) -> None:
+def points(panel: "Axes", x: Sequence[float], values: Sequence[tuple[float, Interval | None]], color: str) -> None:
     """Points joined by a line, each with its interval.
 
     Args:
@@ -21,13 +19,12 @@ def points(
         x: Where the points are.
         values: Mean and interval of each.
         color: The colour of points and line.
-        width: The width of the line.
     """
     ends = [interval or (mean, mean) for mean, interval in values]
     y = [mean for mean, _ in values]
     below = [mean - low for mean, (low, _) in zip(y, ends, strict=True)]
     above = [high - mean for mean, (_, high) in zip(y, ends, strict=True)]
-    panel.errorbar(x, y, yerr=[below, above], color=color, marker="o", markersize=4, linewidth=width, elinewidth=0.8)
+    panel.errorbar(x, y, yerr=[below, above], color=color, marker="o", markersize=4, linewidth=1.2, elinewidth=0.8)
 
 
 def as_text(figure: "Figure") -> str:

@@ -75,8 +75,8 @@ def study_parser(command: str, description: str, seeds: int, results: str) -> Ar
     add = parser.add_argument
     layers = (
         "A config file, or the name of a shipped config. Of several, later ones override earlier ones, and the last "
+        "one gives the results folder its name."
     )
-    layers += "one gives the results folder its name."
     add("-c", "--config", action="extend", nargs="+", required=True, help=layers)
     first = "Number of seeds: the config's seed_everything (0 if it has none) and the ones that follow it."
     add("--seeds", type=int, default=seeds, metavar="N", help=first)

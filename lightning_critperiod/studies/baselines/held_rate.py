@@ -13,9 +13,8 @@ class HeldRate(Callback):
     """Lets no learning rate fall, whatever the run's own schedulers say, until a cooldown begins; a warm-up stays.
 
     A rate is the highest one that the schedulers have set so far, up to its peak: a scheduler's ``max_lr``, or else the
-    rate that the optimizer was made with. With ``monitor`` it is
-    multiplied by ``factor`` whenever that metric has not improved for more than ``patience`` validations, as torch's
-    ``ReduceLROnPlateau`` does.
+    rate that the optimizer was made with. With ``monitor`` it is multiplied by ``factor`` whenever that metric has not
+    improved for more than ``patience`` validations, as torch's ``ReduceLROnPlateau`` does.
 
     Args:
         monitor: Name of a metric that validation logs; None never reduces the rate.

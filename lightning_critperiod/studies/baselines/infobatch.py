@@ -57,7 +57,7 @@ class InfoBatch(Callback):
     def __init__(self, samples: int, pruning_ratio: float = 0.5, annealing_fraction: float = 0.125) -> None:
         require_number("samples", samples, low=1)
         require_number("pruning_ratio", pruning_ratio, low=0, high=1)
-        require_number("annealing_fraction", annealing_fraction, low=0, high=math.nextafter(1, 2))
+        require_number("annealing_fraction", annealing_fraction, low=0, high=1, closed=True)
         self.samples = samples
         self.pruning_ratio = pruning_ratio
         self.annealing_fraction = annealing_fraction

@@ -7,9 +7,7 @@ from typing import Any
 from typing_extensions import override
 
 from lightning_critperiod.lightning_seam.namespace import Callback
-
-Rates = list[tuple[list[float], int]]
-"""Run-length coded: the learning rate of each parameter group, and for how many steps."""
+from lightning_critperiod.studies.study_run import Rates
 
 
 class RecordRates(Callback):

@@ -60,21 +60,24 @@ def parse(arguments: Sequence[str]) -> CompareOptions:
         ValueError: Something is wrong with them.
     """
     parser = study_parser("compare", DESCRIPTION, seeds=5, results="results")
-    names = "Ready-made arms, or YAML files that override the config, as a b, a,b or [a, b]. "
-    names += f"If not given: {' '.join(ALL)}."
+    names = (
+        "Ready-made arms, or YAML files that override the config, as a b, a,b or [a, b]. If not given: "
+        f"{' '.join(ALL)}."
+    )
     parser.add_argument("--arms", nargs="+", metavar="ARM", help=names)
     levers = (
         "In place of --arms: each lever that applies, beside a shorter run of its FLOPs; ends with a recipe to paste."
     )
     parser.add_argument("--levers", action="store_true", help=levers)
-    budget = "The arms of equal cost spend as much of this as the arm ours; short@flops in --arms sets it for one arm. "
-    budget += "FLOPs and seconds are converted to samples with the cost of a sample in the arm full. "
-    budget += "If not given: samples."
+    budget = (
+        "The arms of equal cost spend as much of this as the arm ours; short@flops in --arms sets it for one arm. "
+        "FLOPs and seconds are converted to samples with the cost of a sample in the arm full. If not given: samples."
+    )
     parser.add_argument("--budget", choices=BUDGETS, help=budget)
     margin = (
         "Non-inferiority margin: how much worse than the arm full an arm may be, in the unit of the metric (points, "
+        "for an accuracy). If not given, the config's own."
     )
-    margin += "for an accuracy). If not given, the config's own."
     parser.add_argument("--margin", type=float, help=margin)
     given = vars(parser.parse_args(list(arguments)))
     given.pop("cfg", None)

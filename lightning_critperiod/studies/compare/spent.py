@@ -59,7 +59,6 @@ def spent(run: StudyRun, full: StudyRun | None = None, budget: str = "samples") 
 
     Returns:
         The same in the units that the arms need; a ValueError says that its budget was not measured.
-
     """
     epochs = [epoch for epoch in run.record.epochs if epoch.samples]
     return Spent(

@@ -32,10 +32,9 @@ def recommend(summary: Summary) -> Recommendation | None:
     """The recipe to take.
 
     A lever wins if the whole 95% t-interval of its difference to a shorter run of its FLOPs is better than 0, and its
-    metric is a finite number in every seed. Of the
-    winners that are non-inferior to ``full`` the one of the fewest FLOPs is recommended; without one of these the
-    winner with the best mean, unless it is inferior. Without such a winner it is the shortest of the shorter runs that
-    are non-inferior, and without one of those the full recipe.
+    metric is a finite number in every seed. Of the winners that are non-inferior to ``full`` the one of the fewest
+    FLOPs is recommended; without one of these the winner with the best mean, unless it is inferior. Without such a
+    winner it is the shortest of the shorter runs that are non-inferior, and without one of those the full recipe.
 
     Args:
         summary: Of a comparison.
@@ -50,7 +49,7 @@ def recommend(summary: Summary) -> Recommendation | None:
     found = [_result(row, full, summary) for row in levers] + _chance(levers)
     winners = [row for row in levers if _wins(row, summary)]
     if kept := [row for row in winners if row.verdict == "non-inferior"]:
-        best = min(kept, key=lambda row: _cost(row))
+        best = min(kept, key=_cost)
         reason = "Of the levers that win and are non-inferior to full, it needs the fewest FLOPs."
         return Recommendation(best.arm, None, [_says(best.arm, reason), *found])
     if kept := [row for row in winners if row.verdict != "inferior"]:
