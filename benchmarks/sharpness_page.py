@@ -15,11 +15,15 @@ OURS, LONG = "SAM in the cooldown", "SGD, longer"
 
 PAGE = """# A dearer optimizer only at the end: sharpness-aware steps
 
-Made by `python benchmarks/sharpness.py judge` from the runs in `results/sharpness`; do not edit.
-`python benchmarks/sharpness.py run DATA` makes the runs that are missing, on one core.
-
 A sharpness-aware step (SAM, Foret et al. 2021, arXiv 2010.01412) needs two forward and backward passes. Zhou et al. 2025
 (arXiv 2410.10373) report that it is enough in the last part of a run. The fair baseline is a longer run of SGD at the same cost.
+**Here the longer run of SGD was better on both data sets.** Sharpness-aware steps in the cooldown were not shown to be better than
+those anywhere else in the run, and such steps throughout were far worse. They are therefore no part of the package.
+
+`python benchmarks/sharpness.py judge` writes this page from the runs in `results/sharpness/`; do not edit it.
+`python benchmarks/sharpness.py run DATA` makes the runs that are missing, on one core.
+
+## How it was measured
 
 - Data: 2,000 training images of CIFAR-10 and Fashion-MNIST at half their size, drawn again for each seed; {test:,} test images.
   ResNet-8, batches of {batch}, SGD with Nesterov momentum 0.9 and weight decay 5e-4, a constant rate of {rate:g}, then
@@ -40,6 +44,13 @@ Written down and committed before the first run of the seeds 0 to 9. Ten seeds a
 
 {claims}
 {sets}
+## What this does not say
+
+- These are short trainings on few images, which gain much from more steps: a longer run is hard to beat here. Where a run is long
+  enough already, extra steps of SGD bring less.
+- The gradient uphill is that of the whole batch of {batch}, over all parameters. One rate and one length were used for the
+  seeds 0 to 9; no other form of the optimizer was tried.
+
 ## Development
 
 Seed {development_seed}, before the confirmation runs: test accuracy %.
