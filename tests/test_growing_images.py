@@ -11,7 +11,7 @@ import lightning as L
 import pytest
 import torch
 from conftest import make_trainer
-from lightning.pytorch.callbacks import EMAWeightAveraging
+from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging
 from torch import nn
 from torch.nn.functional import cross_entropy, interpolate
 from torch.utils.data import DataLoader, Dataset
@@ -406,19 +406,57 @@ def test_an_error_of_the_users_own_stays_what_it_is(tmp_path):
         fit(tmp_path, Broken(), drive(GrowingImages([8])))
 
 
-def test_a_size_in_mid_run_that_the_network_does_not_take_costs_a_warning(tmp_path):
+class SavesOften(L.Callback):
+    def __init__(self, folder):
+        self.folder = folder
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        trainer.save_checkpoint(self.folder / f"epoch-{trainer.current_epoch}.ckpt", weights_only=False)
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if batch_idx == 1:
+            trainer.save_checkpoint(self.folder / f"batch-{trainer.current_epoch}.ckpt", weights_only=False)
+
+
+class Windows(Net):
     """Windows of 4 pixels: 4, 8 and 12 are whole windows, 6 is not."""
 
-    class Windows(Net):
-        def training_step(self, batch, batch_idx):
-            if batch[0].shape[2] % 4:
-                raise RuntimeError("no whole windows")
-            return super().training_step(batch, batch_idx)
+    def training_step(self, batch, batch_idx):
+        if batch[0].shape[2] % 4:
+            raise RuntimeError("no whole windows")
+        return super().training_step(batch, batch_idx)
 
+
+NO_WINDOWS = (
+    "at 6 px and not at 12 px \\(RuntimeError: no whole windows\\): from here on the images have their full size"
+)
+
+
+def test_a_size_in_mid_run_that_the_network_does_not_take_costs_a_warning(tmp_path):
     model = Windows()
-    with pytest.warns(UserWarning, match="failed while growing images to 6 px \\(RuntimeError: no whole windows\\)"):
+    with pytest.warns(UserWarning, match=NO_WINDOWS):
         fit(tmp_path, model, drive(GrowingImages([4, 6, 12], at=[0.25, 0.5])))
     assert model.sizes() == each(4, 4, 12, 12, 12, 12, 12, 12)
+
+
+@pytest.mark.filterwarnings("ignore:.*no whole windows.*:UserWarning")
+@pytest.mark.parametrize("done", [2, 3])
+def test_a_run_that_was_resumed_at_a_size_that_the_network_does_not_take_was_refused(tmp_path, done):
+    """At the first epoch of 6 px, before that was tried, and at the second one, when it had failed."""
+    whole, model = Windows(), Windows()
+    fit(tmp_path, whole, drive(GrowingImages([4, 6, 12], at=[0.25, 0.5])), extra=[SavesOften(tmp_path)])
+    checkpoint = tmp_path / f"epoch-{done - 1}.ckpt"
+    fit(tmp_path, model, drive(GrowingImages([4, 6, 12], at=[0.25, 0.5])), ckpt_path=checkpoint)
+    assert model.seen == {epoch: whole.seen[epoch] for epoch in range(done, 8)}
+
+
+def test_a_run_that_early_stopping_ended_with_small_images_said_nothing(tmp_path):
+    model, stops = Net(), EarlyStopping("val_loss", min_delta=9.0, patience=2)
+    with pytest.warns(
+        UserWarning, match="The run ended while its training images had 4 px: it was never trained on the 12"
+    ):
+        fit(tmp_path, model, drive(GrowingImages([4])), extra=[stops])
+    assert model.sizes() == each(4, 4, 4)
 
 
 @pytest.mark.filterwarnings("ignore:.*resuming from a checkpoint that ended before the epoch ended.*")
@@ -443,18 +481,6 @@ def test_a_resumed_run_has_the_sizes_and_the_weights_of_the_whole_one(tmp_path, 
     fit(tmp_path, model, callback(), train=ordered, ckpt_path=tmp_path / f"{name}.ckpt")
     assert model.seen == {epoch: whole.seen[epoch] for epoch in model.seen}
     assert torch.equal(model.net[0].weight, whole.net[0].weight)
-
-
-class SavesOften(L.Callback):
-    def __init__(self, folder):
-        self.folder = folder
-
-    def on_train_epoch_end(self, trainer, pl_module):
-        trainer.save_checkpoint(self.folder / f"epoch-{trainer.current_epoch}.ckpt", weights_only=False)
-
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if batch_idx == 1:
-            trainer.save_checkpoint(self.folder / f"batch-{trainer.current_epoch}.ckpt", weights_only=False)
 
 
 class Averaged(Net):

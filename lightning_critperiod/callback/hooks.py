@@ -203,6 +203,8 @@ class CriticalPeriodCallback(Driving):
     @override
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         self._watch.finish(finished_epochs(trainer))
+        if self._driver is not None:
+            self._driver.on_train_end(pl_module)
         if self._cooldown is not None and self._driver is not None:
             self._cooldown.finish(trainer, finished_epochs(trainer))
 

@@ -72,10 +72,11 @@ def check_targets(batch: Any, images: Any) -> None:
             continue
         names = [each for each in path if each in _PLACES]
         if names or any(_lies_on(value, shape) for shape in shapes):
+            where = names[-1] if names else path[0] if len(path) == 1 else list(path)
             raise ValueError(
-                f"GrowingImages resizes the images of a batch and no target, but {[*path, *names][-1]!r} with shape "
-                f"{tuple(value.shape)} would have to be resized too: leave GrowingImages out of segmentation and "
-                "detection, and change the size in the data pipeline, by Phased."
+                f"GrowingImages resizes the images of a batch and nothing else, but {where!r} with shape "
+                f"{tuple(value.shape)} would have to be resized too, as in segmentation, detection or a batch of "
+                "several data sets: change the size in the data pipeline instead, by Phased."
             )
 
 

@@ -12,7 +12,7 @@ from lightning_critperiod.recipe import Change, Volume
 from lightning_critperiod.rules import History
 from lightning_critperiod.timeline import Timeline
 
-BATCH_HOOKS = ("on_train_batch_start", "on_before_optimizer_step", "on_train_batch_end")
+HOOKS = ("on_train_batch_start", "on_before_optimizer_step", "on_train_batch_end", "on_train_end")
 
 
 class Driver:
@@ -55,7 +55,7 @@ class Driver:
         self._safely = safely
         self._total: StepTotal | None = None
         self._epoch_start: EpochStart | None = None
-        self._hearing = {hook: [c for c in self.changes if _overrides(c, hook)] for hook in BATCH_HOOKS}
+        self._hearing = {hook: [c for c in self.changes if _overrides(c, hook)] for hook in HOOKS}
 
     def setup(self, pl_module: Any) -> None:
         """Put everything in place before the module configures its optimizers."""
@@ -120,6 +120,10 @@ class Driver:
     def on_train_batch_end(self, pl_module: Any, batch_idx: int) -> None:
         """Hand the hook on."""
         self._call("on_train_batch_end", pl_module, batch_idx)
+
+    def on_train_end(self, pl_module: Any) -> None:
+        """Hand the hook on."""
+        self._call("on_train_end", pl_module)
 
     def _call(self, hook: str, *arguments: Any) -> None:
         for change in self._hearing[hook]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from lightning_utilities.core.rank_zero import rank_zero_warn
 from typing_extensions import override
 
 from lightning_critperiod.changes.growth import FULL_FROM, Growth
@@ -94,6 +95,17 @@ class Growing(Change):
         self._elements, self._of = 0, 0
 
     @override
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        size = self.size(max(finished_epochs(trainer) - 1, 0))
+        if self._seen and size != self._full:
+            rank_zero_warn(
+                f"The run ended while its training {self.things} had {size} {self.unit}: it was never trained on the "
+                f"{self._full} {self.unit} that they have in full, as in validation. Something ended it before the "
+                "planned epochs, such as EarlyStopping or max_time: leave it out, lower max_epochs, or give the recipe "
+                "a Cooldown, which has the full size."
+            )
+
+    @override
     def undo(self) -> None:
         self._overrides.undo()
         self._trainer = None
@@ -111,11 +123,12 @@ class Growing(Change):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return {"full": self._full}
+        return {"full": self._full, "proved": sorted(self._proved), "gives_up": self._gives_up}
 
     @override
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._full = state["full"]
+        self._proved, self._gives_up = set(state.get("proved", ())), state.get("gives_up", False)
 
     def size(self, epoch: int) -> int | None:
         """The size in a 0-based epoch, the one that runs or one before it."""
@@ -155,7 +168,10 @@ class Growing(Change):
                 f"fails at {size} {self.unit} and not at {self._full} {self.unit} ({problem}): {self.remedy}, or give "
                 f"other {self.argument}."
             ) from error
-        self._safely.note(f"growing {self.things} to {size} {self.unit}", problem)
+        rank_zero_warn(
+            f"training_step fails at {size} {self.unit} and not at {self._full} {self.unit} ({problem}): from here on "
+            f"the {self.things} have their full size."
+        )
         self._gives_up = True
 
     def _look_at_first(self, batch: Any) -> None:

@@ -83,6 +83,9 @@ class Change(ABC):
     def on_train_batch_end(self, trainer: Any, pl_module: Any, batch_idx: int) -> None:
         """Called after every training step."""
 
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Called when training has ended, by itself or early, but not by an exception."""
+
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs: plain Python values and tensors only."""
         return {}
