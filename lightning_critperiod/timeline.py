@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, get_args
 
 Phase = Literal["during", "after", "annealing", "cooldown"]
@@ -49,6 +50,12 @@ class Timeline:
             return "during"
         annealing = self.annealing_epoch
         return "after" if annealing is None or epoch < annealing else "annealing"
+
+    def spans(self, first: int, stop: int) -> list[range]:
+        """The epochs from ``first`` up to ``stop`` in parts of one phase, however many they are."""
+        begins = (self.end_epoch, self.annealing_epoch, self.cooldown_epoch, self.back_epoch)
+        inside = {epoch for epoch in begins if epoch is not None and first < epoch < stop}
+        return [range(*ends) for ends in pairwise([first, *sorted(inside), stop]) if ends[0] < ends[1]]
 
     @property
     def end(self) -> int | None:

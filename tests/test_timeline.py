@@ -40,6 +40,26 @@ def test_a_guard_makes_it_during_again_even_in_the_last_part():
     assert phases(10, **decided) == ["during"] * 2 + ["after"] * 2 + ["during"] * 6
 
 
+DECIDED = {
+    "nothing": {},
+    "period over": dict(end_epoch=3),
+    "over before it begins": dict(end_epoch=0, annealing_fraction=0.5),
+    "annealing": dict(end_epoch=3, annealing_fraction=0.25),
+    "taken back": dict(end_epoch=3, back_epoch=5, annealing_fraction=0.25),
+    "cooldown": dict(end_epoch=4, cooldown_epoch=6, last_epoch=8, annealing_fraction=0.5),
+}
+
+
+@pytest.mark.parametrize("decided", DECIDED.values(), ids=DECIDED)
+@pytest.mark.parametrize("first", [0, 4, 9, 10])
+def test_a_span_has_one_phase_and_all_spans_have_all_epochs(decided, first):
+    spans = Timeline(max_epochs=10, **decided).spans(first, 10)
+    assert [epoch for span in spans for epoch in span] == list(range(first, 10))
+    every = phases(10, max_epochs=10, **decided)
+    assert all(len({every[epoch] for epoch in span}) == 1 for span in spans)
+    assert len(spans) <= 4
+
+
 def test_a_cooldown_takes_the_place_of_annealing():
     decided = dict(max_epochs=10, end_epoch=4, cooldown_epoch=4, last_epoch=6, annealing_fraction=0.5)
     assert phases(7, **decided) == ["during"] * 4 + ["cooldown"] * 3

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader
 
 from lightning_critperiod import AtEpoch, CriticalPeriodCallback, Never, Recipe, Volume
+from lightning_critperiod.record import collect
 
 BATCHES = [10, 10, 10, 7, 7, 7, 7, 10]
 TOTALS = [80, 80, 80, 68, 68, 68, 68, 68]
@@ -136,6 +137,24 @@ def test_max_steps_of_a_gan_was_taken_for_as_many_batches(tmp_path):
         trainer.fit(model, DataLoader(Numbered(80), batch_size=8), DataLoader(Numbered(8), batch_size=8))
     assert list(ours.history) == [0, 1, 2]
     assert ours.end_epoch is None
+
+
+class EndsAfter(Callback):
+    """Ends a run after three epochs, whatever was planned."""
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        trainer.should_stop = trainer.current_epoch == 2
+
+
+def test_every_epoch_of_a_run_that_was_planned_for_very_many_began_by_counting_them(tmp_path):
+    many = 10**9
+    ours = CriticalPeriodCallback(rule=AtEpoch(1), recipe=Recipe(after=Volume(pruning_ratio=0.3), annealing_fraction=0))
+    trainer = make_trainer(tmp_path, [ours, EndsAfter(), seen := Reads()], max_epochs=many)
+    trainer.fit(TinyModel(), DataLoader(Numbered(80), batch_size=8), DataLoader(Numbered(8), batch_size=8))
+    totals = [{total for _, _, total in seen.read[epoch]} for epoch in range(3)]
+    assert totals == [{10 * many}, {10 + 7 * (many - 1)}, {10 + 7 * (many - 1)}]
+    phases = collect(trainer, "completed").decision.phases
+    assert [(span.phase, span.first, span.last) for span in phases] == [("during", 0, 0), ("after", 1, many - 1)]
 
 
 class Growing(L.LightningDataModule):

@@ -197,15 +197,11 @@ class Driver:
 
     def _steps_of_the_run(self, epoch: int) -> float:
         """Steps taken before this epoch, and those of the epochs to come, as Lightning counts them."""
-        end = self._timeline().end
-        if end is None:
+        timeline, volume = self._timeline(), self.volume_change
+        if timeline.end is None:
             return math.inf
-        steps_of = self.volume_change.steps
-        by_volume: dict[Volume, float] = {}
-        ahead = 0.0
-        for later in range(epoch, end):
-            volume = self.volume_change.volume_at(later)
-            ahead += by_volume.setdefault(volume, steps_of(volume))
+        spans = timeline.spans(epoch, timeline.end)
+        ahead = sum(len(span) * volume.steps(volume.volume_at(span[0])) for span in spans)
         return float(lightning_seam.steps_before_epoch(self.trainer) + ahead)
 
 

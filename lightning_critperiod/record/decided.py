@@ -78,10 +78,10 @@ def phase_of(callback: CriticalPeriodCallback, epoch: int) -> Phase:
 
 def _phases(callback: CriticalPeriodCallback, run: Run) -> tuple[Span, ...]:
     planned = run.epochs_done if run.max_epochs is None else run.max_epochs
-    epochs = range(planned if callback.last_epoch is None else callback.last_epoch + 1)
-    by_phase = groupby(epochs, lambda epoch: phase_of(callback, epoch))
-    found = [(phase, list(members)) for phase, members in by_phase]
-    return tuple(Span(phase, members[0], members[-1]) for phase, members in found)
+    stop = planned if callback.last_epoch is None else callback.last_epoch + 1
+    by_phase = groupby(callback.timeline.spans(0, stop), lambda span: phase_of(callback, span[0]))
+    found = [(phase, list(spans)) for phase, spans in by_phase]
+    return tuple(Span(phase, spans[0][0], spans[-1][-1]) for phase, spans in found)
 
 
 def _plain_lines(lines: Lines) -> dict[str, tuple[tuple[float, float], ...]]:

@@ -8,6 +8,15 @@ from lightning_critperiod.callback import CriticalPeriodCallback
 from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.rules import AtEpoch
 from lightning_critperiod.studies.baselines.placebo import NoSignal
+from lightning_critperiod.timeline import Timeline
+
+
+class _EpochByEpoch(Timeline):
+    """Of a run in which the epochs of one phase differ."""
+
+    @override
+    def spans(self, first: int, stop: int) -> list[range]:
+        return [range(epoch, epoch + 1) for epoch in range(first, stop)]
 
 
 class Scheduled(CriticalPeriodCallback):
@@ -27,6 +36,11 @@ class Scheduled(CriticalPeriodCallback):
         # Over before it begins: from the first epoch on it is the list that says what is drawn.
         recipe = Recipe(Volume(max(multipliers)), Volume(min(multipliers)), 0.0)
         super().__init__(NoSignal(), AtEpoch(0), recipe)
+
+    @property
+    @override
+    def timeline(self) -> Timeline:
+        return _EpochByEpoch(**vars(super().timeline))
 
     @override
     def volume_at(self, epoch: int) -> Volume:
