@@ -385,6 +385,12 @@ def test_a_run_that_a_cooldown_ended_says_after_how_many_of_the_planned_epochs()
     assert headline(averaged).endswith("The model has the averaged weights.")
 
 
+def test_a_run_with_the_extra_epoch_of_weight_averaging_had_nine_of_eight_epochs(tmp_path):
+    run = leave(tmp_path, run={"epochs_done": 9})
+    assert "9 epochs (8 planned)" in text_of(run)
+    assert "9 of 8" not in (tmp_path / "report.html").read_text()
+
+
 def test_a_reason_without_a_colon_is_said_whole():
     run = record(decision={**COOLED, "reason": "the rule fired"}, run={"max_epochs": 40})
     assert headline(run).startswith("The run ended after 8 of at most 40 epochs: the rule fired.")

@@ -101,6 +101,8 @@ def epochs_of(run: Run) -> str:
     """How many epochs are over, of how many: "8 of 8 epochs", or "8 epochs" in a run without a last one."""
     if run.max_epochs is None:
         return plural(run.epochs_done, "epoch")
+    if run.epochs_done > run.max_epochs:  # weight averaging adds one for batch norm
+        return f"{plural(run.epochs_done, 'epoch')} ({run.max_epochs} planned)"
     return f"{run.epochs_done} of {plural(run.max_epochs, 'epoch')}"
 
 
