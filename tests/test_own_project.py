@@ -169,6 +169,22 @@ def test_what_no_study_can_be_made_of_is_one_line(tmp_path, monkeypatch, capsys,
     assert message in line
 
 
+def test_the_runs_of_a_study_wrote_over_the_last_checkpoint_of_the_user(tmp_path, monkeypatch):
+    trainer = dict(yaml.safe_load(CONFIG)["trainer"], max_epochs=1)
+    keeps = {
+        "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
+        "init_args": {"dirpath": str(tmp_path / "own")},
+    }
+    keeps["init_args"] |= {"save_last": True, "monitor": "val/fit", "mode": "min"}
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "last.ckpt").write_text("the user's")
+    file = written(tmp_path, trainer={**trainer, "callbacks": [keeps], "enable_checkpointing": True})
+    options = ("--metric", "test/fit", "--margin", "0.2", "--seeds", 1, "--results", tmp_path, "--arms", "full")
+    assert critperiod(monkeypatch, "compare", "--config", file, *options) == 0
+    assert [path.name for path in (tmp_path / "own").iterdir()] == ["last.ckpt"]
+    assert (tmp_path / "own" / "last.ckpt").read_text() == "the user's"
+
+
 def test_modules_in_the_working_directory_are_found(tmp_path, monkeypatch, capsys):
     (tmp_path / "here_only.py").write_text(Path(__file__).with_name("own_project.py").read_text())
     monkeypatch.chdir(tmp_path)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]
+
 from lightning_critperiod.report import RunRecorder
 from lightning_critperiod.studies.baselines import NotApplicable, RecordRates
 from lightning_critperiod.studies.config import Cli
@@ -89,13 +91,28 @@ def carry_out(job: Job, cli: Cli, command: str = "fit", last: dict[str, Any] | N
     """
     with tempfile.TemporaryDirectory() as folder, quiet():
         changes = {"arm": job.filled, "here": job.here, "run": _of_the_run(folder), "last": last or {}}
-        layers = {"config": job.config, **{name: json.dumps(change) for name, change in changes.items()}}
+        layers = {
+            "config": _with_checkpoints_in(folder, job.config),
+            **{name: json.dumps(change) for name, change in changes.items()},
+        }
         arguments = [command, *(["--ckpt_path", job.checkpoint] if job.checkpoint else [])]
         for name, text in layers.items():
             file = Path(folder, f"{name}.layer.yaml")
             file.write_text(text, encoding="utf-8")
             arguments += ["--config", str(file)]
         return cli([*arguments, "--seed_everything", str(job.seed)], report=False)
+
+
+def _with_checkpoints_in(folder: str, config: str) -> str:
+    """A config whose callbacks write into a folder of the run, in place of a ``dirpath`` that is the user's own."""
+    found = yaml.safe_load(config)
+    callbacks = found["trainer"].get("callbacks") or []
+    for callback in callbacks if isinstance(callbacks, list) else [callbacks]:
+        arguments = callback.get("init_args") or {}
+        if arguments.get("dirpath") is not None:
+            arguments["dirpath"] = str(Path(folder, "checkpoints"))
+    text: str = yaml.safe_dump(found, sort_keys=False)
+    return text
 
 
 def _of_the_run(folder: str) -> dict[str, Any]:

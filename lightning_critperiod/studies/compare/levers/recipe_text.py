@@ -77,7 +77,8 @@ def as_python(given: Mapping[str, Any], why: str) -> str:
     body = f"callbacks = [\n{callbacks}]\ntrainer = L.Trainer(max_epochs={given['max_epochs']}, callbacks=callbacks)\n"
     body = body if calls else f"trainer = L.Trainer(max_epochs={given['max_epochs']})\n"
     gap = "\n" if imports else ""
-    return f"# {why}\nimport lightning as L\n{gap}{''.join(imports)}\n{body}"
+    why = f"# {why}\n# Your other callbacks and arguments of Trainer stay.\n"
+    return f"{why}import lightning as L\n{gap}{''.join(imports)}\n{body}"
 
 
 def _call(given: Mapping[str, Any]) -> str:
