@@ -376,7 +376,15 @@ def test_the_recommendation_follows_from_the_intervals(levels, arm, max_epochs, 
 def test_differences_that_are_all_equal_win_nothing():
     levels = {"a": (52, 60), "short@a": (48, 60)}
     assert recommend(summary_of(levels)).arm == "a"
-    assert recommend(summary_of(levels, spread=SPREAD[::-1])).arm == "full"
+    recipe = recommend(summary_of(levels, spread=SPREAD[::-1]))
+    assert recipe.arm == "full"
+    assert "same in every seed" not in " ".join(recipe.why)
+
+
+def test_an_accuracy_of_100_percent_in_every_seed_was_undecided_without_a_reason():
+    recipe = recommend(summary_of({"a": (50, 60), "short@a": (50, 60)}, spread=(-0.2, 0.1, 0.2, -0.1)))
+    assert recipe.arm == "full"
+    assert "is the same in every seed, which decides nothing, for: short@a." in recipe.why[-1]
 
 
 def test_a_lever_that_diverges_with_a_seed_wins_nothing():

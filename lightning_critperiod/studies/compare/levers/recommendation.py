@@ -46,7 +46,7 @@ def recommend(summary: Summary) -> Recommendation | None:
     full = summary.row(FULL)
     if not levers or full is None:
         return None
-    found = [_result(row, full, summary) for row in levers] + _chance(levers)
+    found = [_result(row, full, summary) for row in levers] + _chance(levers) + _equal(summary)
     winners = [row for row in levers if _wins(row, summary)]
     if kept := [row for row in winners if row.verdict == "non-inferior"]:
         best = min(kept, key=_cost)
@@ -114,4 +114,14 @@ def _chance(levers: Sequence[Row]) -> list[str]:
     return [
         f"{len(levers)} levers were tried. Were none of them of any use, at least one would win in up to "
         f"{ALPHA * len(levers):.1%} of such comparisons."
+    ]
+
+
+def _equal(summary: Summary) -> list[str]:
+    same = [row.arm for row in summary.rows if FULL in row.against and row.against[FULL].sd == 0]
+    if not same:
+        return []
+    return [
+        f"The difference to full is the same in every seed, which decides nothing, for: {', '.join(same)}. If "
+        f"{summary.metric.name} is at its best value already, compare by another --metric, such as a loss."
     ]
