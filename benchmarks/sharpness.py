@@ -27,7 +27,7 @@ def develop(setups, data):
     """Three rates for SGD alone; for sharpness-aware steps these and three lengths of the step uphill."""
     for setup in setups:
         for rate in RATES:
-            train(setup, "SGD, longer", DEVELOPMENT, data, rate)
+            train(setup, "SGD, longer", DEVELOPMENT, data, rate, RHOS[0])  # it has no step uphill
             for rho in RHOS:
                 train(setup, "SAM in the cooldown", DEVELOPMENT, data, rate, rho)
 

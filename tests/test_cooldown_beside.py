@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import (
     GradientAccumulationScheduler,
     ModelCheckpoint,
     RichProgressBar,
+    StochasticWeightAveraging,
     TQDMProgressBar,
     WeightAveraging,
 )
@@ -331,3 +332,11 @@ def test_batch_norm_in_a_model_of_two_views_is_no_obstacle(tmp_path):
     model.net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
     trainer, _ = fit(tmp_path, drive(), model=model, data=Declares(n=16))
     assert trainer.current_epoch == 7
+
+
+def test_stochastic_weight_averaging_was_lost_in_silence_where_a_cooldown_ends_the_run(tmp_path):
+    averaging = StochasticWeightAveraging(swa_lrs=0.01, swa_epoch_start=9)
+    trainer = make_trainer(tmp_path, [drive(), averaging], max_epochs=12)
+    with pytest.warns(UserWarning, match="uses its average only after max_epochs"):
+        trainer.fit(TinyModel(), TinyData())
+    assert trainer.current_epoch < averaging.swa_start

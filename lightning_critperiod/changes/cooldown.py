@@ -4,11 +4,11 @@ import functools
 import math
 from typing import Any
 
-from lightning_utilities.core.rank_zero import rank_zero_info
+from lightning_utilities.core.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_critperiod.lightning_seam import Overrides, finished_epochs, unfinished_batches
+from lightning_critperiod.lightning_seam import Overrides, averages_at_the_end, finished_epochs, unfinished_batches
 from lightning_critperiod.recipe import Change, Cooldown
 from lightning_critperiod.timeline import Phase
 
@@ -72,6 +72,11 @@ class CooldownChange(Change):
 
     @override
     def setup(self, trainer: Any, pl_module: Any) -> None:
+        if any(map(averages_at_the_end, trainer.callbacks)):
+            rank_zero_warn(
+                "StochasticWeightAveraging uses its average only after max_epochs, and a cooldown may end the run before: "
+                "the model then has the weights of the last step. EMAWeightAveraging works in a run of any length."
+            )
         self._trainer = trainer
         loop = trainer.fit_loop.epoch_loop
         update = loop.update_lr_schedulers

@@ -2,6 +2,7 @@
 
 from lightning_critperiod.lightning_seam.averaging import (
     GrowingAverage,
+    averages_at_the_end,
     averages_weights,
     evaluate_quietly,
     growing_average,
@@ -60,6 +61,7 @@ __all__ = [
     "StepTotal",
     "accumulates",
     "around_training_steps",
+    "averages_at_the_end",
     "averages_weights",
     "begin_next_epoch",
     "begun_batches",

@@ -22,6 +22,11 @@ def averages_weights(callback: Any) -> bool:
     return any("WeightAveraging" in name or "EMA" in name for name in names)
 
 
+def averages_at_the_end(callback: Any) -> bool:
+    """Whether a callback uses its average only once the planned epochs are over: StochasticWeightAveraging."""
+    return any(kind.__name__ == "StochasticWeightAveraging" for kind in type(callback).__mro__)
+
+
 def grown(averaged: torch.Tensor, current: torch.Tensor, updates: torch.Tensor | int) -> torch.Tensor:
     """The average after one more update: an exponential one, whose window is a tenth of the updates so far.
 
