@@ -74,8 +74,8 @@ class CooldownChange(Change):
     def setup(self, trainer: Any, pl_module: Any) -> None:
         if any(map(averages_at_the_end, trainer.callbacks)):
             rank_zero_warn(
-                "StochasticWeightAveraging uses its average only after max_epochs, and a cooldown may end the run before: "
-                "the model then has the weights of the last step. EMAWeightAveraging works in a run of any length."
+                "StochasticWeightAveraging uses its average only after max_epochs. If a cooldown ends the run before, "
+                "the model has the weights of the last step. EMAWeightAveraging works in a run of any length."
             )
         self._trainer = trainer
         loop = trainer.fit_loop.epoch_loop
