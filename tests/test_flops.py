@@ -199,6 +199,52 @@ def test_a_layer_that_thaws_with_a_batch_of_a_new_shape_went_unnoticed(tmp_path)
     assert count(tmp_path, StartsShort(two_layers()), inputs(4)) == [frozen, of_two_layers(3 + 24)]
 
 
+class Freezes(Module):
+    """The first layer is frozen from step 5 of the second epoch on, by the hook or inside the step."""
+
+    def __init__(self, net, hook):
+        super().__init__(net)
+        self.hook = hook
+
+    def freeze(self, hook, batch_idx):
+        if hook == self.hook and self.current_epoch == 1 and batch_idx == 5:
+            self.net[0].requires_grad_(False)
+
+    def on_train_batch_start(self, batch, batch_idx):
+        self.freeze("on_train_batch_start", batch_idx)
+
+    def training_step(self, batch, batch_idx):
+        self.freeze("training_step", batch_idx)
+        return super().training_step(batch, batch_idx)
+
+    def on_train_batch_end(self, outputs, batch, batch_idx):
+        self.freeze("on_train_batch_end", batch_idx)
+
+
+@pytest.mark.parametrize("hook", ["on_train_batch_start", "training_step", "on_train_batch_end"])
+def test_a_layer_frozen_inside_an_epoch_went_unnoticed_and_the_flops_were_called_exact(tmp_path, hook):
+    counts, module = Counts(), Freezes(two_layers(), hook)
+    make_trainer(tmp_path, [counts], max_epochs=3).fit(module, inputs(4, n=8 * 50))
+    whole, frozen = of_two_layers(8), 2 * 8 * (4 * 8 + 2 * 8 * 2)
+    begins = 6 if hook == "on_train_batch_end" else 5
+    first, second, third = counts.epochs
+    assert (first, third) == (50 * whole, 50 * frozen)
+    assert abs(second - begins * whole - (50 - begins) * frozen) <= 6 * (whole - frozen)
+    assert not counts.flops.is_exact
+    assert sum(module.counted[100:]) <= 2
+
+
+@pytest.mark.parametrize(("step", "is_exact"), [(48, False), (49, True)])
+def test_a_layer_frozen_behind_the_last_look_of_an_epoch_is_seen_at_its_end(tmp_path, step, is_exact):
+    class Late(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            pl_module.net[0].requires_grad_(batch_idx < step)
+
+    counts = Counts()
+    make_trainer(tmp_path, [Late(), counts], max_epochs=1).fit(Module(two_layers()), inputs(4, n=8 * 50))
+    assert counts.flops.is_exact == is_exact
+
+
 def test_accumulated_gradients(tmp_path):
     assert count(tmp_path, two_layers(), inputs(4), accumulate_grad_batches=3) == [of_two_layers(32)] * 2
 

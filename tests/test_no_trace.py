@@ -1,10 +1,12 @@
 """After fit, an exception or an interrupt all objects are as a run without us would have left them."""
 
+import contextlib
+
 import pytest
 import torch
 from conftest import Declares, Numbered, TinyData, TinyModel, make_trainer
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, Timer
 from lightning.pytorch.utilities import CombinedLoader
 from torch.utils.data import DataLoader
 
@@ -345,12 +347,16 @@ class Fails(Change):
     def on_train_batch_end(self, *_):
         self._at("on_train_batch_end")
 
+    def on_train_end(self, *_):
+        self._at("on_train_end")
+
     def undo(self):
         self._at("undo")
 
 
 @pytest.mark.parametrize(
-    "hook", ["apply", "on_train_batch_start", "on_before_optimizer_step", "on_train_batch_end", "undo"]
+    "hook",
+    ["apply", "on_train_batch_start", "on_before_optimizer_step", "on_train_batch_end", "on_train_end", "undo"],
 )
 def test_a_change_that_fails_after_the_first_batch_is_one_warning_and_ends_no_training(tmp_path, hook):
     data, model = Repeats(), Model()
@@ -361,3 +367,68 @@ def test_a_change_that_fails_after_the_first_batch_is_one_warning_and_ends_no_tr
     assert len([warning for warning in said if "on purpose" in str(warning.message)]) == 1
     assert trainer.current_epoch == 3
     assert_gone(trainer, data)
+
+
+class Hears(Change):
+    """Notes the epochs at which a training ended."""
+
+    name = "hears"
+
+    def __init__(self):
+        self.ends = []
+
+    def apply(self, phase):
+        pass
+
+    def on_train_end(self, trainer, pl_module):
+        self.ends.append(trainer.current_epoch)
+
+
+class Stops(Callback):
+    """Does something after the second step of the second epoch."""
+
+    def __init__(self, how):
+        self.how = how
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if (trainer.current_epoch, batch_idx) == (1, 1):
+            self.how(trainer)
+
+
+def stop(trainer):
+    trainer.should_stop = True
+
+
+def expire(trainer):
+    (timer,) = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
+    timer._duration = 0.0
+
+
+def interrupt(trainer):
+    raise KeyboardInterrupt
+
+
+def fail(trainer):
+    raise RuntimeError("on purpose")
+
+
+@pytest.mark.parametrize(
+    ("how", "heard"),
+    [(lambda _: None, 1), (stop, 1), (expire, 1), (interrupt, 0), (fail, 0)],
+    ids=["to the end", "should_stop", "max_time", "interrupted", "failed"],
+)
+def test_a_change_hears_of_the_end_of_a_training_once_unless_an_exception_ended_it(tmp_path, how, heard):
+    change = Hears()
+    callback = CriticalPeriodCallback(rule=AtEpoch(1), recipe=Recipe(after=Volume(), changes=[change]))
+    trainer = make_trainer(tmp_path, [Stops(how), callback], max_epochs=3, max_time={"hours": 1})
+    with contextlib.suppress(RuntimeError, SystemExit):
+        trainer.fit(Model(), TinyData())
+    assert len(change.ends) == heard
+
+
+def test_a_change_hears_of_no_end_where_nothing_is_trained(tmp_path):
+    change = Hears()
+    callback = CriticalPeriodCallback(rule=AtEpoch(1), recipe=Recipe(after=Volume(), changes=[change]))
+    trainer = make_trainer(tmp_path, [callback], max_epochs=1)
+    trainer.validate(Model(), TinyData(), verbose=False)
+    assert change.ends == []
