@@ -147,7 +147,7 @@ rate, averaged weights and a cooldown, all together, and with schedules of known
 - `full recipe`: {views} views, {epochs} epochs, full size, cosine to zero.
 - `together`: {views} views, {epochs_together} epochs, images that grow at {at} of them, a constant learning rate, then a cooldown to zero over
   a quarter of the epochs before it. This is `configs/cheaper`. No rule decides anything in it. In other candidates,
-  rules on the accuracy of the averaged weights grow the images or begin the cooldown; at 60% fewer operations they were not the best.
+  rules on the accuracy of the averaged weights grew the images or began the cooldown; at 60% fewer operations they were not the best.
 - `short`: the full recipe, in as many steps as the operations of `together` allow. `grown`: images that grow at {at} of the
   run, with a cosine, in as many passes as the operations of `together` allow.
 - Device: {device}, one thread, torch {torch}. The CPU seconds are those of the process, validation included, on a machine
@@ -188,7 +188,8 @@ def answer(sets: dict[str, Values]) -> str:
     rows = {name: judged(name, values) for name, values in sets.items()}
 
     def where(place: int, verdict: str) -> str:
-        return ", ".join(name for name, found in rows.items() if found[place][-1] == verdict)
+        *most, last = [name for name, found in rows.items() if found[place][-1] == verdict] or [""]
+        return f"{', '.join(most)} and {last}" if most else last
 
     loss = (
         ("It loses nothing on", where(0, "held")),

@@ -13,12 +13,12 @@ RATE, RHO = 0.1, 0.2
 GAIN = 0.3
 OURS, LONG = "SAM in the cooldown", "SGD, longer"
 
-PAGE = """# A dearer optimizer only at the end: sharpness-aware steps
+PAGE = """# Sharpness-aware steps only at the end, against a longer run
 
 A sharpness-aware step (SAM, Foret et al. 2021, arXiv 2010.01412) needs two forward and backward passes. Zhou et al. 2025
-(arXiv 2410.10373) report that it is enough in the last part of a run. The fair baseline is a longer run of SGD at the same cost.
-**Here the longer run of SGD was better on both data sets.** Sharpness-aware steps in the cooldown were not shown to be better than
-those anywhere else in the run, and such steps throughout were far worse. They are therefore no part of the package.
+(arXiv 2410.10373) report that such steps are only needed in the last part of a run. The fair baseline is a longer run of SGD at the
+same cost. **Here the longer run of SGD was better on both data sets.** Sharpness-aware steps were not shown to be better in the cooldown
+than as many elsewhere in the run, and a shorter run of nothing else was far worse. The package therefore does not offer them.
 
 `python benchmarks/sharpness.py judge` writes this page from the runs in `results/sharpness/`; do not edit it.
 `python benchmarks/sharpness.py run DATA` makes the runs that are missing, on one core.
@@ -27,9 +27,10 @@ those anywhere else in the run, and such steps throughout were far worse. They a
 
 - Data: 2,000 training images of CIFAR-10 and Fashion-MNIST at half their size, drawn again for each seed; {test:,} test images.
   ResNet-8, batches of {batch}, SGD with Nesterov momentum 0.9 and weight decay 5e-4, a constant rate of {rate:g}, then
-  `Cooldown(fraction={fraction:g})`. The step uphill has the length {rho:g}; the running statistics are those of the first pass.
-- Cost: forward and backward passes, in epochs of SGD. Every arm but `SGD` costs {longer}: {plain} epochs of which a fifth of the
-  steps are sharpness-aware, {longer} epochs of SGD, or {shorter} epochs of sharpness-aware steps alone.
+  `Cooldown(fraction={fraction:g})`. The step uphill has the length {rho:g} (rho); the running statistics of batch
+  normalization are those of the first pass.
+- Cost: forward and backward passes, in epochs of SGD. Every arm but `SGD` costs {longer}: {plain} epochs in which a fifth of the
+  steps are sharpness-aware (on average, where they are random), {longer} epochs of SGD, or {shorter} epochs of sharpness-aware steps alone.
 - `SGD, longer, averaged`: tested with averaged weights (`EMAWeightAveraging(decay={decay:g})`).
 
 ## Claims

@@ -37,7 +37,7 @@ LN2 = log(2)
 INTRODUCTION = f"""# Short sequences first, against a shorter run
 
 Is it better to train on short sequences first (`GrowingLength`), or to train a shorter run that costs as much? **Here the
-shorter run was better:** both claims about `grown` were refuted. The model, a tiny one, is tested on whole sequences.
+shorter run was better:** both claims about `grown` were refuted. The model is tiny, and is tested on whole sequences.
 
 `python benchmarks/short_first.py judge` writes this page from the runs in `results/short_first/`; do not edit it.
 `python benchmarks/short_first.py run` makes the runs that are missing, on one core.
@@ -45,8 +45,8 @@ shorter run was better:** both claims about `grown` were refuted. The model, a t
 ## How it was measured
 
 - Data: Python's own help, character by character (`pydoc_data.topics`). {PIECES} pieces of {LENGTHS[-1] + 1} characters for training,
-  drawn again for each seed from all but the last {TEST_CHARACTERS:,} characters, which are the test set. The model reads {LENGTHS[-1]} of a
-  piece and predicts the next one at each.
+  drawn again for each seed from all but the last {TEST_CHARACTERS:,} characters, which are the test set. The model reads {LENGTHS[-1]}
+  characters of a piece and predicts, after each, the next one.
 - Training: a transformer of one layer, width 32; {PASSES} passes in batches of {BATCH}, AdamW, one cycle to {PEAK:g} and a cosine to
   zero over the steps of the arm's own length.
 - `grown`: the first {LENGTHS[0]} positions for half of the run, the first {LENGTHS[1]} up to three quarters, then all {LENGTHS[2]}. `full`: all
@@ -65,14 +65,14 @@ Fewer bits per character are better.
 """
 PARTS = """## Where it lost
 
-Looked at after the claims were judged, for which all runs were made again with the same code otherwise: bits per character by the
-position in the sequence. The model has an embedding for each position, and those of the last ones are trained only in the last
+Bits per character by the position in the sequence. This was looked at after the claims were judged: all runs were repeated, and only the
+record of these numbers was new. The model has an embedding for each position, and those of the last ones are trained only in the last
 quarter of `grown`, at a falling rate. Models with relative positions were not tried.
 """
 LIMITS = """## What this does not say
 
-- The training is short and the model tiny: no arm has learned all that it could. At this width most of a step is in the linear
-  layers, whose cost is that of the tokens; the attention of longer sequences costs more.
+- The training is short and the model tiny: no arm has learned all that it could. At this width most of a step is spent in the linear
+  layers, whose cost is proportional to the number of tokens; in longer sequences attention has a larger share.
 - There is one text, one schedule and one set of lengths. While `grown` reads 16 positions, it sees a quarter of the text.
 - Operations are not seconds: short batches do not keep a processor as busy.
 """
