@@ -46,6 +46,7 @@ results: .venv/installed
 	$(BIN)/python benchmarks/growing.py judge
 	$(BIN)/python benchmarks/short_first.py judge
 	$(BIN)/python benchmarks/sharpness.py judge
+	$(BIN)/python benchmarks/late_augmentation.py judge
 	$(BIN)/python benchmarks/freezing.py judge
 	$(BIN)/python benchmarks/headline.py judge
 	$(BIN)/python benchmarks/ending.py judge

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import lightning as L
 import torch
 from ending_runs import BATCH, Net, Setup, Shuffled, split, validate
+from lightning.pytorch.callbacks import Callback
 from sharpness_arms import COOLDOWN
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -28,13 +29,13 @@ class Arm(NamedTuple):
         magnitude: Of RandAugment in the run; 0 is none.
         alpha: Of MixUp in the run; 0 is none.
         phased: What changes with the phase.
-        rule: When the period is over.
+        ended_by: RandAugment is off from the epoch on with which this rule fires, on layer rotation.
     """
 
     magnitude: int = 0
     alpha: float = 0.0
     phased: tuple[Phased, ...] = ()
-    rule: Rule = Never()
+    ended_by: Rule = Never()
 
 
 def of_images(**phases: int) -> tuple[Phased, ...]:
@@ -46,9 +47,7 @@ ARMS = {
     "RandAugment": Arm(MAGNITUDE),
     "RandAugment, off in the cooldown": Arm(MAGNITUDE, phased=of_images(cooldown=0)),
     "RandAugment, weaker in the cooldown": Arm(MAGNITUDE, phased=of_images(cooldown=WEAKER)),
-    "RandAugment, off at the published rule": Arm(
-        MAGNITUDE, phased=of_images(after=0, cooldown=0), rule=Slope.published()
-    ),
+    "RandAugment, off at the published rule": Arm(MAGNITUDE, ended_by=Slope.published()),
     "MixUp": Arm(alpha=ALPHA),
     "MixUp, off in the cooldown": Arm(alpha=ALPHA, phased=(Phased("mixup_alpha", cooldown=0.0),)),
 }
@@ -82,6 +81,22 @@ class Data(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         images = Images(*self.parts.train, self)
         return DataLoader(images, BATCH, sampler=Shuffled(len(images), self.seed))
+
+
+class EndsAugmentation(Callback):
+    """No RandAugment from the epoch on with which a rule fires. In a recipe with a cooldown the rule would end the run.
+
+    Args:
+        rule: Is asked about the signal of the callback that drives the run.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        driving = next(each for each in trainer.callbacks if isinstance(each, CriticalPeriodCallback))
+        if self.rule(driving.history, trainer.max_epochs):
+            trainer.datamodule.magnitude = 0
 
 
 class MixUpNet(Net):
@@ -120,7 +135,7 @@ def run(setup: Setup, arm: str, seed: int, root: Path, rate: float) -> dict[str,
     trainer = L.Trainer(
         accelerator="cpu",
         max_epochs=setup.epochs,
-        callbacks=[CriticalPeriodCallback(rule=chosen.rule, recipe=recipe)],
+        callbacks=[CriticalPeriodCallback(rule=Never(), recipe=recipe), EndsAugmentation(chosen.ended_by)],
         limit_val_batches=0,
         logger=False,
         enable_checkpointing=False,

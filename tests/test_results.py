@@ -49,7 +49,7 @@ def test_what_the_readme_says_of_the_interval_is_what_the_coverage_runs_found():
     assert not any(character.isdigit() for character in OWN_NOISE)  # no figure of this machine's in a user's report
 
 
-@pytest.mark.parametrize("name", ["freezing", "growing", "headline", "sharpness", "short_first"])
+@pytest.mark.parametrize("name", ["freezing", "growing", "headline", "late_augmentation", "sharpness", "short_first"])
 def test_a_page_of_a_study_is_what_its_records_say(name, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     module = importlib.import_module(name)
