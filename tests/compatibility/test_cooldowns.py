@@ -89,6 +89,7 @@ OTHERS = {
 
 @CASES
 @pytest.mark.filterwarnings("ignore:SWA is currently only supported every epoch")
+@pytest.mark.filterwarnings("ignore:StochasticWeightAveraging uses its average only after max_epochs")
 @pytest.mark.parametrize("name", OTHERS)
 def test_beside(tmp_path, case, name):
     model, other = Rates(), OTHERS[name](tmp_path)
