@@ -9,6 +9,7 @@ import torch
 from conftest import make_trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from test_growing_images import Net, loader
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from lightning_critperiod import (
@@ -35,6 +36,8 @@ class Ranked(Net):
     def __init__(self):
         super().__init__()
         self.steps = []
+        for dropout in (each for each in self.modules() if isinstance(each, nn.Dropout)):
+            dropout.p = 0.0  # the random state is in no checkpoint
 
     def training_step(self, batch, batch_idx):
         self.steps.append((self.current_epoch, batch_idx, batch[0].shape[-1]))
@@ -50,6 +53,7 @@ class Says(Callback):
         said = {
             "steps": pl_module.steps,
             "flops": [epoch.flops for epoch in costs.epochs.values()],
+            "weights": [weights.flatten().tolist() for weights in pl_module.parameters()],
         }
         Path(trainer.default_root_dir, f"rank-{trainer.global_rank}.json").write_text(json.dumps(said))
 
@@ -91,3 +95,4 @@ def test_two_ranks_train_on_images_of_one_size_at_every_step_and_go_on_so_when_r
     for whole, rest in zip(ranks, resumed, strict=True):
         assert rest["steps"] == whole["steps"][8:]
         assert rest["flops"] == whole["flops"]
+        assert rest["weights"] == whole["weights"]
