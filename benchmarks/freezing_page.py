@@ -1,12 +1,22 @@
 """The page of the study of freezing: its claims, what its records say of them, and the tables."""
 
-from statistics import fmean, stdev
+from statistics import fmean
 
 from freezing_arms import CONSTANT, FINE_RATE, FIXED, PRETRAINED, RATE, SETUPS, Candidate, Setup, slow
-from paired_runs import DEVELOPMENT, Found, claims_table, shown, verdict
+from paired_runs import (
+    DEVELOPMENT,
+    Found,
+    Values,
+    accuracy,
+    claim_lines,
+    claims_table,
+    confirmation,
+    cost,
+    difference,
+    points,
+    shown,
+)
 from scoring import table
-
-from lightning_critperiod.studies.statistics import Paired, paired
 
 CHOSEN = Candidate(slow, 0.3)
 """Of the rules that lose at most 0.2 points in both fine-tuned set-ups of the development, the one that saves most in the mean."""
@@ -70,63 +80,52 @@ Seeds from {development_seed} on, before the confirmation runs: means of the tes
 """
 
 
-def confirmation(found: list[Found], setup: str) -> dict[int, Found]:
-    """Seed -> its arms."""
-    return {run["seed"]: run["arms"] for run in found if run["setup"] == setup and run["seed"] < DEVELOPMENT}
+def by_arm(found: list[Found]) -> list[Found]:
+    """A run for each arm; a record has all arms of a seed."""
+    return [
+        {"setup": run["setup"], "seed": run["seed"], "arm": arm, **result}
+        for run in found
+        for arm, result in run["arms"].items()
+    ]
 
 
-def points(runs: dict[int, Found], arm: str) -> dict[int, float]:
-    return {seed: 100 * arms[arm]["test_acc"] for seed, arms in runs.items()}
-
-
-def difference(runs: dict[int, Found], arm: str, other: str) -> Paired | None:
-    return paired(points(runs, arm), points(runs, other))
-
-
-def cost(runs: dict[int, Found], arm: str) -> float:
-    """Operations in parts of those of `full`."""
-    return fmean(arms[arm]["flops"] / arms["full"]["flops"] for arms in runs.values())
-
-
-def judged(setup: Setup, runs: dict[int, Found]) -> list[list[str]]:
+def judged(setup: Setup, values: Values) -> list[list[str]]:
     """The lines of the claims' table that a set-up has."""
-    rows, fewer = [], 1 - cost(runs, OURS)
-    full, short = difference(runs, OURS, "full"), difference(runs, OURS, "short")
-    if full is None or short is None:
-        return rows
-    seeds = str(full.seeds)
-    if setup.pretrained:
-        says = verdict(full, -MARGIN, cheap=fewer >= FEWER)
-        rows.append([f"1: against full, {fewer:.0%} fewer operations", setup.name, seeds, shown(full), says])
-    return [*rows, ["2: against short", setup.name, seeds, shown(short), verdict(short, 0.0)]]
+    fewer = 1 - cost(values, OURS)
+    claim = f"1: against full, {fewer:.0%} fewer operations"
+    first = claim_lines(claim, setup.name, values, OURS, "full", -MARGIN, cheap=fewer >= FEWER)
+    second = claim_lines("2: against short", setup.name, values, OURS, "short")
+    return (first if setup.pretrained else []) + second
 
 
-def row(runs: dict[int, Found], arm: str) -> list[str]:
-    accuracies = list(points(runs, arm).values())
-    spread = f" ± {stdev(accuracies):.1f}" if len(accuracies) > 1 else ""
-    against = "" if arm == "full" else shown(difference(runs, arm, "full"))
-    return [arm, str(len(accuracies)), f"{cost(runs, arm):.0%}", f"{fmean(accuracies):.1f}{spread}", against]
+def row(values: Values, arm: str) -> list[str]:
+    against = "" if arm == "full" else shown(difference(values, arm, "full"))
+    return [arm, str(len(values[arm])), f"{cost(values, arm):.0%}", accuracy(values[arm]), against]
 
 
-def one_setup(setup: Setup, runs: dict[int, Found]) -> str:
+def one_setup(setup: Setup, values: Values) -> str:
     head = ["arm", "seeds", "operations", "test accuracy %", "against full"]
     size = f"{setup.images:,} images, {setup.epochs} epochs."
-    return f"## {setup.name}\n\n{size}\n\n{table(head, [row(runs, arm) for arm in ARMS])}"
+    return f"## {setup.name}\n\n{size}\n\n{table(head, [row(values, arm) for arm in ARMS])}"
 
 
 def development(found: list[Found]) -> str:
     rows = []
     for setup in SETUPS:
-        runs = {run["seed"]: run["arms"] for run in found if run["setup"] == setup.name and run["seed"] >= DEVELOPMENT}
-        for arm in next(iter(runs.values()), {}):
-            values = points(runs, arm).values()
-            rows.append([setup.name, arm, str(len(runs)), f"{fmean(values):.2f}", f"{cost(runs, arm):.0%}"])
+        runs = [run for run in found if run["setup"] == setup.name and run["seed"] >= DEVELOPMENT]
+        values: Values = {}
+        for run in runs:
+            values.setdefault(run["arm"], {})[run["seed"]] = run
+        for arm, tried in values.items():
+            mean = fmean(points(tried).values())
+            rows.append([setup.name, arm, str(len(tried)), f"{mean:.2f}", f"{cost(values, arm):.0%}"])
     return table(["set-up", "arm", "seeds", "test accuracy %", "operations"], rows)
 
 
 def page(found: list[Found]) -> str:
-    sets = {setup: runs for setup in SETUPS if (runs := confirmation(found, setup.name))}
-    rows = [line for setup, runs in sets.items() for line in judged(setup, runs)]
+    runs = by_arm(found)
+    sets = {setup: values for setup in SETUPS if any((values := confirmation(runs, setup.name, ARMS)).values())}
+    rows = [line for setup, values in sets.items() for line in judged(setup, values)]
     fine = next(setup for setup in SETUPS if setup.pretrained)
     return PAGE.format(
         constant=CONSTANT,
@@ -140,7 +139,7 @@ def page(found: list[Found]) -> str:
         margin=MARGIN,
         fewer=FEWER,
         claims=claims_table(rows),
-        sets="\n".join(one_setup(setup, runs) for setup, runs in sets.items()),
+        sets="\n".join(one_setup(setup, values) for setup, values in sets.items()),
         development_seed=DEVELOPMENT,
-        development=development(found),
+        development=development(runs),
     )

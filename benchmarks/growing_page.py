@@ -1,42 +1,29 @@
 """The page of the study of `GrowingImages`: its claims, what its records say of them, and the tables."""
 
-import math
+from functools import partial
+from itertools import chain
 from statistics import fmean
-from typing import Any
 
 from growing_arms import ARMS, AT, BATCH, PASSES, PEAK, RULE, TEST, VALIDATION
 from growing_setups import FAST, SETUPS
-from paired_runs import DEVELOPMENT, Found, Values, accuracy, confirmation, difference, shown, verdict
+from paired_runs import DEVELOPMENT, Found, Values, accuracy, claim_lines, confirmation, cost, difference, shown
 from scoring import table, words
 
 GAIN, MARGIN, FEWER = 1.0, 0.2, 0.4
 SHORT = {"grown": "short", "grown by rule": "short as the rule"}
 
 
-def cost(values: Values, arm: str) -> float:
-    """Operations in parts of those of `full`."""
-    shared = values[arm].keys() & values["full"].keys()
-    return fmean(values[arm][seed]["flops"] / values["full"][seed]["flops"] for seed in shared) if shared else math.nan
-
-
 def judged(setup: str, values: Values) -> list[list[str]]:
     """The lines of the claims' table that a set-up has."""
-    rows = []
-
-    def judge(claim: str, arm: str, other: str, least: float = 0.0, **more: Any) -> None:
-        found = difference(values, arm, other)
-        if found is not None:
-            rows.append([claim, setup, str(found.seeds), shown(found), verdict(found, least, **more)])
-
-    for arm, short in SHORT.items():
-        judge(f"1: {arm} against {short}", arm, short, mean=GAIN)
+    lines = partial(claim_lines, setup=setup, values=values)
+    rows = [lines(f"1: {arm} against {short}", arm=arm, other=short, mean=GAIN) for arm, short in SHORT.items()]
     for arm in SHORT:
         fewer = 1 - cost(values, arm)
-        judge(f"2: {arm} against full, {fewer:.0%} fewer operations", arm, "full", -MARGIN, cheap=fewer >= FEWER)
-    judge("3: stretched against full", "stretched", "full")
-    for other in ("reverse", "random"):
-        judge(f"4: grown against {other}", "grown", other)
-    return rows
+        claim = f"2: {arm} against full, {fewer:.0%} fewer operations"
+        rows.append(lines(claim, arm=arm, other="full", least=-MARGIN, cheap=fewer >= FEWER))
+    rows.append(lines("3: stretched against full", arm="stretched", other="full"))
+    rows += [lines(f"4: grown against {other}", arm="grown", other=other) for other in ("reverse", "random")]
+    return list(chain(*rows))
 
 
 def claims(sets: dict[str, Values]) -> str:

@@ -1,11 +1,12 @@
 """The page of the study of augmentation that ends with the cooldown: its claims, what its records say, and the tables."""
 
+from itertools import chain
 from statistics import fmean
 from typing import Any
 
 from ending_runs import BATCH, TEST
 from late_augmentation_arms import ALPHA, ARMS, MAGNITUDE, OPERATIONS, SETUPS, WEAKER
-from paired_runs import Values, accuracy, claims_table, confirmation, difference, shown, verdict
+from paired_runs import Values, accuracy, claim_lines, claims_table, confirmation, difference, shown
 from scoring import table
 from sharpness_arms import COOLDOWN, PLAIN
 
@@ -65,17 +66,12 @@ Written down and committed before the first run of the seeds 0 to 9. Ten seeds a
 
 def judged(setup: str, values: Values) -> list[list[str]]:
     """The lines of the claims' table that a set-up has."""
-    rows = []
-
-    def judge(claim: str, arm: str, other: str, least: float, mean: float) -> None:
-        found = difference(values, arm, other)
-        if found is not None:
-            rows.append([claim, setup, str(found.seeds), shown(found), verdict(found, least, mean)])
-
-    for arm, throughout in THROUGHOUT.items():
-        judge(f"1: {arm}, against throughout", arm, throughout, -MARGIN, -MARGIN)
-    judge(f"2: RandAugment against {EARLY}", "RandAugment", EARLY, 0.0, LOSS)
-    return rows
+    rows = [
+        claim_lines(f"1: {arm}, against throughout", setup, values, arm, throughout, -MARGIN)
+        for arm, throughout in THROUGHOUT.items()
+    ]
+    rows.append(claim_lines(f"2: RandAugment against {EARLY}", setup, values, "RandAugment", EARLY, mean=LOSS))
+    return list(chain(*rows))
 
 
 def row(values: Values, arm: str) -> list[str]:

@@ -38,6 +38,12 @@ def difference(values: Values, arm: str, other: str) -> Paired | None:
     return paired(points(values[arm]), points(values[other]))
 
 
+def cost(values: Values, arm: str) -> float:
+    """Operations in parts of those of `full`."""
+    shared = values[arm].keys() & values["full"].keys()
+    return fmean(values[arm][seed]["flops"] / values["full"][seed]["flops"] for seed in shared) if shared else math.nan
+
+
 def shown(found: Paired | None) -> str:
     if found is None:
         return ""
@@ -52,6 +58,16 @@ def verdict(found: Paired, least: float, mean: float = -math.inf, cheap: bool = 
     held = cheap and low > least and found.mean >= mean
     word = "held" if held else "refuted" if not cheap or high < max(least, mean) else "not shown"
     return word if found.seeds >= SEEDS else f"{word} so far"
+
+
+def claim_lines(
+    claim: str, setup: str, values: Values, arm: str, other: str, least: float = 0.0, **more: Any
+) -> list[list[str]]:
+    """The line of the claims' table about an arm against another; none without a seed that both have."""
+    found = difference(values, arm, other)
+    if found is None:
+        return []
+    return [[claim, setup, str(found.seeds), shown(found), verdict(found, least, **more)]]
 
 
 def claims_table(rows: list[list[str]]) -> str:

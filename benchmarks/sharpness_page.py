@@ -1,10 +1,11 @@
 """The page of the study of sharpness-aware steps: its claims, what its records say of them, and the tables."""
 
+from itertools import chain
 from statistics import fmean
 from typing import Any
 
 from ending_runs import TEST
-from paired_runs import DEVELOPMENT, Found, Values, accuracy, claims_table, confirmation, difference, shown, verdict
+from paired_runs import DEVELOPMENT, Found, Values, accuracy, claim_lines, claims_table, confirmation, difference, shown
 from scoring import table
 from sharpness_arms import ARMS, BATCH, COOLDOWN, DECAY, LONGER, PLAIN, SETUPS, SHORTER
 
@@ -63,13 +64,9 @@ Seed {development_seed}, before the confirmation runs: test accuracy %.
 def judged(setup: str, values: Values) -> list[list[str]]:
     """The lines of the claims' table that a set-up has."""
     others = ["SAM first", "SAM every fifth step", "SAM in random steps", "SAM throughout, shorter"]
-    rows = []
-    for claim, other, gain in [("1", LONG, GAIN), *(("2", other, 0.0) for other in others)]:
-        found = difference(values, OURS, other)
-        if found is not None:
-            says = verdict(found, 0.0, gain)
-            rows.append([f"{claim}: against {other}", setup, str(found.seeds), shown(found), says])
-    return rows
+    rows = [claim_lines(f"1: against {LONG}", setup, values, OURS, LONG, mean=GAIN)]
+    rows += [claim_lines(f"2: against {other}", setup, values, OURS, other) for other in others]
+    return list(chain(*rows))
 
 
 def row(values: Values, arm: str) -> list[str]:
