@@ -40,6 +40,7 @@ SETUPS = {
     "cifar100, ResNet-8": Setup(pool(CIFAR100), 8, 100, 3, (16, 24, 32), 3_000, FAST),
     "fashion, ResNet-20": Setup(FashionMNIST, 20, 10, 1, (14, 21, 28), precision=FAST),
     "cifar10, ResNet-20": Setup(CIFAR10, 20, 10, 3, (16, 24, 32), precision=FAST),
+    "cifar100, ResNet-20": Setup(pool(CIFAR100), 20, 100, 3, (16, 24, 32), 3_000, FAST),
 }
 FIRST = list(SETUPS)[:2]
 
