@@ -65,9 +65,9 @@ def loader(batch_size, *tensors):
     return DataLoader(OnCard(*tensors), batch_size, shuffle=True, collate_fn=as_it_is)
 
 
-def small_resnet18():
+def small_resnet18(classes=10):
     """ResNet-18 with the stem for small images: 3 x 3, no pooling."""
-    network = torchvision.models.resnet18(num_classes=10)
+    network = torchvision.models.resnet18(num_classes=classes)
     network.conv1, network.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
     return network
 

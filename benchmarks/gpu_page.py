@@ -69,11 +69,12 @@ def in_order(times):
 
 def by_size(found):
     rows = []
-    for name, case in found["cases"].items():
+    for case in found["cases"]:
         times = {size: median(values) for size, values in case["seconds"].items()}
         full = list(times)[-1]
         for size, seconds in times.items():
             part, operations = seconds / times[full], case["flops"][size] / case["flops"][full]
+            name = case["name"] + (", CUDA graph" if case["graph"] else "")
             rows.append([name, str(case["batch"]), size, f"{1e3 * seconds:.1f}", f"{part:.2f}", f"{operations:.2f}"])
     return table(["network, full size", "batch", "px", "a step, ms", "time", "operations"], rows)
 

@@ -8,9 +8,11 @@ DATA holds cifar-10-batches-py and fashion-mnist/FashionMNIST as torchvision sto
 `python benchmarks/headline.py pack DATA` writes.
 """
 
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from growing_arms import ARMS, BATCH, PEAK, run
+from growing_arms import ARMS, SECONDS, run
 from growing_page import page
 from growing_setups import FIRST, SETUPS
 from study import command_line, parsed, quiet, study
@@ -18,28 +20,36 @@ from study import command_line, parsed, quiet, study
 STUDY = study("growing")
 
 
-def run_all(data, setups, arms, seeds, peak):
-    other = "" if peak == PEAK else f" batch {BATCH} peak {peak:g}"
-    for seed in seeds:
-        for name in setups:
-            done = {}
-            for arm in arms:
-                train = partial(run, name, arm, seed, data, done, peak)
-                done[arm] = STUDY.record(f"{name} {arm} {seed}{other}", train)
-                print(name, arm, seed, f"{done[arm]['test_acc']:.4f}", done[arm]["cpu_seconds"], flush=True)
+def one_seed(data, name, arms, peak, seed):
+    done, setup = {}, SETUPS[name]
+    other = "" if peak in (None, setup.peak) else f" batch {setup.batch} peak {peak:g}"
+    for arm in arms:
+        if arm == SECONDS and setup.accelerator == "cpu":
+            continue
+        train = partial(run, name, arm, seed, data, done, peak)
+        done[arm] = STUDY.record(f"{name} {arm} {seed}{other}", train)
+        print(name, arm, seed, f"{done[arm]['test_acc']:.4f}", done[arm]["cpu_seconds"], flush=True)
 
 
 def main():
     parser = command_line(__doc__, "run")
     parser.add_argument("--setups", nargs="+", choices=list(SETUPS), default=FIRST)
+    parser.add_argument("--jobs", type=int, default=1, help="processes that train at the same time")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
-    parser.add_argument("--peak", type=float, default=PEAK, help="of the learning rate; others are for development")
+    parser.add_argument("--peak", type=float, help="of the learning rate; for development")
     args = parsed(parser)
-    quiet()
     if args.what == "judge":
         STUDY.judge(page)
     else:
-        run_all(args.data, args.setups, args.arms, args.seeds, args.peak)
+        spawned = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(args.jobs, spawned, quiet) as executor:
+            jobs = [
+                executor.submit(one_seed, args.data, name, args.arms, args.peak, seed)
+                for seed in args.seeds
+                for name in args.setups
+            ]
+            for job in jobs:
+                job.result()
 
 
 if __name__ == "__main__":

@@ -10,15 +10,16 @@ from typing import Any
 
 import lightning as L
 import torch
+from gpu_sizes import step_seconds
 from growing_setups import SETUPS, Setup, data_of
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.flop_counter import FlopCounterMode
 
 from lightning_critperiod import CriticalPeriodCallback, GrowingImages, MonitoredMetric, Never, Plateau, Recipe, Volume
-from lightning_critperiod.models import CifarResNet, ImageClassifier
+from lightning_critperiod.models import ImageClassifier
 
-PASSES, BATCH = 20, 32
+PASSES = 20
 VALIDATION, TEST = 512, 4_992  # images, whole batches of the first ones
 AT = (0.5, 0.75)
 """Parts of the run with which the second and the full size begin: those of the pilot."""
@@ -26,8 +27,6 @@ SHARES = {0: AT[0], 1: AT[1] - AT[0], 2: 1 - AT[1]}
 """Of the steps at the first, second and full size."""
 RULE = Plateau(patience=2, mode="max", min_epochs=0)
 """On the validation accuracy of the averaged weights."""
-PEAK = 0.1
-"""Of the learning rate."""
 
 
 class Ordered(GrowingImages):
@@ -68,10 +67,10 @@ class Counts(ImageClassifier):
 @cache
 def flops(setup: Setup, size: int) -> float:
     """Floating-point operations of a training step, forward and backward, by image."""
-    network = CifarResNet(setup.depth, setup.classes, setup.channels)
+    network, images = setup.network(), torch.zeros(2, setup.channels, size, size)
     with FlopCounterMode(display=False) as counter:
-        network(torch.zeros(BATCH, setup.channels, size, size)).sum().backward()
-    return counter.get_total_flops() / BATCH
+        network(images).sum().backward()
+    return counter.get_total_flops() / len(images)
 
 
 def spent(setup: Setup, images: dict[int, int]) -> float:
@@ -93,10 +92,18 @@ def stretched(setup: Setup) -> int:
     return max(passes for passes in range(PASSES, 4 * PASSES) if planned(setup, passes) <= budget)
 
 
-def steps(setup: Setup, budget: float, batch: int = BATCH) -> int:
+def steps(setup: Setup, budget: float) -> int:
     """Steps at full size for so many operations."""
-    per_pass = -(-setup.images // batch)
+    per_pass = -(-setup.images // setup.batch)
     return round(budget / (flops(setup, setup.sizes[-1]) * setup.images) * per_pass)
+
+
+def as_many_seconds(setup: Setup) -> int:
+    """Steps at full size in the seconds that growing at fixed fractions takes, by `gpu_sizes.py`."""
+    whole = PASSES * -(-setup.images // setup.batch)
+    seconds = step_seconds(f"ResNet-{setup.depth}, 32 px", setup.batch, graph=True)
+    first, second, full = (seconds[size] for size in setup.sizes)
+    return round(whole * (SHARES[0] * first + SHARES[1] * second + SHARES[2] * full) / full)
 
 
 def change(name: str, arm: str, seed: int) -> GrowingImages | None:
@@ -112,7 +119,20 @@ def change(name: str, arm: str, seed: int) -> GrowingImages | None:
     return changes[arm]() if arm in changes else None
 
 
-ARMS = ("full", "grown", "short", "grown by rule", "short as the rule", "reverse", "random", "small", "stretched")
+SECONDS = "short as many seconds"
+"""Where the seconds of a step were measured: on a GPU that did nothing else."""
+ARMS = (
+    "full",
+    "grown",
+    "short",
+    "grown by rule",
+    "short as the rule",
+    "reverse",
+    "random",
+    "small",
+    "stretched",
+    SECONDS,
+)
 """In the order of the runs; `short as the rule` needs the run before it."""
 
 
@@ -123,6 +143,8 @@ def length(name: str, arm: str, seed: int, results: dict[str, Any]) -> dict[str,
         return {"max_epochs": stretched(setup)}
     if arm == "short":
         return {"max_epochs": PASSES, "max_steps": steps(setup, planned(setup, PASSES))}
+    if arm == SECONDS:
+        return {"max_epochs": PASSES, "max_steps": as_many_seconds(setup)}
     if arm == "short as the rule":
         return {"max_epochs": PASSES, "max_steps": steps(setup, results["grown by rule"]["flops"])}
     return {"max_epochs": PASSES}
@@ -139,7 +161,7 @@ def fit(
     data: Path,
     callbacks: list[Any],
     schedule: Any,
-    peak: float = PEAK,
+    peak: float,
     **arguments: Any,
 ) -> dict[str, Any]:
     """Train once; the accuracy is that of the final weights on test images that nothing else has seen.
@@ -157,18 +179,18 @@ def fit(
     setup = SETUPS[name]
     L.seed_everything(seed, verbose=False)
     module = Counts(
-        CifarResNet(setup.depth, setup.classes, setup.channels),
+        setup.network(),
         lambda parameters: torch.optim.SGD(parameters, peak, momentum=0.9, nesterov=True, weight_decay=5e-4),
         schedule,
         lr_interval="step",
     )
-    datamodule = data_of(setup, BATCH, seed, data)
+    datamodule = data_of(setup, seed, data)
     trainer = L.Trainer(
-        accelerator="cpu",
+        accelerator=setup.accelerator,
         devices=1,
         precision=setup.precision,
         callbacks=callbacks,
-        limit_test_batches=TEST // BATCH,
+        limit_test_batches=TEST // setup.batch,
         num_sanity_val_steps=0,
         logger=False,
         enable_checkpointing=False,
@@ -188,9 +210,10 @@ def fit(
         "steps": trainer.global_step,
         "images": {str(size): n for size, n in sorted(module.images.items())},
         "sizes": list(module.by_epoch.values()),
-        "batch": BATCH,
+        "batch": setup.batch,
         "peak": peak,
         "torch": torch.__version__,
+        "device": torch.cuda.get_device_name() if setup.accelerator == "gpu" else "cpu",
     }
     if len(module.images) == 1 and setup.sizes[0] in module.images:
         # It may be at its best at the only size that it was trained on.
@@ -199,7 +222,7 @@ def fit(
     return found
 
 
-def run(name: str, arm: str, seed: int, data: Path, done: dict[str, Any], peak: float = PEAK) -> dict[str, Any]:
+def run(name: str, arm: str, seed: int, data: Path, done: dict[str, Any], peak: float | None = None) -> dict[str, Any]:
     """Train one arm, tested with averaged weights.
 
     Args:
@@ -208,14 +231,15 @@ def run(name: str, arm: str, seed: int, data: Path, done: dict[str, Any], peak: 
         seed: See `fit`.
         data: See `fit`.
         done: Arm -> what was found with the same seed.
-        peak: Of the learning rate.
+        peak: Of the learning rate; None is that of the set-up.
     """
+    peak = SETUPS[name].peak if peak is None else peak
     callbacks: list[Any] = [EMAWeightAveraging(decay=0.98)]
     growing = change(name, arm, seed)
     if growing is not None:
         recipe = Recipe(after=Volume(), annealing_fraction=0, changes=[growing])
         callbacks.append(CriticalPeriodCallback(MonitoredMetric("val_acc"), Never(), recipe))
-    validates = VALIDATION // BATCH if arm == "grown by rule" else 0  # no other arm asks for it
+    validates = VALIDATION // SETUPS[name].batch if arm == "grown by rule" else 0  # no other arm asks for it
     known = length(name, arm, seed, done)
     found = fit(name, seed, data, callbacks, cosine(peak), peak, limit_val_batches=validates, **known)
     if arm in {"random", "reverse"}:

@@ -4,8 +4,8 @@ from functools import partial
 from itertools import chain
 from statistics import fmean
 
-from growing_arms import ARMS, AT, BATCH, PASSES, PEAK, RULE, TEST, VALIDATION
-from growing_setups import FAST, SETUPS
+from growing_arms import ARMS, AT, PASSES, RULE, TEST, VALIDATION
+from growing_setups import FAST, PEAK, SETUPS
 from paired_runs import DEVELOPMENT, Found, Values, accuracy, claim_lines, confirmation, cost, difference, shown
 from scoring import table, words
 
@@ -152,7 +152,7 @@ def page(found: list[Found]) -> str:
         validation=VALIDATION,
         test=TEST,
         passes=PASSES,
-        batch=BATCH,
+        batch=SETUPS["fashion, ResNet-8"].batch,
         peak=PEAK,
         at=AT,
         rule=words(RULE),

@@ -3,10 +3,11 @@
     python benchmarks/headline.py pack DATA        puts the images that are used into DATA/headline
     python benchmarks/headline.py develop DATA     the seed on which the settings were chosen
     python benchmarks/headline.py run DATA --jobs 2       seeds 0 to 9; runs that are there are kept
+    python benchmarks/headline.py run DATA --jobs 5 --setups "CIFAR-10, ResNet-18"       on a GPU
     python benchmarks/headline.py judge            writes docs/headline.md from the runs, trains nothing
 
-DATA holds the data sets as torchvision stores them: cifar-10-batches-py, cifar-100-python, FashionMNIST. It trains on the
-GPU if there is one; all jobs share it.
+DATA holds the data sets as torchvision stores them: cifar-10-batches-py, cifar-100-python, FashionMNIST. Set-ups of ResNet-18
+need a GPU, which all jobs share; the others train on the CPU.
 """
 
 import multiprocessing
@@ -17,24 +18,28 @@ from pathlib import Path
 
 import numpy as np
 from growing_arms import planned
-from headline_arms import ARMS, CANDIDATES, CHOSEN, DEVELOPED, DEVELOPMENT, EPOCHS, SETUPS, VIEWS, run
+from headline_arms import ALL, ARMS, CANDIDATES, CHOSEN, DEVELOPED, DEVELOPMENT, EPOCHS, SETUPS, VIEWS, run
 from headline_page import page
 from study import command_line, parsed, quiet, study
 from torchvision import datasets
 
 STUDY = study("headline")
-POOL = {"Fashion-MNIST": (10_000, 5_000), "CIFAR-10": (7_500, 5_000), "CIFAR-100": (10_000, 2_000)}
-"""How many of the first training and test images are used."""
-SOURCES = {"Fashion-MNIST": "FashionMNIST", "CIFAR-10": "CIFAR10", "CIFAR-100": "CIFAR100"}
+POOL = {
+    "Fashion-MNIST": ("FashionMNIST", 10_000, 5_000),
+    "CIFAR-10": ("CIFAR10", 7_500, 5_000),
+    "CIFAR-100": ("CIFAR100", 10_000, 2_000),
+    "CIFAR-10 large": ("CIFAR10", 12_500, 5_000),
+}
+"""Data set, and how many of its first training and test images are used."""
 
 
 def pack(data):
     target = data / "headline"
     target.mkdir(exist_ok=True)
-    for name, sizes in POOL.items():
+    for name, (source, *sizes) in POOL.items():
         arrays = {}
         for part, n in zip(("train", "test"), sizes, strict=True):
-            found = getattr(datasets, SOURCES[name])(data, train=part == "train")
+            found = getattr(datasets, source)(data, train=part == "train")
             arrays[part] = np.asarray(found.data)[:n]
             arrays[f"{part}_labels"] = np.asarray(found.targets)[:n].astype(np.uint8)
         np.savez(target / f"{name}.npz", **arrays)
@@ -56,21 +61,22 @@ def one_seed(at, name, seed, data):
         budget = budget or found["flops"]
 
 
-def run_all(executor, at, data, seeds):
+def run_all(executor, at, data, seeds, setups):
     """Seed by seed, the data set that takes longest first."""
-    names = sorted(SETUPS, key=lambda name: -SETUPS[name].images)
+    names = sorted(setups, key=lambda name: -ALL[name].images)
     for future in [executor.submit(one_seed, at, name, seed, data) for seed in seeds for name in names]:
         future.result()
 
 
-def develop(executor, at, data):
-    """Every baseline at three peaks of the learning rate, every candidate at two, the chosen one at the third too; one seed."""
+def develop(executor, at, data, setups):
+    """Every arm at three peaks of the learning rate, the candidates that were not chosen at two; one seed."""
     futures = []
-    for name in DEVELOPED:
-        budget = planned(SETUPS[name], 2 * VIEWS * EPOCHS // 3)
+    for name in setups:
+        budget = planned(ALL[name], 2 * VIEWS * EPOCHS // 3)
         tried = [(arm, peak, {}) for arm in ARMS if arm != "together" for peak in (0.1, 0.2, 0.4)]
-        tried += [("together", peak, {"candidate": candidate}) for candidate in CANDIDATES for peak in (0.1, 0.2)]
-        tried.append(("together", 0.4, {"candidate": CHOSEN}))
+        tried += [("together", peak, {"candidate": CHOSEN}) for peak in (0.1, 0.2, 0.4)]
+        others = CANDIDATES.keys() - {CHOSEN} if name in SETUPS else ()
+        tried += [("together", peak, {"candidate": candidate}) for candidate in others for peak in (0.1, 0.2)]
         for arm, peak, more in tried:
             futures.append(executor.submit(train, at, name, arm, DEVELOPMENT, budget, data, peak=peak, **more))
     for future in futures:
@@ -79,6 +85,7 @@ def develop(executor, at, data):
 
 def main():
     parser = command_line(__doc__, "pack", "develop", "run")
+    parser.add_argument("--setups", nargs="+", choices=list(ALL), help="those of ResNet-8 unless given")
     parser.add_argument("--jobs", type=int, default=1, help="processes that train at the same time")
     parser.add_argument("--results", type=Path, default=STUDY.results)
     args = parsed(parser)
@@ -92,9 +99,9 @@ def main():
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(args.jobs, spawned, quiet) as executor:
         if args.what == "develop":
-            develop(executor, at, args.data / "headline")
+            develop(executor, at, args.data / "headline", args.setups or DEVELOPED)
         else:
-            run_all(executor, at, args.data / "headline", args.seeds)
+            run_all(executor, at, args.data / "headline", args.seeds, args.setups or SETUPS)
 
 
 if __name__ == "__main__":

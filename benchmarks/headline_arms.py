@@ -26,10 +26,9 @@ from lightning_critperiod import (
     Volume,
 )
 from lightning_critperiod.datamodules import CIFAR10, CIFAR100, FashionMNIST
-from lightning_critperiod.models import CifarResNet
 from lightning_critperiod.rules import Rule
 
-BATCH, VIEWS, EPOCHS = 64, 3, 30
+VIEWS, EPOCHS = 3, 30
 """Of the full recipe."""
 DEPTH = 8
 """Of the residual network."""
@@ -40,10 +39,20 @@ PRECISION = "bf16-mixed"
 
 
 SETUPS = {
-    "Fashion-MNIST": Setup(pool(FashionMNIST), DEPTH, 10, 1, (14, 21, 28), images=2_000),
-    "CIFAR-10": Setup(pool(CIFAR10), DEPTH, 10, 3, (16, 24, 32), images=2_000),
-    "CIFAR-100": Setup(pool(CIFAR100), DEPTH, 100, 3, (16, 24, 32), images=3_000),
+    "Fashion-MNIST": Setup(pool(FashionMNIST), DEPTH, 10, 1, (14, 21, 28), 2_000, PRECISION, 64),
+    "CIFAR-10": Setup(pool(CIFAR10), DEPTH, 10, 3, (16, 24, 32), 2_000, PRECISION, 64),
+    "CIFAR-100": Setup(pool(CIFAR100), DEPTH, 100, 3, (16, 24, 32), 3_000, PRECISION, 64),
 }
+LARGE = {
+    "CIFAR-10, ResNet-18": Setup(
+        pool(CIFAR10), 18, 10, 3, (16, 24, 32), 3_000, PRECISION, 128, "gpu", file="CIFAR-10 large"
+    ),
+    "CIFAR-100, ResNet-18": Setup(
+        pool(CIFAR100), 18, 100, 3, (16, 24, 32), 3_000, PRECISION, 128, "gpu", file="CIFAR-100"
+    ),
+}
+"""On a GPU, with the recipes that were chosen with the small network; only the peaks of the learning rate were chosen again."""
+ALL = SETUPS | LARGE
 
 DEVELOPED, DEVELOPMENT = ("CIFAR-10", "Fashion-MNIST"), 100
 """The set-ups and the seed on which the settings are chosen."""
@@ -92,12 +101,20 @@ CANDIDATES = {
 CHOSEN = "longer"
 PEAKS = {"full recipe": 0.4, "together": 0.2, "short": 0.1, "grown": 0.4}
 """Arm -> peak of its learning rate, as the development runs have chosen it."""
+LARGE_DEVELOPED = ("CIFAR-10, ResNet-18",)
+PEAKS_LARGE = dict(PEAKS)
+"""The same of `LARGE`."""
 ARMS = tuple(PEAKS)
 """The last two have the operations of `together`."""
 
 
+def peaks(name: str) -> dict[str, float]:
+    """Arm -> peak of its learning rate, in a set-up."""
+    return PEAKS_LARGE if name in LARGE else PEAKS
+
+
 def per_pass(setup: Setup) -> int:
-    return -(-setup.images // BATCH)
+    return -(-setup.images // setup.batch)
 
 
 def cosine(setup: Setup, peak: float, whole: int) -> Any:
@@ -146,7 +163,7 @@ def plan(setup: Setup, arm: str, peak: float, budget: float | None, candidate: s
         ours = CriticalPeriodCallback(rule=Never(), recipe=recipe)
         return Plan(cosine(setup, peak, n * per_pass(setup)), 1, {"max_epochs": n, **blind}, ours)
     if arm == "short":
-        n = steps(setup, budget, BATCH)
+        n = steps(setup, budget)
         return Plan(cosine(setup, peak, n), VIEWS, {"max_epochs": EPOCHS, "max_steps": n, **blind})
     return Plan(cosine(setup, peak, whole), VIEWS, {"max_epochs": EPOCHS, **blind})
 
@@ -172,21 +189,21 @@ def run(
         candidate: What `together` is.
     """
     warnings.filterwarnings("ignore")
-    setup, peak = SETUPS[name], PEAKS[arm] if peak is None else peak
+    setup, peak = ALL[name], peaks(name)[arm] if peak is None else peak
     does = plan(setup, arm, peak, budget, candidate)
     L.seed_everything(seed, verbose=False)
     module = Counts(
-        CifarResNet(setup.depth, setup.classes, setup.channels),
+        setup.network(),
         lambda parameters: torch.optim.SGD(parameters, peak, momentum=0.9, nesterov=True, weight_decay=5e-4),
         does.schedule,
         lr_interval="step",
     )
-    datamodule = setup.data(BATCH, does.views, 0.0, setup.images, 0, seed)
-    datamodule.file = data / f"{name}.npz"
+    datamodule = setup.data(setup.batch, does.views, 0.0, setup.images, 0, seed)
+    datamodule.file = data / f"{setup.file or name}.npz"
     trainer = L.Trainer(
-        accelerator="auto",
+        accelerator=setup.accelerator,
         devices=1,
-        precision=PRECISION,
+        precision=setup.precision,
         callbacks=[EMAWeightAveraging(decay=WINDOW), *([does.callback] if does.callback else [])],
         num_sanity_val_steps=0,
         logger=False,
@@ -210,6 +227,6 @@ def run(
         "images": {str(size): n for size, n in sorted(module.images.items())},
         "peak": peak,
         "candidate": candidate if arm == "together" else "",
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "device": torch.cuda.get_device_name() if setup.accelerator == "gpu" else "cpu",
         "torch": torch.__version__,
     }
