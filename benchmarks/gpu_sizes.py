@@ -34,13 +34,6 @@ CASES = [
 WARM_UP, STEPS, TURNS = 8, 10, 9
 
 
-def step_seconds(name: str, batch: int, graph: bool) -> dict[int, float]:
-    """Pixels of a side -> median seconds of a step, as recorded."""
-    cases = json.loads(RESULT.read_text())["cases"]
-    found = next(case for case in cases if (case["name"], case["batch"], case["graph"]) == (name, batch, graph))
-    return {int(size): median(seconds) for size, seconds in found["seconds"].items()}
-
-
 class Trained:
     """A network and its optimizer; steps on random images of a size."""
 

@@ -1,7 +1,8 @@
-"""Low resolution first against a shorter run of the same arithmetic: real fits on the CPU, one thread.
+"""Low resolution first against a shorter run of the same arithmetic: real fits, on the CPU with one thread.
 
     python benchmarks/growing.py run DATA            seeds 0 to 9, seed by seed; runs that are in results/growing are kept
     python benchmarks/growing.py run DATA --seeds 100 101 102       the development seeds
+    python benchmarks/growing.py run DATA --setups "cifar10, ResNet-18" --jobs 10        needs a GPU, which the jobs share
     python benchmarks/growing.py judge               writes docs/growing.md from the runs, trains nothing
 
 DATA holds cifar-10-batches-py and fashion-mnist/FashionMNIST as torchvision stores them, and headline/CIFAR-100.npz, which
@@ -12,7 +13,7 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from growing_arms import ARMS, SECONDS, run
+from growing_arms import ARMS, run
 from growing_page import page
 from growing_setups import FIRST, SETUPS
 from study import command_line, parsed, quiet, study
@@ -24,8 +25,6 @@ def one_seed(data, name, arms, peak, seed):
     done, setup = {}, SETUPS[name]
     other = "" if peak in (None, setup.peak) else f" batch {setup.batch} peak {peak:g}"
     for arm in arms:
-        if arm == SECONDS and setup.accelerator == "cpu":
-            continue
         train = partial(run, name, arm, seed, data, done, peak)
         done[arm] = STUDY.record(f"{name} {arm} {seed}{other}", train)
         print(name, arm, seed, f"{done[arm]['test_acc']:.4f}", done[arm]["cpu_seconds"], flush=True)

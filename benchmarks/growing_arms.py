@@ -10,7 +10,6 @@ from typing import Any
 
 import lightning as L
 import torch
-from gpu_sizes import step_seconds
 from growing_setups import SETUPS, Setup, data_of
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch.optim.lr_scheduler import OneCycleLR
@@ -98,14 +97,6 @@ def steps(setup: Setup, budget: float) -> int:
     return round(budget / (flops(setup, setup.sizes[-1]) * setup.images) * per_pass)
 
 
-def as_many_seconds(setup: Setup) -> int:
-    """Steps at full size in the seconds that growing at fixed fractions takes, by `gpu_sizes.py`."""
-    whole = PASSES * -(-setup.images // setup.batch)
-    seconds = step_seconds(f"ResNet-{setup.depth}, 32 px", setup.batch, graph=True)
-    first, second, full = (seconds[size] for size in setup.sizes)
-    return round(whole * (SHARES[0] * first + SHARES[1] * second + SHARES[2] * full) / full)
-
-
 def change(name: str, arm: str, seed: int) -> GrowingImages | None:
     sizes = SETUPS[name].sizes
     changes = {
@@ -119,20 +110,7 @@ def change(name: str, arm: str, seed: int) -> GrowingImages | None:
     return changes[arm]() if arm in changes else None
 
 
-SECONDS = "short as many seconds"
-"""Where the seconds of a step were measured: on a GPU that did nothing else."""
-ARMS = (
-    "full",
-    "grown",
-    "short",
-    "grown by rule",
-    "short as the rule",
-    "reverse",
-    "random",
-    "small",
-    "stretched",
-    SECONDS,
-)
+ARMS = ("full", "grown", "short", "grown by rule", "short as the rule", "reverse", "random", "small", "stretched")
 """In the order of the runs; `short as the rule` needs the run before it."""
 
 
@@ -143,8 +121,6 @@ def length(name: str, arm: str, seed: int, results: dict[str, Any]) -> dict[str,
         return {"max_epochs": stretched(setup)}
     if arm == "short":
         return {"max_epochs": PASSES, "max_steps": steps(setup, planned(setup, PASSES))}
-    if arm == SECONDS:
-        return {"max_epochs": PASSES, "max_steps": as_many_seconds(setup)}
     if arm == "short as the rule":
         return {"max_epochs": PASSES, "max_steps": steps(setup, results["grown by rule"]["flops"])}
     return {"max_epochs": PASSES}

@@ -68,15 +68,14 @@ def run_all(executor, at, data, seeds, setups):
         future.result()
 
 
-def develop(executor, at, data, setups):
-    """Every arm at three peaks of the learning rate, the candidates that were not chosen at two; one seed."""
+def develop(executor, at, data):
+    """Every baseline at three peaks of the learning rate, every candidate at two, the chosen one at the third too; one seed."""
     futures = []
-    for name in setups:
-        budget = planned(ALL[name], 2 * VIEWS * EPOCHS // 3)
+    for name in DEVELOPED:
+        budget = planned(SETUPS[name], 2 * VIEWS * EPOCHS // 3)
         tried = [(arm, peak, {}) for arm in ARMS if arm != "together" for peak in (0.1, 0.2, 0.4)]
-        tried += [("together", peak, {"candidate": CHOSEN}) for peak in (0.1, 0.2, 0.4)]
-        others = CANDIDATES.keys() - {CHOSEN} if name in SETUPS else ()
-        tried += [("together", peak, {"candidate": candidate}) for candidate in others for peak in (0.1, 0.2)]
+        tried += [("together", peak, {"candidate": candidate}) for candidate in CANDIDATES for peak in (0.1, 0.2)]
+        tried.append(("together", 0.4, {"candidate": CHOSEN}))
         for arm, peak, more in tried:
             futures.append(executor.submit(train, at, name, arm, DEVELOPMENT, budget, data, peak=peak, **more))
     for future in futures:
@@ -85,7 +84,7 @@ def develop(executor, at, data, setups):
 
 def main():
     parser = command_line(__doc__, "pack", "develop", "run")
-    parser.add_argument("--setups", nargs="+", choices=list(ALL), help="those of ResNet-8 unless given")
+    parser.add_argument("--setups", nargs="+", choices=list(ALL), default=list(SETUPS))
     parser.add_argument("--jobs", type=int, default=1, help="processes that train at the same time")
     parser.add_argument("--results", type=Path, default=STUDY.results)
     args = parsed(parser)
@@ -99,9 +98,9 @@ def main():
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(args.jobs, spawned, quiet) as executor:
         if args.what == "develop":
-            develop(executor, at, args.data / "headline", args.setups or DEVELOPED)
+            develop(executor, at, args.data / "headline")
         else:
-            run_all(executor, at, args.data / "headline", args.seeds, args.setups or SETUPS)
+            run_all(executor, at, args.data / "headline", args.seeds, args.setups)
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def test_a_cheaper_config_is_the_recipe_that_the_headline_study_measured(config,
     assert callback.rule == planned.callback.rule
     assert (data.train_samples, data.batch_size, data.augmentation_multiplier) == (
         setup.images,
-        study.BATCH,
+        setup.batch,
         study.VIEWS,
     )
     assert cli.trainer.max_epochs == planned.trainer["max_epochs"]
