@@ -271,7 +271,7 @@ def main():
     else:
         found = {path.stem: json.loads(path.read_text()) for path in sorted(args.results.glob("*.json"))}
         cases = [found[name.replace(" ", "_")] for name in CASES if name.replace(" ", "_") in found]
-        write({args.page.name: page(cases, found["sizes"])}, args.page.parent)
+        write({args.page.name: page(cases, found["sizes"], found["fits"])}, args.page.parent)
         print(args.page.read_text())
 
 

@@ -162,6 +162,13 @@ def ending():
     yield f"{fired}, at {cost} of the cost of the longest run and a difference of {lost} points from it."
 
 
+def seconds_of_fits():
+    """How long fits with images that grow take on a GPU, in words."""
+    from gpu_page import saved
+
+    return saved(json.loads((ROOT / "results" / "gpu" / "fits.json").read_text()))
+
+
 def growing():
     """What the study of low resolution first found."""
     text = (ROOT / "docs" / "growing.md").read_text()
@@ -170,10 +177,17 @@ def growing():
         for claim in ("1: grown against .*?", "2: grown against .*?", "3: stretched against full")
         for setup in ("cifar100", "cifar10", "fashion")
     ]
+    large = [
+        re.search(rf"\| {claim} \| cifar10, ResNet-18 \| \d+ \| (.*?) \|", text).group(1)
+        for claim in ("1: grown against short", "3: stretched against full")
+    ]
     yield f"**`GrowingImages`**, ten seeds: against a shorter run of the same operations {rows[0]} points on CIFAR-100,"
     yield f"{rows[1]} on CIFAR-10, and {rows[2]} on Fashion-MNIST. Against the full run, in the same order: {rows[3]},"
-    yield f"{rows[4]} and {rows[5]} at about half of its operations; {rows[6]}, {rows[7]} and {rows[8]} at as many"
-    yield "([Low resolution first](docs/growing.md), [how to use it](docs/changes.md#growingimages-low-resolution-first))."
+    yield f"{rows[4]} and {rows[5]} at about half of its operations; {rows[6]}, {rows[7]} and {rows[8]} at as many."
+    yield f"ResNet-18 on CIFAR-10, on a GPU: {large[0]} against a shorter run, {large[1]} against the full run at as many operations."
+    yield f"Seconds are saved where the network keeps the GPU busy: {seconds_of_fits()}"
+    yield "([What it costs on a GPU](docs/gpu.md))."
+    yield "More: [Low resolution first](docs/growing.md), [how to use it](docs/changes.md#growingimages-low-resolution-first)."
 
 
 def readme_block():
