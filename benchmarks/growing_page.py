@@ -94,7 +94,7 @@ better on CIFAR-10 and CIFAR-100.** The network is always tested on images of fu
   validation images, which only the rule reads; the first {test:,} test images, 2,000 for CIFAR-100. The datamodules' own augmentation.
 - Two set-ups came first: ResNet-8 on Fashion-MNIST and on CIFAR-10. The others, CIFAR-100 and ResNet-20, were added when the results
   of these two were known, with the same arms and claims and nothing chosen anew. They train with `precision="{precision}"`. To keep the
-  cost down, ResNet-20 and ResNet-18 have five arms: `full`, `grown`, `short`, `random` and `stretched`.
+  cost down, ResNet-18 has five arms, `full`, `grown`, `short`, `random` and `stretched`, and ResNet-20 has all but `small`.
 - ResNet-18 (with a 3 x 3 stem and no pooling) trains on a GPU, in batches of {large_batch}, on {large:,} of the first 12,500 training
   images; several runs share the GPU. The peak of the learning rate is the best of three on the development seed.
 - Training: {passes} passes in batches of {batch}, SGD with Nesterov momentum 0.9 and weight decay 5e-4, one pass of warm-up to {peak},
