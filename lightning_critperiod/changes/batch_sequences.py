@@ -86,8 +86,7 @@ def shortened(batch: Any, keys: Sequence[Key], length: int) -> Any:
     if all(each.shape[1] <= length for each in tensors) or _ignores_all([each[:, :length] for each in tensors]):
         return batch
     for key in keys:
-        if part(batch, key, WHO) is not None:
-            batch = with_part(batch, key, mapped(part(batch, key, WHO), lambda each: _cut(each, length)))
+        batch = with_part(batch, key, mapped(part(batch, key, WHO), lambda each: _cut(each, length)))
     return batch
 
 

@@ -3,6 +3,8 @@
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from lightning_critperiod.cli.refusal import Refusal, refusing
 
@@ -79,10 +81,9 @@ def _compare(arguments: list[str]) -> int:
         from lightning_critperiod.studies.compare.compare_options import parse
 
         options = parse(arguments)
-        from lightning_critperiod.cli.lightning_cli import CritperiodCLI
         from lightning_critperiod.studies.compare.comparison import prepare
 
-        return prepare(options, CritperiodCLI).run()
+        return prepare(options, _cli(options.config.build)).run()
 
 
 def _oracle(arguments: list[str]) -> int:
@@ -90,10 +91,20 @@ def _oracle(arguments: list[str]) -> int:
         from lightning_critperiod.studies.oracle.oracle_options import parse
 
         options = parse(arguments)
-        from lightning_critperiod.cli.lightning_cli import CritperiodCLI
         from lightning_critperiod.studies.oracle.oracle import prepare
 
-        return prepare(options, CritperiodCLI).run()
+        return prepare(options, _cli(options.config.build)).run()
+
+
+def _cli(build: str | None) -> Callable[..., Any]:
+    """What makes the runs of a study. It is sent to other processes, with the import path of the function."""
+    if build is None:
+        from lightning_critperiod.cli.lightning_cli import CritperiodCLI
+
+        return CritperiodCLI
+    from lightning_critperiod.cli.built_cli import BuiltCLI
+
+    return partial(BuiltCLI, build)
 
 
 def _report(arguments: list[str]) -> None:

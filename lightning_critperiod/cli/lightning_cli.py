@@ -36,6 +36,8 @@ class CritperiodCLI(ChoosingCLI):
 
     def __init__(self, args: Sequence[str] | None = None, run: bool = True, report: bool = True) -> None:
         self.report = report
+        # A study goes on from checkpoints of its own, and its config says all. A function as class_path takes none.
+        self.reads_hyperparameters = report
         self._words = list(sys.argv[1:] if args is None else args)
         strict = {"exit_on_error": False, "allow_abbrev": False}  # main() says it in one line
         with refusing(until=self._has_trained):

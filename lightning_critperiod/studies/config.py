@@ -75,7 +75,7 @@ def read(sources: Sources, cli: Cli, over: Sequence[Path] = ()) -> Config:
         layers = [_as_fit_layer(file, source, stack) for file, source in pairs] + list(over)
         stack.enter_context(quiet())
         parsed = cli([argument for layer in layers for argument in ("--config", str(layer))], run=False)
-    _check(sources.name, parsed)
+    _check(sources, parsed)
     notes = _let_it_act(parsed)
     text = parsed.parser.dump(parsed.config, skip_none=False)
     monitors = _monitors(parsed.trainer.callbacks)
@@ -93,9 +93,9 @@ def _as_fit_layer(file: Path, source: dict[str, Any], stack: ExitStack) -> Path:
     return copy
 
 
-def _check(name: str, parsed: Any) -> None:
+def _check(sources: Sources, parsed: Any) -> None:
     """Refuse what no study can be made of."""
-    trainer = parsed.trainer
+    name, trainer = sources.name, parsed.trainer
     if not parsed.has_test_set:
         raise ValueError(f"{name}: the data must have a test set (test_dataloader), runs are compared on it")
     if not is_overridden("test_step", parsed.model):
@@ -105,7 +105,7 @@ def _check(name: str, parsed: Any) -> None:
     if any(isinstance(callback, CriticalPeriodCallback) for callback in trainer.callbacks):
         raise ValueError(
             f"{name}: trainer.callbacks lists a CriticalPeriodCallback, where no arm can change it: write its "
-            "arguments under critical_period"
+            f"arguments under critical_period{f' in a --config, and take it out of {name}' if sources.build else ''}"
         )
     if trainer.max_epochs is None or trainer.max_epochs < 1:
         raise ValueError(f"{name}: trainer.max_epochs must be the number of epochs of a run, got {trainer.max_epochs}")
@@ -122,7 +122,7 @@ def _let_it_act(parsed: Any) -> list[str]:
         return []
     parsed.config["critical_period"]["observe_only"] = False
     return [
-        "The config names neither rule nor recipe, with which fit only observes. Here it acts: "
+        "Neither rule nor recipe is given, with which the callback only observes. Here it acts: "
         f"{callback.rule}, then {callback.recipe.after}."
     ]
 

@@ -106,7 +106,7 @@ def carry_out(job: Job, cli: Cli, command: str = "fit", last: dict[str, Any] | N
 def _with_checkpoints_in(folder: str, config: str) -> str:
     """A config whose callbacks write into a folder of the run, in place of a ``dirpath`` that is the user's own."""
     found = yaml.safe_load(config)
-    callbacks = found["trainer"].get("callbacks") or []
+    callbacks = (found.get("trainer") or {}).get("callbacks") or []
     for callback in callbacks if isinstance(callbacks, list) else [callbacks]:
         arguments = callback.get("init_args") or {}
         if arguments.get("dirpath") is not None:

@@ -7,6 +7,9 @@ from typing import Any
 
 from lightning_critperiod.studies.yaml_file import read_yaml
 
+PARTS = ("model", "data", "optimizer", "lr_scheduler")
+"""What the function of ``--build`` makes."""
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -15,15 +18,22 @@ class Sources:
     Args:
         files: The later one counts.
         layers: What is in each.
+        build: The import path of the function that makes module, data and trainer, where the config does not.
     """
 
     files: Sequence[Path]
     layers: Sequence[dict[str, Any]]
+    build: str | None = None
 
     @property
     def name(self) -> str:
-        """The name of the last file."""
-        return self.files[-1].stem
+        """The name of the last file, or of the function if there is none."""
+        return self.files[-1].stem if self.files else str(self.build)
+
+    @property
+    def claim(self) -> list[dict[str, Any]]:
+        """What tells the results of a study from those of another one."""
+        return [*([{"build": self.build}] if self.build else []), *self.layers]
 
     @property
     def seed(self) -> int:
@@ -44,19 +54,51 @@ class Sources:
         return said.get(key) if said.get(key.rpartition(".")[0]) is None else None
 
 
-def read_sources(files: Sequence[Path]) -> Sources:
+def build_of(claim: Sequence[dict[str, Any]]) -> str | None:
+    """The import path of the function in what ``Sources.claim`` returned."""
+    return next((layer["build"] for layer in claim if "build" in layer), None)
+
+
+def read_sources(files: Sequence[Path], build: str | None = None) -> Sources:
     """Read the files of a config.
 
     Args:
         files: Of which the later one counts.
+        build: The import path of a function that makes module, data and trainer.
 
     Returns:
-        What is in them; a ValueError says what no study can be made of.
+        What is in them.
+
+    Raises:
+        ValueError: No study can be made of them.
     """
-    sources = Sources(files, [_layer(file) for file in files])
+    if not files and build is None:
+        raise ValueError("give --config a config, or --build a function that makes module, data and trainer")
+    sources = Sources(files, [_layer(file) for file in files], build)
+    for file, layer in zip(files, sources.layers, strict=True):
+        refuse_parts(build, str(file), layer)
     for key in ("model", "data"):
         _require_class(sources.name, key, [layer[key] for layer in sources.layers if layer.get(key) is not None])
     return sources
+
+
+def refuse_parts(build: str | None, name: str, layer: dict[str, Any]) -> None:
+    """Refuse what only ``build`` can make.
+
+    Args:
+        build: The import path of the function, if there is one.
+        name: Of the config or arm.
+        layer: What is in it.
+
+    Raises:
+        ValueError: It has such a part.
+    """
+    stated = [key for key in PARTS if layer.get(key) is not None]
+    if build is not None and stated:
+        raise ValueError(
+            f"{name} has {stated[0]}, which {build} makes: take it out. For arms that change the model or the data, "
+            "name a function for each of the two in a config (class_path), in place of --build"
+        )
 
 
 def _layer(file: Path) -> dict[str, Any]:

@@ -77,7 +77,12 @@ def study_parser(command: str, description: str, seeds: int, results: str) -> Ar
         "A config file, or the name of a shipped config. Of several, later ones override earlier ones, and the last "
         "one gives the results folder its name."
     )
-    add("-c", "--config", action="extend", nargs="+", required=True, help=layers)
+    add("-c", "--config", action="extend", nargs="+", default=[], help=layers)
+    build = (
+        "In place of a config with model and data: the import path of build(seed, overrides), which returns module, "
+        "data and trainer. A config may give rule and recipe."
+    )
+    add("--build", metavar="MODULE.FUNCTION", help=build)
     first = "Number of seeds: the config's seed_everything (0 if it has none) and the ones that follow it."
     add("--seeds", type=int, default=seeds, metavar="N", help=first)
     add("--metric", default="test_acc", metavar="NAME", help="The test metric that decides, by its logged name.")
@@ -108,7 +113,8 @@ def common(given: dict[str, Any]) -> dict[str, Any]:
         require_int(name, given[name], low=1)
     names = ("seeds", "metric", "mode", "source", "workers", "ray")
     found = {name: given.pop(name) for name in names}
-    config = read_sources([find_config(name) for name in listed(given.pop("config"))])
+    files = [find_config(name) for name in listed(given.pop("config"))]
+    config = read_sources(files, given.pop("build"))
     return {**found, "config": config, "folder": Path(given.pop("results"))}
 
 

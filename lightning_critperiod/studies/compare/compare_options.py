@@ -12,7 +12,7 @@ from lightning_critperiod.studies.arm import Arm
 from lightning_critperiod.studies.compare.shipped_arms import find
 from lightning_critperiod.studies.compare.spent import BUDGETS
 from lightning_critperiod.studies.results import Results
-from lightning_critperiod.studies.sources import Sources
+from lightning_critperiod.studies.sources import Sources, refuse_parts
 from lightning_critperiod.studies.study_options import StudyOptions, common, listed, study_parser
 
 ALL = [
@@ -95,7 +95,10 @@ def _arms(given: dict[str, Any]) -> list[Arm]:
     """The arms that are named; none where levers are to be found."""
     names, budget = given.pop("arms"), given.pop("budget")
     if not given["levers"]:
-        return find(listed(names or ALL), budget or "samples")
+        arms = find(listed(names or ALL), budget or "samples")
+        for arm in arms:
+            refuse_parts(given["build"], f"arm {arm.name!r}", arm.overrides)
+        return arms
     for option, value in (("--arms", names), ("--budget", budget)):
         if value is not None:
             raise ValueError(f"the arms of --levers are its own, at equal FLOPs: leave {option} out, or --levers")

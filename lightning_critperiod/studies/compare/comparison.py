@@ -10,7 +10,7 @@ from lightning_critperiod.studies.compare.comparison_pages import draw, title
 from lightning_critperiod.studies.compare.comparison_table import main_cells
 from lightning_critperiod.studies.compare.conclusions import conclusions
 from lightning_critperiod.studies.compare.levers.applicable import PLAIN, applicable
-from lightning_critperiod.studies.compare.levers.recipe_text import RECIPE
+from lightning_critperiod.studies.compare.levers.recipe_text import FILES
 from lightning_critperiod.studies.compare.spent import in_words
 from lightning_critperiod.studies.config import Cli, read
 from lightning_critperiod.studies.pools import Pool
@@ -65,7 +65,7 @@ class Comparison:
         console.print(as_rich(main_cells(summary), title(results.folder, summary)))
         for text in conclusions(summary):
             console.print(f"- {text}")
-        if (recipe := results.folder / RECIPE).is_file():
+        if recipe := next((file for name in FILES if (file := results.folder / name).is_file()), None):
             console.print(f"\n{recipe.read_text(encoding='utf-8')}", soft_wrap=True, highlight=False, markup=False)
         console.print(f"Results: {results.folder}", soft_wrap=True)
 
@@ -92,7 +92,7 @@ def prepare(options: CompareOptions, cli: Cli) -> Comparison:
         console.print(f"Looking for the levers that apply to {config.name}: one training step with each.")
         config, arms = applicable(config, metric, options.config.seed, cli)
     margins = {**results.margins, **({} if margin is None else {metric.name: margin})}
-    claim = {"command": "compare", "config": config.sources.layers}
+    claim = {"command": "compare", "config": config.sources.claim}
     results.claim(claim, {"metric": metric.name, "mode": metric.mode, "margins": margins})
     jobs = ArmJobs(config, arms, options.all_seeds, Trunks(results, options.from_trunk))
     runs = Runs(jobs, results, metric, cli, console)

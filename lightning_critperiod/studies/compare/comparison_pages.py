@@ -16,6 +16,7 @@ from lightning_critperiod.studies.compare.shipped_arms import make
 from lightning_critperiod.studies.metric import Metric, redrawn
 from lightning_critperiod.studies.results import Results
 from lightning_critperiod.studies.rows import Studied, Summary, summarize
+from lightning_critperiod.studies.sources import build_of
 
 SUMMARY = "summary.json"
 
@@ -35,7 +36,7 @@ def draw(arms: Sequence[Arm], studied: Studied, metric: Metric, margin: float | 
     """
     summary = summarize(arms, studied, metric, margin)
     runs = [run for by_seed in studied.values() for run in by_seed.values()]
-    recipe = recommended(summary, studied)
+    recipe = recommended(summary, studied, build_of(Results(folder).study.get("config", [])))
     write(
         {
             "table.md": markdown(summary, title(folder, summary), runs, recipe),

@@ -73,7 +73,7 @@ def prepare(options: OracleOptions, cli: Cli) -> Oracle:
     arms = grid(options.epochs(plan.max_epochs), options.annealing, options.at)
     results = options.results
     notes = {"metric": metric.name, "mode": metric.mode, "rule": plan.rule, "signal": plan.signal}
-    results.claim({"command": "oracle", "config": config.sources.layers}, notes)
+    results.claim({"command": "oracle", "config": config.sources.claim}, notes)
     trunks = Trunks(results, options.from_trunk)
     jobs = BranchJobs(config, arms, options.all_seeds, trunks)
     runs = Runs(jobs, results, metric, cli, command_console())

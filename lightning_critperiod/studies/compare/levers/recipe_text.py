@@ -9,17 +9,21 @@ from lightning_critperiod.studies.compare.levers.recommendation import FULL, Rec
 from lightning_critperiod.studies.rows import TWIN, Studied, Summary
 
 RECIPE = "recommended.yaml"
+LINES = "recommended.py"
+FILES = (RECIPE, LINES)
+"""A project without a config has only the second."""
 CALLBACK = "lightning_critperiod.CriticalPeriodCallback"
 DATACLASSES = {"recipe": "Recipe", "during": "Volume", "after": "Volume", "cooldown": "Cooldown"}
 """Arguments that a config gives without a ``class_path`` -> their class in ``lightning_critperiod``."""
 
 
-def recommended(summary: Summary, studied: Studied) -> dict[str, str]:
+def recommended(summary: Summary, studied: Studied, build: str | None = None) -> dict[str, str]:
     """The files of a recommendation.
 
     Args:
         summary: Of a comparison.
         studied: Its runs.
+        build: The import path of the project's own function, where that makes the runs.
 
     Returns:
         Name -> content; nothing where nothing is recommended.
@@ -29,7 +33,9 @@ def recommended(summary: Summary, studied: Studied) -> dict[str, str]:
         return {}
     run, full = (next(iter(studied[arm].values())) for arm in (found.arm, FULL))
     given = settings(found, run.filled, full.record.run.max_epochs or 0)
-    return {RECIPE: as_yaml(given, found.why[0]), "recommended.py": as_python(given, found.why[0])}
+    if build is not None:
+        return {LINES: as_lines_of(build, given, found.why[0])}
+    return {RECIPE: as_yaml(given, found.why[0]), LINES: as_python(given, found.why[0])}
 
 
 def settings(found: Recommendation, filled: Mapping[str, Any], max_epochs: int) -> dict[str, Any]:
@@ -67,18 +73,35 @@ def as_yaml(given: Mapping[str, Any], why: str) -> str:
 
 def as_python(given: Mapping[str, Any], why: str) -> str:
     """The same in Python."""
-    calls = [_call(callback) for callback in given["callbacks"]]
-    rooms: dict[str, set[str]] = {}
-    for path in _classes(given["callbacks"]):
-        room, _, name = path.rpartition(".")
-        rooms.setdefault(room, set()).add(name)
-    imports = [f"from {room} import {', '.join(sorted(names))}\n" for room, names in sorted(rooms.items())]
+    calls, imports = _calls_and_imports(given)
     callbacks = "".join(f"    {call},\n" for call in calls)
     body = f"callbacks = [\n{callbacks}]\ntrainer = L.Trainer(max_epochs={given['max_epochs']}, callbacks=callbacks)\n"
     body = body if calls else f"trainer = L.Trainer(max_epochs={given['max_epochs']})\n"
     gap = "\n" if imports else ""
     why = f"# {why}\n# Your other callbacks and arguments of Trainer stay.\n"
-    return f"{why}import lightning as L\n{gap}{''.join(imports)}\n{body}"
+    return f"{why}import lightning as L\n{gap}{imports}\n{body}"
+
+
+def as_lines_of(build: str, given: Mapping[str, Any], why: str) -> str:
+    """What goes into the function ``build``, in Python."""
+    calls, imports = _calls_and_imports(given)
+    arguments, body = '"max_epochs": max_epochs', f"max_epochs = {given['max_epochs']}\n"
+    if calls:
+        listed = "".join(f"        {call},\n" for call in calls)
+        body = f"{imports}\n{body}\n\ndef callbacks():\n    return [\n{listed}    ]\n"
+        arguments += ', "callbacks": [..., *callbacks()]'
+    where = f"# For {build}, where ... are your own callbacks and other arguments of Trainer:"
+    return f"# {why}\n{where}\n#     Trainer(**{{..., {arguments}, **overrides}})\n{body}"
+
+
+def _calls_and_imports(given: Mapping[str, Any]) -> tuple[list[str], str]:
+    """The callbacks as calls, and the lines that import their classes."""
+    rooms: dict[str, set[str]] = {}
+    for path in _classes(given["callbacks"]):
+        room, _, name = path.rpartition(".")
+        rooms.setdefault(room, set()).add(name)
+    lines = (f"from {room} import {', '.join(sorted(names))}\n" for room, names in sorted(rooms.items()))
+    return [_call(callback) for callback in given["callbacks"]], "".join(lines)
 
 
 def _call(given: Mapping[str, Any]) -> str:
