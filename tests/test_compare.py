@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_critperiod import cli
 from lightning_critperiod.lightning_seam.namespace import LightningDataModule
+from lightning_critperiod.models import ImageClassifier
 from lightning_critperiod.recipe import Recipe, Volume
 from lightning_critperiod.studies.compare.arm_jobs import ArmJobs
 from lightning_critperiod.studies.compare.compare_options import ALL, parse
@@ -92,6 +93,25 @@ class Deadly(Blobs):
 
 class Untested(LightningDataModule):
     """Has no test set."""
+
+
+class Silent(ImageClassifier):
+    """Logs nothing in its test."""
+
+    def test_step(self, batch, batch_idx):
+        pass
+
+
+class Trained(ImageClassifier):
+    """Its test needs what training leaves behind."""
+
+    def training_step(self, batch, batch_idx):
+        self.trained = True
+        return super().training_step(batch, batch_idx)
+
+    def test_step(self, batch, batch_idx):
+        assert self.trained
+        super().test_step(batch, batch_idx)
 
 
 class TwoLayers(nn.Sequential):
@@ -397,6 +417,29 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, monkeypatch, capsys, arms,
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(f"^critperiod: error: .*{message}", line)
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("ImageClassifier", "'test_acu' in the test of an untrained model: give --metric one of test_acc, test_loss"),
+        ("Silent", "'test_acu' in the test of an untrained model: log one in test_step, it logs none"),
+    ],
+)
+def test_a_misspelt_metric_was_found_after_the_first_run(tmp_path, monkeypatch, capsys, model, said):
+    known = {"ImageClassifier": "lightning_critperiod.models.ImageClassifier", "Silent": "test_compare.Silent"}
+    model = {**CONFIG["model"], "class_path": known[model]}
+    options = ("--metric", "test_acu", "--mode", "max", "--arms", "ours", "--results", tmp_path / "results")
+    assert compare(monkeypatch, "--config", written(tmp_path, {"model": model}), *options) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("critperiod: error:")]
+    assert line.endswith(f"no test metric {said}")
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_test_that_needs_a_trained_model_does_not_stop_a_comparison(tmp_path, monkeypatch):
+    model = {**CONFIG["model"], "class_path": "test_compare.Trained"}
+    options = ("--arms", "ours", "--seeds", 1, "--results", tmp_path)
+    assert compare(monkeypatch, "--config", written(tmp_path, {"model": model}), *options) == 0
 
 
 @pytest.mark.parametrize("is_arm", [False, True], ids=["config", "arm"])

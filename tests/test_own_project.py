@@ -157,7 +157,7 @@ def test_a_model_with_its_own_data_and_no_seed_is_compared_too(tmp_path, monkeyp
         (
             {},
             ["--metric", "val_fit", "--mode", "max"],
-            "no test metric 'val_fit' in k1, seed 3: give --metric one",
+            "no test metric 'val_fit' in the test of an untrained model: give --metric one",
         ),
     ],
 )

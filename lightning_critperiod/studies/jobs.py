@@ -45,6 +45,10 @@ class Jobs(ABC):
         """Seed by seed, so that all arms have equally many if the study is stopped."""
         return [(arm, seed) for seed in self.seeds for arm in self.arms]
 
+    def followed(self, arm: Arm) -> str:
+        """Name of the arm that one of them waits for."""
+        return self.first
+
     @abstractmethod
     def ready(self, arm: Arm, seed: int) -> bool:
         """Whether the run can start."""

@@ -106,7 +106,9 @@ class Metric:
 
     def missing(self, where: str, logged: Iterable[str]) -> str:
         """What to say where it is not among the test metrics that were logged."""
-        return f"no test metric {self.name!r} in {where}: give --metric one of {', '.join(logged)}"
+        names = ", ".join(logged)
+        said = f"give --metric one of {names}" if names else "log one in test_step, it logs none"
+        return f"no test metric {self.name!r} in {where}: {said}"
 
     def text(self, value: float) -> str:
         """A value: two decimals in percent, else five significant digits."""

@@ -132,7 +132,8 @@ class Runs:
                     self._keep(running.pop(future), future, progress)
                     if first:
                         self._say_how_long([*running.values(), *waiting], pool)
-        self._fail(waiting, f"an arm of this seed that it follows has failed, such as {self.jobs.first}")
+        for run in waiting:
+            self._fail([run], f"an arm of this seed that it follows has failed, such as {self.jobs.followed(run[0])}")
         return []
 
     def _ready(self, waiting: list[Run]) -> list[Run]:
@@ -163,7 +164,7 @@ class Runs:
         self.results.save(done)
         logged_value(self.metric, done)
         tested = done.record.metrics.test.items()
-        metrics = ", ".join(f"{name} {value:.4g}" for name, value in tested if value is not None)
+        metrics = ", ".join(f"{name} {'not finite' if value is None else f'{value:.4g}'}" for name, value in tested)
         said = f"{_name(run)}: {metrics}; {done.samples:,} samples in {done.epoch_seconds:.1f} s"
         self.console.print(said)
 

@@ -45,6 +45,10 @@ class ArmJobs(Jobs):
     _lost: set[tuple[str, int]] = field(default_factory=set)
 
     @override
+    def followed(self, arm: Arm) -> str:
+        return arm.follows
+
+    @override
     def ready(self, arm: Arm, seed: int) -> bool:
         if is_follower(arm) and not self._has(arm.follows, seed):
             return False

@@ -11,8 +11,11 @@ from lightning_critperiod.studies.compare.comparison_table import main_cells
 from lightning_critperiod.studies.compare.conclusions import conclusions
 from lightning_critperiod.studies.compare.levers.applicable import PLAIN, applicable
 from lightning_critperiod.studies.compare.levers.recipe_text import FILES
+from lightning_critperiod.studies.compare.levers.rehearsal import check_metric_if_it_tests
+from lightning_critperiod.studies.compare.shipped_arms import OURS
 from lightning_critperiod.studies.compare.spent import in_words
 from lightning_critperiod.studies.config import Cli, read
+from lightning_critperiod.studies.job import Job
 from lightning_critperiod.studies.pools import Pool
 from lightning_critperiod.studies.runs import Runs
 from lightning_critperiod.studies.trunks import Trunks
@@ -91,10 +94,12 @@ def prepare(options: CompareOptions, cli: Cli) -> Comparison:
     if options.levers:
         console.print(f"Looking for the levers that apply to {config.name}: one training step with each.")
         config, arms = applicable(config, metric, options.config.seed, cli)
+    jobs = ArmJobs(config, arms, options.all_seeds, Trunks(results, options.from_trunk))
+    runs = Runs(jobs, results, metric, cli, console)
+    if not options.levers and not runs.any_finished:
+        check_metric_if_it_tests(Job(config.text, OURS, options.config.seed, {}, {}), cli, metric)
     margins = {**results.margins, **({} if margin is None else {metric.name: margin})}
     claim = {"command": "compare", "config": config.sources.claim}
     results.claim(claim, {"metric": metric.name, "mode": metric.mode, "margins": margins})
-    jobs = ArmJobs(config, arms, options.all_seeds, Trunks(results, options.from_trunk))
-    runs = Runs(jobs, results, metric, cli, console)
     runs.check()
     return Comparison(runs, Pool(options.workers, options.ray), margin)
