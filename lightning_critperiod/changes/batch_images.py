@@ -1,12 +1,13 @@
 """The images in a training batch: which they are, and the same batch with smaller ones."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from lightning_critperiod.changes.batch_parts import Key, described, leaves, mapped, part
+from lightning_critperiod.changes.batch_parts import Key, as_argument, as_path, described, leaves, mapped, part
 
 WHO = "GrowingImages"
 
@@ -28,42 +29,81 @@ def find_key(batch: Any) -> Key:
     """
     if isinstance(batch, Tensor):
         return None
-    found = [path[0] if len(path) == 1 else path for path, value in leaves(batch) if _is_image(value)]
+    found: list[Key] = [path[0] if len(path) == 1 else path for path, value in leaves(batch) if _is_image(value)]
     if len(found) != 1:
         what = "none" if not found else "several, at " + ", ".join(map(repr, found))
+        several = f", or key={as_argument(found)} if all of these are images to resize" if found else ""
         raise ValueError(
             "GrowingImages needs to know which part of a batch is the image, a tensor (N, C, H, W) of floats or uint8, "
-            f"and found {what} in {described(batch)}: give key=, the index, key or attribute of the one to resize. "
-            "Several views of a sample must be in one list or dict there, such as [[first, second], label]."
+            f"and found {what} in {described(batch)}: give key=, the index, key or attribute of the one to "
+            f"resize{several}."
         )
     return found[0]
 
 
-def images_at(batch: Any, key: Key) -> Any:
-    """The images of a batch.
+def images_at(batch: Any, keys: Sequence[Key]) -> dict[Key, Any]:
+    """The images of a batch; refuse, by a ValueError, keys that it does not have, and what is no image.
 
     Returns:
-        A tensor, or a collection of them, such as two views.
+        Key -> a tensor, or a collection of them, such as two views. A key at which the batch has None is left out.
+    """
+    found = {key: images for key in keys if (images := _part(batch, key, keys)) is not None}
+    for key, images in found.items():
+        _check_images(images, key)
+    return found
+
+
+def _part(batch: Any, key: Key, keys: Sequence[Key]) -> Any:
+    try:
+        return part(batch, key, WHO)
+    except ValueError as error:
+        if len(keys) > 1 or not isinstance(key, tuple) or len(key) < 2:
+            raise
+        raise ValueError(
+            f"{error} A flat list such as key={list(key)} is one path, which leads to {key[1]!r} inside {key[0]!r}. To "
+            f"name several parts of the batch give a list of lists: key={as_argument(key)}."
+        ) from None
+
+
+def _check_images(images: Any, key: Key) -> None:
+    start = as_path(key)
+    tensors = [((*start, *path), _is_image(each)) for path, each in leaves(images)]
+    alone = [path for path, is_image in tensors if is_image]
+    if not alone or len(alone) < len(tensors):
+        where = "" if key is None else f" at key={list(key) if isinstance(key, tuple) else key!r}"
+        raise ValueError(
+            f"GrowingImages needs images, a tensor (N, C, H, W) of floats or uint8, got {described(images)}{where}"
+            + (f": name the images alone, key={as_argument(alone)}." if alone else ".")
+        )
+
+
+def full_size(images: Mapping[Key, Any]) -> int:
+    """The size of the images at all keys of the first batch.
+
+    Returns:
+        Pixels of the shorter side.
 
     Raises:
-        ValueError: The batch has no such key, or what is there is no image.
+        ValueError: There are none, or they differ from key to key.
     """
-    images = part(batch, key, WHO)
-    found = [_is_image(each) for _, each in leaves(images)]
-    if not found or not all(found):
+    sizes = {key: shorter_side(each) for key, each in images.items()}
+    if not sizes:
+        raise ValueError("GrowingImages needs images in the first batch, got None at its key.")
+    if len(set(sizes.values())) > 1:
+        got = ", ".join(f"{size} px at {key!r}" for key, size in sizes.items())
         raise ValueError(
-            f"GrowingImages needs images, a tensor (N, C, H, W) of floats or uint8, got {described(images)}"
-            + ("." if key is None else f" at key={key!r}.")
+            f"key={as_argument(sizes)} must name images of one size, measured by their shorter sides, got {got}: name "
+            "those of one size only, or change the sizes in the data pipeline instead, by Phased."
         )
-    return images
+    return sizes.popitem()[1]
 
 
 def shorter_side(images: Any) -> int:
-    """Pixels of the shorter side, of several views that of the largest."""
-    return max(min(view.shape[-2:]) for _, view in leaves(images))
+    """Pixels of the shorter side, of several views that of the largest; 0 if there are none."""
+    return max((min(view.shape[-2:]) for _, view in leaves(images)), default=0)
 
 
-def check_targets(batch: Any, images: Any) -> None:
+def check_targets(batch: Any, images: Mapping[Key, Any]) -> None:
     """Refuse, by a ValueError, a batch in which more than the images would have to be resized."""
     views = [view for _, view in leaves(images)]
     shapes = {(len(view), *view.shape[-2:]) for view in views}
@@ -73,10 +113,12 @@ def check_targets(batch: Any, images: Any) -> None:
         names = [each for each in path if each in _PLACES]
         if names or any(_lies_on(value, shape) for shape in shapes):
             where = names[-1] if names else path[0] if len(path) == 1 else list(path)
+            is_another = _is_image(value) and shorter_side(value) == shorter_side(images)
             raise ValueError(
                 f"GrowingImages resizes the images of a batch and nothing else, but {where!r} with shape "
                 f"{tuple(value.shape)} would have to be resized too, as in segmentation, detection or a batch of "
-                "several data sets: change the size in the data pipeline instead, by Phased."
+                "several data sets: change the size in the data pipeline instead, by Phased"
+                + (f", or give key={as_argument([*images, path])} if it is an image too." if is_another else ".")
             )
 
 

@@ -2,7 +2,8 @@
 
 import copy
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
@@ -25,6 +26,33 @@ def as_key(name: str, key: Any) -> Key:
     return tuple(key) if isinstance(key, list) else key
 
 
+def as_keys(name: str, key: Any) -> list[Key]:
+    """One key as an argument, or several: a list whose elements are all lists. Refuse what can't be that."""
+    lists = [isinstance(each, list | tuple) for each in key] if isinstance(key, list | tuple) else []
+    if any(lists) and not all(lists):
+        raise TypeError(
+            f"{name} must be one path into a batch, such as ['labelled', 0], or a list of paths, such as "
+            f"[['labelled', 0], ['unlabelled']], got {key!r}, which mixes both."
+        )
+    keys = [as_key(name, each) for each in key] if any(lists) else [as_key(name, key)]
+    for first, second in itertools.permutations(keys, 2):
+        if isinstance(first, tuple) and isinstance(second, tuple) and first == second[: len(first)]:
+            raise ValueError(
+                f"{name} names {list(second)} twice, as {list(first)} is named too: leave one of them out."
+            )
+    return keys
+
+
+def as_path(key: Key) -> tuple[int | str, ...]:
+    """All that leads to a part."""
+    return () if key is None else key if isinstance(key, tuple) else (key,)
+
+
+def as_argument(keys: Iterable[Key]) -> str:
+    """Several keys, as somebody would write them."""
+    return repr([list(as_path(key)) for key in keys])
+
+
 def part(batch: Any, key: Key, who: str) -> Any:
     """What is at a key.
 
@@ -34,18 +62,19 @@ def part(batch: Any, key: Key, who: str) -> Any:
         who: The class that asks, for the message.
 
     Returns:
-        It; the batch itself at None.
+        It; the batch itself at None. What is in None is None: a CombinedLoader has that for a loader at its end.
 
     Raises:
         ValueError: The batch has no such key.
     """
-    if key is None:
+    if key is None or batch is None:
         return batch
     if isinstance(key, tuple):
         return functools.reduce(lambda found, each: part(found, each, who), key, batch)
+    inside = {} if isinstance(batch, Tensor) else batch  # its attributes, such as real, are no parts
     try:
-        by_key = isinstance(batch, Mapping) or (isinstance(key, int) and isinstance(batch, Sequence))
-        return batch[key] if by_key else getattr(batch, str(key))
+        by_key = isinstance(inside, Mapping) or (isinstance(key, int) and isinstance(inside, Sequence))
+        return inside[key] if by_key else getattr(inside, str(key))
     except (KeyError, IndexError, AttributeError):
         raise ValueError(f"{who}(key={key!r}) is not in the batch, which is {described(batch)}.") from None
 

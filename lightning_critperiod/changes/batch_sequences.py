@@ -86,7 +86,8 @@ def shortened(batch: Any, keys: Sequence[Key], length: int) -> Any:
     if all(each.shape[1] <= length for each in tensors) or _ignores_all([each[:, :length] for each in tensors]):
         return batch
     for key in keys:
-        batch = with_part(batch, key, mapped(part(batch, key, WHO), lambda each: _cut(each, length)))
+        if part(batch, key, WHO) is not None:
+            batch = with_part(batch, key, mapped(part(batch, key, WHO), lambda each: _cut(each, length)))
     return batch
 
 
