@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
-from lightning_critperiod import AtEpoch, CostMonitor, CriticalPeriodCallback, GrowingImages, Volume
+from lightning_critperiod import CostMonitor, CriticalPeriodCallback, GrowingImages, Volume
 from lightning_critperiod.record import collect
 
 
@@ -45,6 +45,7 @@ def streams(mode="max_size_cycle", labelled=4, shuffle=True):
     return CombinedLoader(both, mode)
 
 
+GROWN = [4, 4, 8, 8, 12, 12, 12, 12]
 KEY = [["labelled", 0], ["unlabelled"]]
 
 
@@ -133,6 +134,19 @@ def test_later_batches_may_differ_in_size_from_place_to_place():
     assert change.shrunk({"left": None, "right": None}, 8) == {"left": None, "right": None}
 
 
+class ReadOnly:
+    y = LABEL
+
+    @property
+    def left(self):
+        return LEFT
+
+
+def test_images_that_cannot_be_replaced_were_recorded_as_small_and_stayed_whole():
+    with pytest.raises(ValueError, match=r"at key=\[\['left'\]\] of a copy .* ReadOnly.* no setter\): name a place"):
+        GrowingImages([4], key="left").find(ReadOnly())
+
+
 def cameras(**other):
     return lambda x, y: {"left": x, "right": x.flip(2), "y": y, **{name: make(x) for name, make in other.items()}}
 
@@ -164,6 +178,12 @@ def test_what_cannot_work_is_refused_before_anything_is_trained(tmp_path, key, p
     with pytest.raises(ValueError, match=text):
         fit(tmp_path, model, drive(GrowingImages([4], key=key)), data=dict(pack=pack), num_sanity_val_steps=0)
     assert model.trainer.global_step == 0
+
+
+def test_a_run_whose_first_batch_has_none_where_the_images_should_be_is_refused(tmp_path):
+    nothing = DataLoader(Images(), batch_size=4, collate_fn=lambda samples: {"left": None, "right": None})
+    with pytest.raises(ValueError, match="GrowingImages needs images in the first batch, got None where they are"):
+        fit(tmp_path, Net(), drive(GrowingImages([4], key=[["left"], ["right"]])), nothing, num_sanity_val_steps=0)
 
 
 @pytest.mark.parametrize(
@@ -219,27 +239,35 @@ def test_the_cost_of_a_small_step_counts_every_place_by_its_images(tmp_path):
     assert costs == pytest.approx([1 / 9] * 3 + [4 / 9] * 3 + [1] * 2)
 
 
-@pytest.mark.filterwarnings("ignore:.*resuming from a checkpoint that ended before the epoch ended.*")
-@pytest.mark.parametrize("name", ["epoch-1", "batch-3", "epoch-3", "epoch-5"])
-def test_a_resumed_run_has_the_sizes_and_the_weights_of_the_whole_one(tmp_path, name):
-    class Saves(L.Callback):
-        def on_train_epoch_end(self, trainer, pl_module):
-            trainer.save_checkpoint(tmp_path / f"epoch-{trainer.current_epoch}.ckpt")
+class SavesSteps(L.Callback):
+    def __init__(self, folder):
+        self.folder = folder
 
-        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-            if trainer.current_epoch == 3 and batch_idx == 1:
-                trainer.save_checkpoint(tmp_path / "batch-3.ckpt")
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        name = f"{trainer.current_epoch}-{batch_idx}.ckpt"
+        trainer.save_checkpoint(self.folder / name, weights_only=False)
+
+
+@pytest.mark.filterwarnings("ignore:.*resuming from a checkpoint that ended before the epoch ended.*")
+@pytest.mark.parametrize("key", [KEY, ["labelled", 0]], ids=["both", "labelled"])
+def test_a_resumed_run_has_the_sizes_and_the_weights_of_the_whole_one(tmp_path, key):
+    """Also from where the labelled ones are at their end: the next batch has None, and a single key was refused."""
 
     def run(*extra, **arguments):
         model = FixMatch()
         model.net[2].p = 0.0  # the generator is not in a checkpoint
-        callback = drive(GrowingImages([4, 8, 12], key=KEY, rule=AtEpoch(2)), after=Volume(0.75))
-        fit(tmp_path, model, callback, train=streams(shuffle=False), extra=extra, **arguments)
+        volume = Volume(0.999)  # drawn by us: Lightning begins an epoch of its own again after a checkpoint in it
+        callback = drive(GrowingImages([4, 8, 12], key=key, at=[0.25, 0.5]), during=volume, after=volume)
+        fit(tmp_path, model, callback, train=streams("max_size", shuffle=False), extra=extra, **arguments)
         return model
 
-    whole, resumed = run(Saves()), run(ckpt_path=tmp_path / f"{name}.ckpt")
-    assert resumed.seen == {epoch: whole.seen[epoch] for epoch in resumed.seen}
-    assert torch.equal(resumed.net[0].weight, whole.net[0].weight)
+    whole = run(SavesSteps(tmp_path))
+    assert whole.sizes() == {epoch: {size, *([] if key == KEY else [12])} for epoch, size in enumerate(GROWN)}
+    for name in ("1-0", "1-3", "2-4", "3-5", "5-2"):
+        resumed = run(ckpt_path=tmp_path / f"{name}.ckpt")
+        for epoch in [epoch for epoch in resumed.seen if epoch > int(name[0])]:
+            assert resumed.seen[epoch] == whole.seen[epoch], name
+        assert torch.equal(resumed.net[0].weight, whole.net[0].weight), name
 
 
 # LightningCLI 2.6.6 calls what jsonargparse 4.53 deprecates.

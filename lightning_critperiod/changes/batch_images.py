@@ -7,7 +7,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from lightning_critperiod.changes.batch_parts import Key, as_argument, as_path, described, leaves, mapped, part
+from lightning_critperiod.changes.batch_parts import (
+    Key,
+    as_argument,
+    as_path,
+    described,
+    leaves,
+    mapped,
+    part,
+    with_part,
+)
 
 WHO = "GrowingImages"
 
@@ -81,26 +90,36 @@ def full_size(images: Mapping[Key, Any]) -> int:
     """The size of the images at all keys of the first batch.
 
     Returns:
-        Pixels of the shorter side.
+        Pixels of the shorter side; 0 if there are none.
 
     Raises:
-        ValueError: There are none, or they differ from key to key.
+        ValueError: They differ from key to key.
     """
     sizes = {key: shorter_side(each) for key, each in images.items()}
-    if not sizes:
-        raise ValueError("GrowingImages needs images in the first batch, got None at its key.")
     if len(set(sizes.values())) > 1:
-        got = ", ".join(f"{size} px at {key!r}" for key, size in sizes.items())
+        got = ", ".join(f"{size} px at {list(as_path(key))}" for key, size in sizes.items())
         raise ValueError(
             f"key={as_argument(sizes)} must name images of one size, measured by their shorter sides, got {got}: name "
             "those of one size only, or change the sizes in the data pipeline instead, by Phased."
         )
-    return sizes.popitem()[1]
+    return max(sizes.values(), default=0)
 
 
 def shorter_side(images: Any) -> int:
     """Pixels of the shorter side, of several views that of the largest; 0 if there are none."""
     return max((min(view.shape[-2:]) for _, view in leaves(images)), default=0)
+
+
+def check_place(batch: Any, images: Mapping[Key, Any]) -> None:
+    """Refuse, by a ValueError, images that can't be replaced in a copy of their batch."""
+    for key, each in images.items():
+        try:
+            with_part(batch, key, each)
+        except Exception as error:  # whatever the user's class raises
+            raise ValueError(
+                f"GrowingImages puts smaller images at key={as_argument([key])} of a copy of the batch, which is "
+                f"{described(batch)}, and that fails ({error}): name a place that can be set."
+            ) from error
 
 
 def check_targets(batch: Any, images: Mapping[Key, Any]) -> None:
@@ -113,7 +132,7 @@ def check_targets(batch: Any, images: Mapping[Key, Any]) -> None:
         names = [each for each in path if each in _PLACES]
         if names or any(_lies_on(value, shape) for shape in shapes):
             where = names[-1] if names else path[0] if len(path) == 1 else list(path)
-            is_another = _is_image(value) and shorter_side(value) == shorter_side(images)
+            is_another = not names and _is_image(value) and shorter_side(value) == shorter_side(images)
             raise ValueError(
                 f"GrowingImages resizes the images of a batch and nothing else, but {where!r} with shape "
                 f"{tuple(value.shape)} would have to be resized too, as in segmentation, detection or a batch of "

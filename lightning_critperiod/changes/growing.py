@@ -49,7 +49,7 @@ class Growing(Change):
         """Look at the first batch of a fit; refuse, by a ValueError, one in which nothing can be made smaller.
 
         Returns:
-            The full size.
+            The full size; 0 if the batch has None where they are.
         """
 
     @abstractmethod
@@ -176,6 +176,10 @@ class Growing(Change):
 
     def _look_at_first(self, batch: Any) -> None:
         found = self.find(batch)
+        if found == 0 and self._full is None:
+            raise ValueError(f"{type(self).__name__} needs {self.things} in the first batch, got None where they are.")
+        if found == 0:  # resumed in mid-epoch, where a loader of several was at its end: the next batch tells
+            return
         # A resumed run goes on by the size that it began with, and ranks agree, though batches may differ in theirs.
         self._full = self._largest_of_ranks(found) if self._full is None else self._full
         self._check_full(self._full)

@@ -6,6 +6,7 @@ from typing import Any
 from typing_extensions import override
 
 from lightning_critperiod.changes.batch_images import (
+    check_place,
     check_targets,
     find_key,
     full_size,
@@ -72,6 +73,7 @@ class GrowingImages(Growing):
         self._keys = [find_key(batch)] if self.keys is None else self.keys
         images = images_at(batch, self._keys)
         size = full_size(images)
+        check_place(batch, images)
         check_targets(batch, images)
         return size
 
