@@ -313,3 +313,12 @@ def test_steps_that_grew_behind_a_first_batch_that_did_not_had_the_flops_of_befo
     lengths = [6, 6, 9, 9, 12, 12, 12, 12]
     found = [costs.epochs[epoch].flops for epoch in range(8)]
     assert found == [sum(per_batch(min(length, most)) for length in (10, 3, 12)) for most in lengths]
+
+
+def test_where_a_loader_was_at_its_end_the_sequences_of_the_others_stayed_whole():
+    """`CombinedLoader` has None there in its mode `max_size`."""
+    change, tokens = GrowingLength([3], keys=[["labelled", 0], ["labelled", 1], "other"]), texts(n=4)
+    assert change.find({"labelled": pair(tokens), "other": tokens}) == 12
+    small = change.shrunk({"labelled": None, "other": tokens}, 3)
+    assert small["labelled"] is None
+    assert torch.equal(small["other"], tokens[:, :3])
