@@ -169,6 +169,17 @@ def test_what_no_study_can_be_made_of_is_one_line(tmp_path, monkeypatch, capsys,
     assert message in line
 
 
+def test_a_config_with_stochastic_weight_averaging_failed_by_its_device(tmp_path, monkeypatch, capsys):
+    averaging = {
+        "class_path": "lightning.pytorch.callbacks.StochasticWeightAveraging",
+        "init_args": {"swa_lrs": 0.01, "swa_epoch_start": 1},
+    }
+    trainer = dict(yaml.safe_load(CONFIG)["trainer"], max_epochs=3, callbacks=[averaging])
+    options = ("--arms", "ours", "--seeds", 1, "--results", tmp_path, "--metric", "test/fit", "--mode", "min")
+    assert critperiod(monkeypatch, "compare", "--config", written(tmp_path, trainer=trainer), *options) == 0
+    assert "Unable to serialize" not in "".join(capsys.readouterr())
+
+
 def test_the_runs_of_a_study_wrote_over_the_last_checkpoint_of_the_user(tmp_path, monkeypatch):
     trainer = dict(yaml.safe_load(CONFIG)["trainer"], max_epochs=1)
     keeps = {

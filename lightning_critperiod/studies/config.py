@@ -24,6 +24,8 @@ Cli = Callable[..., Any]
 
 # A config that LightningCLI saved for `fit` holds its arguments too.
 _OF_FIT = ("ckpt_path", "weights_only")
+_NOT_WRITTEN = "Unable to serialize instance"
+"""What jsonargparse writes in place of a value that it cannot write."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,26 @@ def read(sources: Sources, cli: Cli, over: Sequence[Path] = ()) -> Config:
         parsed = cli([argument for layer in layers for argument in ("--config", str(layer))], run=False)
     _check(sources, parsed)
     notes = _let_it_act(parsed)
-    text = parsed.parser.dump(parsed.config, skip_none=False)
+    text = _as_text(parsed)
     monitors = _monitors(parsed.trainer.callbacks)
     plan = _plan(parsed, yaml.safe_load(text), monitors)
     return Config(sources, text, notes, plan, monitors)
+
+
+def _as_text(parsed: Any) -> str:
+    with quiet():  # of the warnings for what cannot be written
+        found = yaml.safe_load(parsed.parser.dump(parsed.config, skip_none=False))
+    text: str = yaml.safe_dump(_writable(found), sort_keys=False)
+    return text
+
+
+def _writable(node: Any) -> Any:
+    """Without the defaults that YAML cannot hold, such as a torch.device: their class gives them again."""
+    if isinstance(node, list):
+        return [_writable(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {key: _writable(value) for key, value in node.items() if not str(value).startswith(_NOT_WRITTEN)}
 
 
 def _as_fit_layer(file: Path, source: dict[str, Any], stack: ExitStack) -> Path:
