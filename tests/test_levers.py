@@ -389,7 +389,26 @@ def test_an_accuracy_of_100_percent_in_every_seed_was_undecided_without_a_reason
 
 def test_a_lever_that_diverges_with_a_seed_wins_nothing():
     summary = summary_of({"a": (52, 60), "short@a": (48, 60)})
-    assert recommend(dataclasses.replace(summary, lost={"a": [5]})).arm == "full"
+    recipe = recommend(dataclasses.replace(summary, lost={"a": [5]}))
+    assert recipe.arm == "full"
+    assert "It cannot win: test_acc is no finite number in seed 5." in recipe.why[1]
+
+
+def test_a_lever_that_diverges_with_every_seed_left_nothing_recommended():
+    summary = summary_of({"a": (52, 60), "short@a": (49.9, 60)})
+    rows = [row for row in summary.rows if row.arm != "a"]
+    recipe = recommend(dataclasses.replace(summary, rows=rows, lost={"a": [*SEEDS]}))
+    assert (recipe.arm, recipe.max_epochs) == ("short@a", 6)
+
+
+def test_a_lever_won_against_a_shorter_run_that_early_stopping_had_ended():
+    summary = summary_of({"a": (52, 130), "short@a": (48, 80)})
+    recipe = recommend(summary)
+    assert recipe.arm == "full"
+    assert "What is above its shorter run with its whole interval cannot win: a." in recipe.why[0]
+    assert (
+        "at 30% more FLOPs (non-inferior). It cannot win: its shorter run, ended early, has 38% fewer" in recipe.why[1]
+    )
 
 
 def test_how_often_chance_alone_wins_is_said_where_several_levers_are_tried():

@@ -135,7 +135,7 @@ def _rounded(summary: Summary) -> list[str]:
     whole = full.samples / full.epochs
     shorter = [row for row in summary.rows if row.budget != "samples" and row.epochs < full.epochs]
     return [
-        f"{row.arm} has the budget of {row.samples / whole:.2f} epochs of the full recipe. It trains {row.epochs:g}, "
+        f"{row.arm} has the budget of {row.samples / whole:.2f} epochs of the full recipe. It trains {row.epochs:.3g}, "
         f"each with {row.samples / whole / row.epochs:.1%} of the samples of one."
         for row in shorter
         if abs(row.samples / whole - row.epochs) > 0.005
