@@ -35,8 +35,9 @@ def recommend(summary: Summary) -> Recommendation | None:
 
     A lever wins if the whole 95% t-interval of its difference to a shorter run of its FLOPs is better than 0, and its
     metric is a finite number in every seed, and the shorter run did spend its FLOPs. Of the winners that are
-    non-inferior to ``full`` the one of the fewest FLOPs is recommended; without one of these the winner with the best mean, unless it is inferior. Without such a
-    winner it is the shortest of the shorter runs that are non-inferior, and without one of those the full recipe.
+    non-inferior to ``full`` the one of the fewest FLOPs is recommended; without one of these the winner with the best
+    mean, unless it is inferior. Without such a winner it is the shortest of the shorter runs that are non-inferior,
+    and without one of those the full recipe.
 
     Args:
         summary: Of a comparison.
