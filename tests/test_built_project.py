@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from argparse import ArgumentParser
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -212,6 +213,11 @@ def has_ours(seed, overrides):
     return Own(), Waves(), trainer([CriticalPeriodCallback()], **overrides)
 
 
+def reads_arguments(seed, overrides):
+    ArgumentParser().parse_args()
+    return build(seed, overrides)
+
+
 def fast(seed, overrides):
     return Own(), Waves(), trainer(**{"fast_dev_run": True, **overrides})
 
@@ -243,8 +249,12 @@ WHAT = "expected for --build a function by its import path, such as train.build 
         ("test_built_project.of_loaders", "put other loaders into one) and a Trainer of lightning.pytorch, got"),
         ("test_built_project.ignores", "does not follow its overrides, trainer.max_epochs must be 5, got 4: pass them"),
         ("test_built_project.keeps_its_length", "trainer.max_epochs must be 5, got 4: pass them to Trainer after"),
-        ("test_built_project.takes_the_length_only", "does not follow its overrides, trainer.logger must be"),
+        (
+            "test_built_project.takes_the_length_only",
+            "its overrides, trainer.logger must be theirs: pass them",
+        ),
         ("test_built_project.twice", "twice gives max_epochs beside the overrides, which have it too: pass them to"),
+        ("test_built_project.reads_arguments", "ends the program (sys.exit): it must not read the command line, which"),
         ("test_built_project.has_ours", "under critical_period in a --config, and take it out of test_built_project."),
         ("test_built_project.fast", "fast_dev_run leaves no records to compare"),
         ("test_built_project.endless", "trainer.max_epochs must be the number of epochs of a run, got -1"),
@@ -253,7 +263,7 @@ WHAT = "expected for --build a function by its import path, such as train.build 
 )
 def test_a_function_that_no_study_can_be_made_of_is_refused_in_one_line(name, message, in_folder, monkeypatch, capsys):
     assert critperiod(monkeypatch, "compare", "--build", name, "--arms", "ours", "--seeds", 1, *METRIC) == 2
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("critperiod: error:")]
+    *_, line = [line for line in capsys.readouterr().err.splitlines() if line.startswith("critperiod: error:")]
     assert message in line
     assert not Path("results").exists()
 

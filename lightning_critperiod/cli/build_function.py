@@ -12,6 +12,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 
 PASS_ON = 'pass them to Trainer after your own arguments, Trainer(**{"max_epochs": 30, **overrides})'
+ENDS = "ends the program (sys.exit): it must not read the command line, which is that of critperiod"
 KEPT = ("max_epochs", "max_steps", "logger", "default_root_dir", "accumulate_grad_batches", "gradient_clip_val")
 """Arguments that are attributes of a Trainer, with the value that was given."""
 
@@ -55,6 +56,8 @@ class BuildFunction:
             raise ValueError(what)
         try:
             function = getattr(import_module(module), last, None)
+        except SystemExit:
+            raise ValueError(f"the module {module} {ENDS}") from None
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module}.".startswith(f"{error.name}."):
                 raise  # of a package that the user's module imports
@@ -66,8 +69,19 @@ class BuildFunction:
 
     def __call__(self, seed: int, overrides: Mapping[str, Any]) -> Built:
         """Make a run; a ValueError says what is wrong with what was made."""
+        built = self._three(self._call(seed, overrides))
+        for name in KEPT:
+            given, found = overrides.get(name), getattr(built.trainer, name)
+            if not isinstance(given, bool | list | None) and given != found and not built.trainer.fast_dev_run:
+                wrong = f"must be {given}, got {found}" if isinstance(given, int | float | str) else "must be theirs"
+                raise ValueError(f"{self.name} does not follow its overrides, trainer.{name} {wrong}: {PASS_ON}")
+        return built
+
+    def _call(self, seed: int, overrides: Mapping[str, Any]) -> Any:
         try:
-            made = self.function(seed=seed, overrides=dict(overrides))
+            return self.function(seed=seed, overrides=dict(overrides))
+        except SystemExit:
+            raise ValueError(f"{self.name} {ENDS}") from None
         except Exception as error:
             if (twice := _TWICE.search(str(error))) and twice[1] in overrides:
                 raise ValueError(
@@ -75,14 +89,6 @@ class BuildFunction:
                 ) from None
             which = f"overrides of {', '.join(overrides)}" if overrides else "overrides={}"
             raise ValueError(f"{self.name} raised {type(error).__name__} with {which}: {error}") from error
-        built = self._three(made)
-        for name in KEPT:
-            given, found = overrides.get(name), getattr(built.trainer, name)
-            if not isinstance(given, bool | list | None) and given != found and not built.trainer.fast_dev_run:
-                raise ValueError(
-                    f"{self.name} does not follow its overrides, trainer.{name} must be {given}, got {found}: {PASS_ON}"
-                )
-        return built
 
     def _three(self, made: Any) -> Built:
         parts = list(made) if isinstance(made, tuple | list) else [made]
@@ -135,4 +141,5 @@ def _require_arguments(name: str, function: Callable[..., Any]) -> None:
 
 def _parts(built: Built) -> list[Any]:
     """The objects that have a state of their own."""
-    return [part for part in (*built, *built.trainer.callbacks) if part is not None]
+    trainer = built.trainer
+    return [part for part in (*built, *trainer.callbacks, trainer.strategy) if part is not None]
