@@ -91,6 +91,19 @@ class Deadly(Blobs):
         return super().val_dataloader()
 
 
+class Thrown:
+    """Ctrl-C comes while it is thrown away, where Python drops the exception."""
+
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+class Interrupted(Blobs):
+    def val_dataloader(self):
+        Thrown()
+        return super().val_dataloader()
+
+
 class Untested(LightningDataModule):
     """Has no test set."""
 
@@ -366,6 +379,14 @@ def test_ctrl_c_ends_a_comparison_with_its_workers_keeps_what_is_finished_and_sa
     assert process.returncode == 130
     assert f"Stopped: {kept} of 40 runs are kept." in said
     assert "Traceback" not in said
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_ctrl_c_that_python_dropped_let_all_runs_be_trained(tmp_path, monkeypatch, capsys):
+    config = written(tmp_path, {"data": {"class_path": "test_compare.Interrupted"}})
+    options = ("--arms", "ours,k1", "--seeds", 1, "--results", tmp_path)
+    assert compare(monkeypatch, "--config", config, *options) == 130
+    assert "Stopped: 0 of 2 runs are kept." in capsys.readouterr().out
 
 
 @pytest.mark.slow
