@@ -175,6 +175,21 @@ def test_the_pages_of_levers_are_made_again_from_the_records(compared, tmp_path)
     assert pages(copy) == before
 
 
+def test_pages_made_again_did_not_name_an_arm_whose_every_seed_had_diverged(compared, tmp_path):
+    copy = Path(shutil.copytree(compared[1], tmp_path / "pictures-levers"))
+    for file in (copy / "growing").glob("*.json"):
+        known = json.loads(file.read_text())
+        known["metrics"]["test"]["test_acc"] = None
+        file.write_text(json.dumps(known))
+    for _ in range(2):
+        redraw(copy)
+        assert "than they are: growing (7, 8, 9)." in (copy / "table.md").read_text()
+
+
+def test_the_page_of_levers_spoke_of_a_difference_between_full_and_an_arm_that_did_not_run(compared):
+    assert "between ours and full" not in (compared[1] / "table.md").read_text()
+
+
 def pages(folder):
     """What is in the files, without the line of the table that says where the direction of the metric is known from."""
     texts = {file.name: file.read_text() for file in folder.glob("*.*")}

@@ -63,6 +63,8 @@ def redraw(folder: Path) -> None:
     """
     known = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     results = Results(folder)
+    lost = [{"arm": arm, "description": ""} for arm in known.get("without_a_row", [])]
+    known["arms"] += lost
     studied = {row["arm"]: results.runs(row["arm"]) for row in known["arms"]}
     overrides = {arm: next(iter(runs.values())).overrides for arm, runs in studied.items()}
     arms = [make(row["arm"], overrides[row["arm"]], row["description"]) for row in known["arms"]]
@@ -80,6 +82,7 @@ def _plain(summary: Summary) -> dict[str, Any]:
         for row in summary.rows
     ]
     metric = summary.metric
+    no_row = [arm for arm in summary.lost if summary.row(arm) is None]
     return {
         "metric": metric.name,
         "mode": metric.mode,
@@ -87,4 +90,5 @@ def _plain(summary: Summary) -> dict[str, Any]:
         "margin": summary.margin,
         "seeds": _seeds(summary),
         "arms": rows,
+        **({"without_a_row": no_row} if no_row else {}),
     }

@@ -34,6 +34,13 @@ def _has(summary: Summary, reference: str) -> bool:
     return any(_difference(row, reference) is not None for row in summary.rows)
 
 
+def _of_seconds(summary: Summary) -> str:
+    if summary.time_tells:
+        return _SECONDS
+    # Where one of the two did not run, such as in a comparison of levers, nothing is known of their difference.
+    return _NO_SECONDS if all(summary.row(arm) for arm in ("ours", "full")) else ""
+
+
 def _difference(row: Row, reference: str) -> Paired | None:
     """The difference of a row to a reference, which may be its own shorter run."""
     return row.against.get(reference + row.arm if reference == TWIN else reference)
@@ -107,7 +114,7 @@ def markdown(summary: Summary, title: str, runs: Iterable[StudyRun], recipe: Map
         as_markdown(main_cells(summary)),
         f"`{summary.metric.name}`: {summary.metric.reading}. Means over seeds, in brackets 95% t-intervals; "
         "differences are paired by seed. A pass is one pass over the training data. "
-        f"{_FLOPS if _counted(summary) else ''}{_SECONDS if summary.time_tells else _NO_SECONDS}A switch is the first "
+        f"{_FLOPS if _counted(summary) else ''}{_of_seconds(summary)}A switch is the first "
         "epoch after the critical period.",
     ]
     parts += [f"`{name}`:\n\n```{Path(name).suffix[1:]}\n{text}```" for name, text in (recipe or {}).items()]
