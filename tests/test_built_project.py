@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from argparse import ArgumentParser
 from functools import partial
@@ -138,6 +139,21 @@ def test_the_results_of_another_function_are_not_taken_over(compared, monkeypatc
     words = ("--build", "test_built_project.lean", "--config", "period.yaml", "--arms", "ours", *METRIC)
     assert critperiod(monkeypatch, "compare", *words) == 2
     assert "holds the results of another config" in capsys.readouterr().err
+
+
+def test_runs_of_edited_code_were_mixed_with_those_of_the_code_before_without_a_word(
+    in_folder, tmp_path, monkeypatch, capsys
+):
+    file = tmp_path / "edited_project.py"
+    file.write_text("from test_built_project import build\n")
+    words = ("compare", "--build", "edited_project.build", "--arms", "ours", *METRIC)
+    said = []
+    for seeds, seconds in ((1, 0), (2, 3600), (2, 0)):  # the last call has nothing to train
+        assert critperiod(monkeypatch, *words, "--seeds", seeds) == 0
+        said.append("edited_project.py: edited after" in capsys.readouterr().out)
+        later = file.stat().st_mtime + seconds
+        os.utime(file, (later, later))
+    assert said == [False, False, True]
 
 
 def lean(seed, overrides):

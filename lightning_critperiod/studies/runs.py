@@ -16,6 +16,7 @@ from rich.progress import (
 
 from lightning_critperiod.studies.baselines import NotApplicable
 from lightning_critperiod.studies.config import Cli
+from lightning_critperiod.studies.edited import edited_since
 from lightning_critperiod.studies.estimate import duration, seconds_left
 from lightning_critperiod.studies.job import train
 from lightning_critperiod.studies.jobs import Jobs, Run
@@ -71,6 +72,7 @@ class Runs:
             KeyboardInterrupt: Somebody has stopped it, and was told what is kept.
         """
         left = [(arm, seed) for arm, seed in self.jobs.all if not self.results.has(arm.name, seed)]
+        self._say_edited()
         self._say_how_long(left, pool)
         with self._progress(len(self.jobs.all) - len(left)) as progress:
             try:
@@ -93,6 +95,17 @@ class Runs:
             f"Stopped: {kept} of {len(self.jobs.all)} runs are kept. Run the same command again for the others.",
             style="yellow",
         )
+
+    def _say_edited(self) -> None:
+        kept = (self.results.file(arm.name, seed) for arm, seed in self.jobs.all if self.results.has(arm.name, seed))
+        if newer := edited_since(kept):
+            self.console.print(
+                f"{', '.join(newer[:3])}{', ...' * (len(newer) > 3)}: edited after the first of the finished runs, "
+                "which are kept. If a run is now another one, do not mix the two: give --results another folder, "
+                f"or remove {self.results.folder}.",
+                style="yellow",
+                soft_wrap=True,
+            )
 
     def _say_how_long(self, left: Sequence[Run], pool: Pool) -> None:
         seconds = seconds_left(self.jobs, self.results, left, pool.workers)
