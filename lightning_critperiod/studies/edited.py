@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 
 def edited_since(runs: Iterable[Path]) -> list[str]:
@@ -22,7 +23,10 @@ def edited_since(runs: Iterable[Path]) -> list[str]:
 def _of_project(here: Path) -> set[Path]:
     ours = __name__.partition(".")[0]
     others = (module for name, module in list(sys.modules.items()) if name.partition(".")[0] != ours)
-    files = {Path(file) for module in others if (file := getattr(module, "__file__", None))}
+    # Not by getattr, which makes a module that is loaded when it is first used load.
+    files = {
+        Path(file) for module in others if isinstance(module, ModuleType) and (file := vars(module).get("__file__"))
+    }
     return {
         file for file in files if file.is_relative_to(here) and "site-packages" not in file.parts and file.is_file()
     }
