@@ -381,6 +381,15 @@ def test_ctrl_c_ends_a_comparison_with_its_workers_keeps_what_is_finished_and_sa
     assert "Traceback" not in said
 
 
+@pytest.fixture
+def _takes_ctrl_c():
+    """As in a terminal: a shell that starts a process in the background has it ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_takes_ctrl_c")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_ctrl_c_that_python_dropped_let_all_runs_be_trained(tmp_path, monkeypatch, capsys):
     config = written(tmp_path, {"data": {"class_path": "test_compare.Interrupted"}})
