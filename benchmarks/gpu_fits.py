@@ -16,6 +16,7 @@ import torch
 import torchvision
 from gpu_models import Trains, loader, small_resnet18
 from gpu_overhead import fit, machine
+from gpu_page import EPOCHS, PARTS
 
 from lightning_critperiod import CriticalPeriodCallback, GrowingImages, MonitoredMetric, Never, Recipe, Volume
 from lightning_critperiod.record import as_json, write
@@ -27,9 +28,7 @@ CASES = {
     "ResNet-18, 32 px, CUDA graph": (small_resnet18, (16, 24, 32), 128, True),
     "ResNet-50, 224 px": (lambda: torchvision.models.resnet50(num_classes=10), (112, 160, 224), 256, False),
 }
-STEPS, EPOCHS, REPEATS = 12, 12, 3
-BEGIN = (0, 6, 9)
-"""The first epoch of each size: GrowingImages(sizes, at=[0.5, 0.75])."""
+STEPS, REPEATS = 12, 3
 
 
 def callback(sizes):
@@ -49,7 +48,8 @@ def epochs(device, case, grown, small):
         data = loader(2 if small else batch, torch.randn(n, 3, side, side), torch.randint(10, (n,)))
     callbacks = [callback(sizes)] if grown else []
     found = fit(device, Trains(network), data, "bf16-mixed", EPOCHS, callbacks)["epoch"]
-    return {epoch: seconds for epoch, seconds in enumerate(found, 1) if epoch not in BEGIN}
+    first = {start for start, _ in PARTS}
+    return {epoch: seconds for epoch, seconds in enumerate(found, 1) if epoch not in first}
 
 
 def main():
@@ -63,11 +63,10 @@ def main():
     device = torch.device(args.device)
     cases = {}
     for case in CASES:
-        arms = {"full": False, "grown": True}
-        cases[case] = {arm: [] for arm in arms}
+        cases[case] = {"full": [], "grown": []}
         for _ in range(REPEATS):
-            for arm, grown in arms.items():
-                cases[case][arm].append(epochs(device, case, grown, args.small))
+            for arm, fits in cases[case].items():
+                fits.append(epochs(device, case, arm == "grown", args.small))
         print(case, {arm: [round(sum(f.values()), 3) for f in fits] for arm, fits in cases[case].items()}, flush=True)
     write({"fits.json": as_json({**machine(device), "steps": STEPS, "cases": cases})}, args.results)
 

@@ -5,7 +5,7 @@ from statistics import median
 from scoring import table
 
 EPOCHS, PARTS = 12, ((0, 6), (6, 9), (9, 12))
-"""Of a fit of gpu_fits.py, and the epochs at each size."""
+"""Of a fit of gpu_fits.py, and the epochs at each size: `GrowingImages(sizes, at=[0.5, 0.75])`."""
 PAGE = """# What it costs on a GPU
 
 How much time do the callback and the cost monitor take on a GPU? **A step with the callback takes as long as one without, as far as
@@ -96,7 +96,7 @@ def by_epoch(fits, epochs):
     return median(fit[str(epoch)] for fit in fits for epoch in epochs if str(epoch) in fit)
 
 
-def times(arms):
+def epoch_times(arms):
     """Seconds of an epoch without growth and at each size, and of a whole fit with growth as a part of one without."""
     full = by_epoch(arms["full"], range(EPOCHS))
     parts = [by_epoch(arms["grown"], range(*part)) for part in PARTS]
@@ -106,7 +106,7 @@ def times(arms):
 
 def saved(found):
     """What the fits say, in words."""
-    parts = {name: times(arms)[2] for name, arms in found["cases"].items()}
+    parts = {name: epoch_times(arms)[2] for name, arms in found["cases"].items()}
     large, small = parts["ResNet-50, 224 px"], parts["ResNet-18, 32 px"]
     return f"a fit of ResNet-50 at 224 px took {large:.0%} of the time, one of ResNet-18 at 32 px {small:.0%}"
 
@@ -114,7 +114,7 @@ def saved(found):
 def whole_fits(found):
     rows = []
     for name, arms in found["cases"].items():
-        full, parts, time = times(arms)
+        full, parts, time = epoch_times(arms)
         rows.append([name, f"{1e3 * full:.0f}", *(f"{1e3 * part:.0f}" for part in parts), f"{time:.2f}"])
     return table(["network, full size", "without it", "first size", "second size", "full size", "time"], rows)
 

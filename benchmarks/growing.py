@@ -2,11 +2,12 @@
 
     python benchmarks/growing.py run DATA            seeds 0 to 9, seed by seed; runs that are in results/growing are kept
     python benchmarks/growing.py run DATA --seeds 100 101 102       the development seeds
-    python benchmarks/growing.py run DATA --setups "cifar10, ResNet-18" --jobs 10        needs a GPU, which the jobs share
+    python benchmarks/growing.py run DATA --setups "cifar10, ResNet-18" --jobs 10 --arms full grown short stretched random
+                                                     needs a GPU, which the jobs share
     python benchmarks/growing.py judge               writes docs/growing.md from the runs, trains nothing
 
-DATA holds cifar-10-batches-py and fashion-mnist/FashionMNIST as torchvision stores them, and headline/CIFAR-100.npz, which
-`python benchmarks/headline.py pack DATA` writes.
+DATA holds cifar-10-batches-py and fashion-mnist/FashionMNIST as torchvision stores them, and the files headline/*.npz that
+`python benchmarks/headline.py pack DATA` writes: of CIFAR-100, and of CIFAR-10 for ResNet-18.
 """
 
 import multiprocessing
@@ -15,7 +16,7 @@ from functools import partial
 
 from growing_arms import ARMS, run
 from growing_page import page
-from growing_setups import FIRST, SETUPS
+from growing_setups import FIRST, PEAK, SETUPS
 from study import command_line, parsed, quiet, study
 
 STUDY = study("growing")
@@ -23,7 +24,7 @@ STUDY = study("growing")
 
 def one_seed(data, name, arms, peak, seed):
     done, setup = {}, SETUPS[name]
-    other = "" if peak in (None, setup.peak) else f" batch {setup.batch} peak {peak:g}"
+    other = "" if peak == PEAK else f" batch {setup.batch} peak {peak:g}"
     for arm in arms:
         train = partial(run, name, arm, seed, data, done, peak)
         done[arm] = STUDY.record(f"{name} {arm} {seed}{other}", train)
@@ -35,7 +36,7 @@ def main():
     parser.add_argument("--setups", nargs="+", choices=list(SETUPS), default=FIRST)
     parser.add_argument("--jobs", type=int, default=1, help="processes that train at the same time")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
-    parser.add_argument("--peak", type=float, help="of the learning rate; for development")
+    parser.add_argument("--peak", type=float, default=PEAK, help="of the learning rate; others are for development")
     args = parsed(parser)
     if args.what == "judge":
         STUDY.judge(page)

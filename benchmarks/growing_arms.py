@@ -10,7 +10,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from growing_setups import SETUPS, Setup, data_of
+from growing_setups import PEAK, SETUPS, Setup, data_of
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.flop_counter import FlopCounterMode
@@ -198,7 +198,7 @@ def fit(
     return found
 
 
-def run(name: str, arm: str, seed: int, data: Path, done: dict[str, Any], peak: float | None = None) -> dict[str, Any]:
+def run(name: str, arm: str, seed: int, data: Path, done: dict[str, Any], peak: float = PEAK) -> dict[str, Any]:
     """Train one arm, tested with averaged weights.
 
     Args:
@@ -207,9 +207,8 @@ def run(name: str, arm: str, seed: int, data: Path, done: dict[str, Any], peak: 
         seed: See `fit`.
         data: See `fit`.
         done: Arm -> what was found with the same seed.
-        peak: Of the learning rate; None is that of the set-up.
+        peak: Of the learning rate.
     """
-    peak = SETUPS[name].peak if peak is None else peak
     callbacks: list[Any] = [EMAWeightAveraging(decay=0.98)]
     growing = change(name, arm, seed)
     if growing is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import lightning as L
 import torch
 from growing_arms import AT, Counts, planned, spent, steps
-from growing_setups import Setup
+from growing_setups import PEAK, Setup
 from lightning.pytorch.callbacks import EMAWeightAveraging
 from pool import pool
 from torch.optim.lr_scheduler import LinearLR, OneCycleLR
@@ -48,7 +48,7 @@ LARGE = {
         pool(CIFAR10), 18, 10, 3, (16, 24, 32), 2_000, PRECISION, 128, "gpu", file="CIFAR-10 large"
     ),
 }
-"""On a GPU, with the recipe that was chosen with the small network."""
+"""On a GPU, with the recipe that was chosen with the small network; every arm has the peak of the study of growing images."""
 ALL = SETUPS | LARGE
 
 DEVELOPED, DEVELOPMENT = ("CIFAR-10", "Fashion-MNIST"), 100
@@ -98,15 +98,13 @@ CANDIDATES = {
 CHOSEN = "longer"
 PEAKS = {"full recipe": 0.4, "together": 0.2, "short": 0.1, "grown": 0.4}
 """Arm -> peak of its learning rate, as the development runs have chosen it."""
-PEAK_LARGE = 0.1
-"""Of all arms in `LARGE`: the best of three on the development seed of the study of growing images."""
 ARMS = tuple(PEAKS)
 """The last two have the operations of `together`."""
 
 
 def peaks(name: str) -> dict[str, float]:
     """Arm -> peak of its learning rate, in a set-up."""
-    return dict.fromkeys(PEAKS, PEAK_LARGE) if name in LARGE else PEAKS
+    return dict.fromkeys(PEAKS, PEAK) if name in LARGE else PEAKS
 
 
 def per_pass(setup: Setup) -> int:

@@ -5,6 +5,7 @@ from statistics import fmean
 from typing import Any
 
 from growing_arms import AT
+from growing_setups import PEAK
 from headline_arms import (
     ALL,
     ARMS,
@@ -15,7 +16,6 @@ from headline_arms import (
     DEVELOPMENT,
     EPOCHS,
     LARGE,
-    PEAK_LARGE,
     PEAKS,
     PRECISION,
     SETUPS,
@@ -245,7 +245,7 @@ def page(found: list[Found]) -> str:
         depth=DEPTH,
         large_images=large.images,
         large_batch=large.batch,
-        large_peak=PEAK_LARGE,
+        large_peak=PEAK,
         precision=PRECISION,
         epochs_together=CANDIDATES[CHOSEN].epochs,
         device=some["device"],

@@ -98,7 +98,11 @@ def _writable(node: Any) -> Any:
         return [_writable(item) for item in node]
     if not isinstance(node, dict):
         return node
-    return {key: _writable(value) for key, value in node.items() if not str(value).startswith(_NOT_WRITTEN)}
+    return {key: _writable(value) for key, value in node.items() if not _is_lost(value)}
+
+
+def _is_lost(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(_NOT_WRITTEN)
 
 
 def _as_fit_layer(file: Path, source: dict[str, Any], stack: ExitStack) -> Path:
@@ -140,7 +144,7 @@ def _let_it_act(parsed: Any) -> list[str]:
         return []
     parsed.config["critical_period"]["observe_only"] = False
     return [
-        "Neither rule nor recipe is given, with which the callback only observes. Here it acts: "
+        "Neither a rule nor a recipe is given, so in a fit the callback would only observe. Here it acts: "
         f"{callback.rule}, then {callback.recipe.after}."
     ]
 

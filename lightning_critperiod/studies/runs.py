@@ -101,8 +101,8 @@ class Runs:
         if newer := edited_since(kept):
             self.console.print(
                 f"{', '.join(newer[:3])}{', ...' * (len(newer) > 3)}: edited after the first of the finished runs, "
-                "which are kept. If a run is now another one, do not mix the two: give --results another folder, "
-                f"or remove {self.results.folder}.",
+                "which are kept. If the edit changes what a run does, keep old and new runs apart: give --results "
+                f"another folder, or remove {self.results.folder}.",
                 style="yellow",
                 soft_wrap=True,
             )
